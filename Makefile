@@ -1,0 +1,101 @@
+# make help says what there is. Everything a target needs is set up by itself, in .venv, and kept up to date.
+
+ARGS ?=
+
+# Every Python has its own environment: make test PYTHON=python3.12 does not touch .venv.
+ifdef PYTHON
+VENV ?= .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+else
+VENV ?= .venv
+endif
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+PYTEST := $(PY) -m pytest -q
+# The .py twins, even where compiled modules stand beside them; in a subprocess too.
+PURE := AIONETFLOW_PURE=1
+
+# What the compiled modules are made of: setup.py finds them by the same rule.
+PXD := $(shell find aionetflow -name '*.pxd')
+SOURCES := $(PXD) $(wildcard $(PXD:.pxd=.py)) $(shell find aionetflow -name '*.pyx')
+
+say = @printf '%s\n' '$(1)' >&2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all coverage bench soak wheel lint clean
+.NOTPARALLEL:
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+	    printf 'make %-10s %s\n' "$$name" "$$text"; done
+	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench and soak; PYTHON=/path/to/python'
+
+demo: $(VENV)/demo.stamp $(VENV)/built.stamp  ## two hosts, two routers, a lossy link, and a page that crosses it
+	@$(PY) -m aionetflow demo $(ARGS)
+
+test: $(VENV)/dev.stamp $(VENV)/built.stamp  ## all tests, on the compiled build and on the pure one, with coverage
+	@if [ -e "aionetflow/_fast$$($(PY) -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')" ]; then \
+	    $(PYTEST) $(ARGS); \
+	    else echo 'no compiled modules here (no C compiler?): the compiled run is left out' >&2; fi
+	@$(MAKE) --no-print-directory coverage
+
+# The pure run, doctests included: compiled functions hide their docstrings and their lines.
+coverage: $(VENV)/dev.stamp  ## all tests on the pure build; fails under 90 % of the lines
+	@$(PY) -m coverage erase
+	@$(PURE) $(PY) -m coverage run -m pytest -q --doctest-modules aionetflow tests $(ARGS)
+	@$(PY) -m coverage combine -q
+	@$(PY) -m coverage report --fail-under=90
+
+test-all:  ## make test on every Python from 3.11 to 3.14 that is found
+	@.ci/each-python
+
+bench: $(VENV)/bench.stamp $(VENV)/built.stamp  ## beside asyncio and uvloop on the kernel: a table, JSON and a plot
+	@$(PY) -m benchmarks $(ARGS)
+
+soak: $(VENV)/dev.stamp $(VENV)/built.stamp  ## the long tests: much data over bad links, many seeds
+	@$(PYTEST) -m soak $(ARGS)
+
+lint: $(VENV)/dev.stamp  ## ruff and mypy --strict
+	@$(PY) -m ruff check -q .
+	@$(PY) -m mypy --strict
+
+wheel: $(VENV)/tools.stamp  ## a wheel in dist/, tried: installed into an empty environment, the demo run there
+	$(call say,building the wheel)
+	@rm -rf dist/aionetflow-*.whl build/lib* build/bdist* build/try
+	@$(PIP) wheel -qq --no-deps --no-build-isolation -w dist .
+	@$(PY) -m venv build/try/venv
+	@build/try/venv/bin/python -m pip --disable-pip-version-check install -qq "$$(echo dist/aionetflow-*.whl)[demo]"
+	@mkdir build/try/empty && cd build/try/empty && ../venv/bin/python -m aionetflow demo $(ARGS)
+	@echo dist/aionetflow-*.whl
+
+clean:  ## remove all that make made
+	@rm -rf .venv .venv-3.* build dist aionetflow.egg-info htmlcov .coverage* .hypothesis .mypy_cache \
+	    .pytest_cache .ruff_cache
+	@find aionetflow tests benchmarks \( -name '*.so' -o -name '*.pyd' -o -name '*.pyc' \) -delete 2>/dev/null || true
+	@find aionetflow tests benchmarks -name __pycache__ -delete 2>/dev/null || true
+
+# ---- how it is set up: an environment, the build tools, one stamp for each extra, the compiled modules in place
+
+# The build tools are those that pyproject.toml requires; compiling in place needs them in the environment.
+$(VENV)/tools.stamp: pyproject.toml
+	$(call say,setting up $(VENV))
+	@.ci/make-venv $(VENV) $(PYTHON)
+	@$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], \
+	    sep="\n")' > $(VENV)/tools.txt
+	@$(PIP) install -qq -r $(VENV)/tools.txt
+	@touch $@
+
+# Installing must not compile: the next rule does, and only it.
+$(VENV)/%.stamp: $(VENV)/tools.stamp
+	$(call say,installing what $* needs)
+	@AIONETFLOW_BUILD=pure $(PIP) install -qq --no-build-isolation -e '.[$*]'
+	@touch $@
+
+# The stamp is as old as the beginning: what is edited meanwhile is compiled next time.
+$(VENV)/built.stamp: $(SOURCES) setup.py $(VENV)/tools.stamp
+	$(call say,compiling aionetflow (a minute or two the first time))
+	@touch $@.begun
+	@$(PY) setup.py -q build_ext --inplace
+	@mv $@.begun $@

@@ -1,0 +1,71 @@
+"""A network inside an asyncio program: our own TCP, UDP, IP, ARP and Ethernet, over links in memory.
+
+    application ──await write()──▶ socket ──▶ TCP ──▶ IP ──▶ Ethernet ──▶ link ~~▶ (switch, router) ~~▶ … application
+                                   api.py     tcp/    ip/    ethernet/    link/    network/
+                                   socket/    udp/
+
+`Network` makes the hosts and the links between them; `socket`, `connect`, `write`, `read`, `close` and their kin are
+coroutines; `aionetflow.stack.Stack` is one host's stack without any I/O, for tests that set the time themselves.
+"""
+
+from aionetflow.api import (
+    Socket,
+    accept,
+    bind,
+    close,
+    connect,
+    getpeername,
+    getsockname,
+    getsockopt,
+    listen,
+    read,
+    recvfrom,
+    sendto,
+    setsockopt,
+    shutdown,
+    socket,
+    write,
+)
+from aionetflow.fast import COMPILED
+from aionetflow.ip.address import AF_INET
+from aionetflow.network.host import Host, Router, current_host
+from aionetflow.network.network import Network
+from aionetflow.network.switch import Switch
+from aionetflow.socket.options import (
+    IP_TOS,
+    IP_TTL,
+    IPPROTO_IP,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
+    MSG_PEEK,
+    SHUT_RD,
+    SHUT_RDWR,
+    SHUT_WR,
+    SO_ACCEPTCONN,
+    SO_BROADCAST,
+    SO_DOMAIN,
+    SO_ERROR,
+    SO_LINGER,
+    SO_PROTOCOL,
+    SO_RCVBUF,
+    SO_REUSEADDR,
+    SO_SNDBUF,
+    SO_TYPE,
+    SOCK_DGRAM,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    TCP_CORK,
+    TCP_MAXSEG,
+    TCP_NODELAY,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AF_INET", "COMPILED", "IPPROTO_IP", "IPPROTO_TCP", "IPPROTO_UDP", "IP_TOS", "IP_TTL", "MSG_PEEK", "SHUT_RD",
+    "SHUT_RDWR", "SHUT_WR", "SOCK_DGRAM", "SOCK_STREAM", "SOL_SOCKET", "SO_ACCEPTCONN", "SO_BROADCAST", "SO_DOMAIN",
+    "SO_ERROR", "SO_LINGER", "SO_PROTOCOL", "SO_RCVBUF", "SO_REUSEADDR", "SO_SNDBUF", "SO_TYPE", "TCP_CORK",
+    "TCP_MAXSEG", "TCP_NODELAY", "Host", "Network", "Router", "Socket", "Switch", "accept", "bind", "close", "connect",
+    "current_host", "getpeername", "getsockname", "getsockopt", "listen", "read", "recvfrom", "sendto", "setsockopt",
+    "shutdown", "socket", "write",
+]  # fmt: skip

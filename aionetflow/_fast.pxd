@@ -1,0 +1,34 @@
+"""The byte loops, for compiled callers: `from aionetflow._fast cimport get16`. Promises in `_slow.py`."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+cpdef uint32_t get16(object data, Py_ssize_t offset) except? -1
+cpdef uint32_t get32(object data, Py_ssize_t offset) except? -1
+cpdef void put16(object buffer, Py_ssize_t offset, uint64_t value) except *
+cpdef void put32(object buffer, Py_ssize_t offset, uint64_t value) except *
+
+cpdef uint32_t sum16(object data, Py_ssize_t start, Py_ssize_t stop, uint32_t initial=*) except? -1
+cpdef uint32_t checksum(object data, Py_ssize_t start, Py_ssize_t stop, uint32_t initial=*) except? -1
+cpdef uint32_t pseudo_sum(object data, Py_ssize_t l3, uint32_t protocol, uint32_t length) except? -1
+cpdef uint32_t update_checksum(uint32_t check, uint32_t old, uint32_t new) except? -1
+cpdef bint verify(object frame, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t stop, uint32_t protocol) except -1
+
+cpdef list segment(
+    object header,
+    Py_ssize_t l2,
+    Py_ssize_t l3,
+    Py_ssize_t l4,
+    Py_ssize_t l5,
+    object payload,
+    Py_ssize_t start,
+    Py_ssize_t length,
+    Py_ssize_t mss,
+    uint32_t ident,
+)
+cpdef Py_ssize_t tcp_run(
+    list frames, Py_ssize_t first, Py_ssize_t l2, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t limit
+) except -1
+cpdef bytes gather(
+    list frames, Py_ssize_t first, Py_ssize_t count, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t l5
+)
+cpdef bytes forward(object frame, Py_ssize_t l3, Py_ssize_t stop, object mac_header)

@@ -1,0 +1,8 @@
+"""The command line.
+
+main    arguments, exit status; what ends a run from outside
+demo    the network of the demo, and an HTTP/1.1 client and server on it
+story   what happens there, told line by line
+frames  what the story reads in a frame
+output  lines on a terminal, with colour and a progress bar, or into a pipe
+"""

@@ -1,0 +1,55 @@
+"""Ethernet II frames.
+
+     0                   6                   12      14
+    +-------------------+-------------------+-------+----------------+
+    |  destination MAC  |    source MAC     | type  |  payload ...
+    +-------------------+-------------------+-------+----------------+
+
+There is no frame check sequence: links carry what a host's driver sees.
+"""
+
+HEADER_LENGTH = 14
+BROADCAST = b"\xff\xff\xff\xff\xff\xff"
+NO_MAC = bytes(6)
+
+ETHERTYPE_IPV4 = 0x0800
+ETHERTYPE_ARP = 0x0806
+ETHERTYPE_IPV6 = 0x86DD
+
+
+def mac_header(destination: bytes, source: bytes, ethertype: int) -> bytes:
+    """The 14 octets that begin a frame.
+
+    >>> mac_header(BROADCAST, bytes.fromhex("020000000001"), ETHERTYPE_ARP).hex(":")
+    'ff:ff:ff:ff:ff:ff:02:00:00:00:00:01:08:06'
+    """
+    return destination + source + ethertype.to_bytes(2, "big")
+
+
+def ethertype_of(address: bytes) -> int:
+    """The type of a frame that carries packets of this address's family."""
+    return ETHERTYPE_IPV4 if len(address) == 4 else ETHERTYPE_IPV6
+
+
+def mac_text(mac: bytes) -> str:
+    """A MAC address as people read it.
+
+    >>> mac_text(bytes.fromhex("020000000001"))
+    '02:00:00:00:00:01'
+    """
+    return mac.hex(":")
+
+
+def parse_mac(text: str) -> bytes:
+    """The 6 octets of a MAC address written with colons or hyphens; ValueError if it is none.
+
+    >>> parse_mac("02:00:00:00:00:0a").hex()
+    '02000000000a'
+    """
+    try:
+        mac = bytes.fromhex(text.replace(":", "").replace("-", ""))
+    except ValueError:
+        mac = b""
+    if len(mac) != 6:
+        raise ValueError(f"not a MAC address: {text!r}")
+    return mac

@@ -1,0 +1,69 @@
+import cython
+from libc.stdint cimport int64_t, uint64_t
+
+from aionetflow._fast cimport forward, get16, segment
+from aionetflow.ethernet.neighbour cimport Neighbour, NeighbourTable
+from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket, packet_end
+
+cdef int64_t NEVER
+cdef int ETHERTYPE_ARP
+cdef int ETHERTYPE_IPV4
+
+cdef class Node:
+    cpdef void arrived(self, Interface interface, list frames)
+    cpdef bint owns(self, bytes address)
+    cpdef void failed(self, str what, object error) except *
+
+cdef class Interface:
+    cdef readonly Node node
+    cdef readonly PacketHandler upper
+    cdef readonly str name
+    cdef readonly int index
+    cdef public Py_ssize_t mtu
+    cdef public bytes mac
+    cdef public bint up
+    cdef public list addresses
+    cdef public object link
+    cdef public list queue
+    cdef public list sent
+    cdef public list taps
+    cdef public int64_t deadline
+    cdef RxPacket rx
+    cdef public uint64_t rx_packets
+    cdef public uint64_t rx_bytes
+    cdef public uint64_t rx_errors
+    cdef public uint64_t rx_dropped
+    cdef public uint64_t rx_otherhost_dropped
+    cdef public uint64_t tx_packets
+    cdef public uint64_t tx_bytes
+    cdef public uint64_t tx_dropped
+    cpdef void receive(self, list frames)
+    @cython.locals(first=Py_ssize_t)
+    cpdef void input(self, list frames, int64_t now)
+    cpdef void output(self, TxPacket packet, bytes next_hop, int64_t now)
+    cpdef void forward(self, RxPacket packet, bytes next_hop, int64_t now)
+    cpdef void flush(self, int64_t now)
+    cpdef void expire(self, int64_t now)
+    cpdef void announce(self, int64_t now)
+    @cython.locals(packet=RxPacket)
+    cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now)
+    cpdef list _cut(self, TxPacket packet, Py_ssize_t l2)
+    @cython.locals(i=Py_ssize_t, frame=bytes)
+    cpdef void _forward_all(self, RxPacket packet, bytes header, list queue)
+    @cython.locals(frame=bytes)
+    cpdef void _count_in(self, list frames, int64_t now)
+    @cython.locals(frame=bytes)
+    cpdef void _count_out(self, list frames, int64_t now)
+
+cdef class LoopbackInterface(Interface):
+    cdef list returning
+    cpdef bint take_back(self, int64_t now)
+
+cdef class EthernetInterface(Interface):
+    cdef readonly NeighbourTable neighbours
+    @cython.locals(header=bytearray, neighbour=Neighbour)
+    cpdef void output(self, TxPacket packet, bytes next_hop, int64_t now)
+    @cython.locals(frame=bytes, destination=bytes, packet=RxPacket, broadcast=bint, ethertype=int)
+    cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now)
+    @cython.locals(neighbour=Neighbour)
+    cpdef Neighbour _neighbour(self, bytes next_hop, int64_t now)

@@ -1,0 +1,345 @@
+"""Network interfaces: where a host's packets become frames, and frames packets.
+
+Interface carries bare IP packets (as Linux's tun does) and is the base of the other two: EthernetInterface adds MAC
+headers and ARP, LoopbackInterface gives back what it is given. Frames to send are collected until `flush`, so that a
+link gets them as one batch.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from aionetflow.config import DEFAULT_MTU, LOOPBACK_MTU, NEVER
+from aionetflow.ethernet import arp
+from aionetflow.ethernet.frame import (
+    BROADCAST,
+    ETHERTYPE_ARP,
+    ETHERTYPE_IPV4,
+    NO_MAC,
+    ethertype_of,
+    mac_header,
+)
+from aionetflow.ethernet.neighbour import Neighbour, NeighbourTable
+from aionetflow.fast import forward, get16, segment
+from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
+from aionetflow.widths import i64, u64
+
+LINKTYPE_ETHERNET = 1  # as in a capture file: LINKTYPE_ETHERNET, LINKTYPE_RAW
+LINKTYPE_RAW = 101
+LIMITED_BROADCAST = b"\xff\xff\xff\xff"
+COUNTERS = (
+    "rx_packets", "rx_bytes", "rx_errors", "rx_dropped", "rx_otherhost_dropped",
+    "tx_packets", "tx_bytes", "tx_dropped",
+)  # fmt: skip
+
+
+class InterfaceAddress(NamedTuple):
+    """An address of an interface and the length of its network's prefix."""
+
+    address: bytes
+    prefix_length: int
+
+    @property
+    def broadcast(self) -> bytes:
+        """The last address of the network, which means all its hosts (IPv4, prefix shorter than 31)."""
+        host_bits = 32 - self.prefix_length
+        return (int.from_bytes(self.address, "big") | ((1 << host_bits) - 1)).to_bytes(4, "big")
+
+
+def source_address(interface: "Interface", destination: bytes) -> bytes:
+    """The interface's address to send to a destination from: one on its network, else the first (RFC 1122 3.3.4.3)."""
+    candidates = [entry for entry in interface.addresses if len(entry.address) == len(destination)]
+    for entry in candidates:
+        bits = 8 * len(destination) - entry.prefix_length
+        if int.from_bytes(entry.address, "big") >> bits == int.from_bytes(destination, "big") >> bits:
+            return entry.address
+    return candidates[0].address if candidates else b""
+
+
+class Node:
+    """What an interface belongs to: takes a batch of frames whenever a link delivers one."""
+
+    def arrived(self, interface: "Interface", frames: list[bytes]) -> None:
+        """Takes frames from a link: has the interface sort them out, then sends whatever that calls for."""
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Deals with an exception of a callback that is somebody else's."""
+        raise error
+
+    def owns(self, address: bytes) -> bool:
+        """Whether an address is one of the node's, on whichever interface."""
+        return False
+
+
+class Link(Protocol):
+    """What an interface needs of the link it is plugged into."""
+
+    def send(self, frames: list[bytes]) -> None:
+        """Takes a batch of frames to carry."""
+
+
+class Interface:
+    """A point-to-point interface that carries bare IP packets, and what all interfaces have in common."""
+
+    linktype = LINKTYPE_RAW
+
+    def __init__(self, node: Node, upper: PacketHandler, name: str, index: int, mtu: int = DEFAULT_MTU) -> None:
+        self.node = node
+        self.upper = upper
+        self.name = name
+        self.index = index
+        self.mtu = mtu
+        self.mac = NO_MAC
+        self.up = True
+        self.addresses: list[InterfaceAddress] = []
+        self.link: Link | None = None
+        self.queue: list[bytes] = []  # frames for the next flush
+        self.sent: list[tuple[int, bytes]] = []  # (time, frame): what was sent while no link was attached
+        self.taps: list[Callable[[int, bytes, bool], None]] = []  # called with (time, frame, whether it went out)
+        self.deadline: i64 = NEVER
+        self.rx = RxPacket()
+        self.rx_packets: u64 = 0
+        self.rx_bytes: u64 = 0
+        self.rx_errors: u64 = 0
+        self.rx_dropped: u64 = 0
+        self.rx_otherhost_dropped: u64 = 0
+        self.tx_packets: u64 = 0
+        self.tx_bytes: u64 = 0
+        self.tx_dropped: u64 = 0
+
+    def receive(self, frames: list[bytes]) -> None:
+        """Takes frames from the link. What is due because of them has been sent when this returns."""
+        self.node.arrived(self, frames)
+
+    def input(self, frames: list[bytes], now: i64) -> None:
+        """Counts a batch of frames and hands each (or each run of one flow) to the layer above."""
+        if not self.up:
+            self.rx_dropped += len(frames)
+            return
+        self._count_in(frames, now)
+        first = 0
+        while first < len(frames):
+            first += self._input_one(frames, first, now)
+
+    def output(self, packet: TxPacket, next_hop: bytes, now: i64) -> None:
+        """Cuts a packet whose IP header is written into frames for the next hop, and queues them."""
+        self.queue.extend(self._cut(packet, packet.l3))
+
+    def forward(self, packet: RxPacket, next_hop: bytes, now: i64) -> None:
+        """Queues a received packet for the next hop: another MAC header, a TTL one less (RFC 1812 5.2.1)."""
+        self._forward_all(packet, b"", self.queue)
+
+    def flush(self, now: i64) -> None:
+        """Gives the queued frames to the link."""
+        if not self.queue:
+            return
+        frames, self.queue = self.queue, []
+        if not self.up:
+            self.tx_dropped += len(frames)
+            return
+        self._count_out(frames, now)
+        if self.link is None:
+            self.sent += [(now, frame) for frame in frames]
+        else:
+            self.link.send(frames)
+
+    def expire(self, now: i64) -> None:
+        """Does what is due at `deadline`."""
+
+    def announce(self, now: i64) -> None:
+        """Tells the neighbours of this interface's addresses, where there are neighbours."""
+
+    def forget_neighbours(self) -> None:
+        """Another network may be plugged in when the interface comes up again."""
+
+    def counters(self) -> dict[str, int]:
+        """The counters that `ip -s link` shows, by name."""
+        return {name: getattr(self, name) for name in COUNTERS}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} mtu {self.mtu} {'UP' if self.up else 'DOWN'}>"
+
+    def _input_one(self, frames: list[bytes], first: int, now: i64) -> int:
+        packet = self.rx
+        packet.take(self, frames, first, 0, 0, False)
+        self.upper.receive(packet, now)
+        return packet.count
+
+    def _cut(self, packet: TxPacket, l2: int) -> list[bytes]:
+        return segment(
+            packet.header, l2, packet.l3, packet.l4, packet.l5, packet.payload, packet.start, packet.length,
+            packet.mss, packet.ident,
+        )  # fmt: skip
+
+    def _forward_all(self, packet: RxPacket, header: bytes, queue: list[bytes]) -> None:
+        """All frames of a run under a new MAC header. All but the last are as long as the first."""
+        for i in range(packet.first, packet.first + packet.count):
+            frame = packet.frames[i]
+            queue.append(forward(frame, packet.l3, packet_end(frame, packet.l3), header))
+
+    def _count_in(self, frames: list[bytes], now: i64) -> None:
+        self.rx_packets += len(frames)
+        for frame in frames:
+            self.rx_bytes += len(frame)
+        if self.taps:
+            self._tap(frames, now, False)
+
+    def _count_out(self, frames: list[bytes], now: i64) -> None:
+        self.tx_packets += len(frames)
+        for frame in frames:
+            self.tx_bytes += len(frame)
+        if self.taps:
+            self._tap(frames, now, True)
+
+    def _tap(self, frames: list[bytes], now: i64, outbound: bool) -> None:
+        for tap in list(self.taps):
+            try:
+                for frame in frames:
+                    tap(now, frame, outbound)
+            except Exception as error:
+                self.node.failed(f"exception in a tap of {self!r}", error)
+
+
+class LoopbackInterface(Interface):
+    """lo: what is sent comes back. The host takes it in again when it has finished what it was doing."""
+
+    def __init__(self, node: Node, upper: PacketHandler, index: int) -> None:
+        Interface.__init__(self, node, upper, "lo", index, LOOPBACK_MTU)
+        self.returning: list[bytes] = []
+
+    def flush(self, now: i64) -> None:
+        """Keeps the queued packets for `take_back`."""
+        if not self.queue:
+            return
+        frames, self.queue = self.queue, []
+        self._count_out(frames, now)
+        self.returning += frames
+
+    def take_back(self, now: i64) -> bool:
+        """Receives what was sent; False if there was nothing."""
+        if not self.returning:
+            return False
+        frames, self.returning = self.returning, []
+        self.input(frames, now)
+        return True
+
+
+class EthernetInterface(Interface):
+    """An Ethernet interface: MAC headers, and a neighbour table kept by ARP."""
+
+    linktype = LINKTYPE_ETHERNET
+
+    def __init__(
+        self, node: Node, upper: PacketHandler, name: str, index: int, mac: bytes, mtu: int = DEFAULT_MTU
+    ) -> None:
+        Interface.__init__(self, node, upper, name, index, mtu)
+        self.mac = mac
+        self.neighbours = NeighbourTable(mac)
+
+    def output(self, packet: TxPacket, next_hop: bytes, now: i64) -> None:
+        """Cuts a packet into frames for the next hop, or lets them wait until its MAC is known."""
+        header = packet.header
+        packet.l2 = packet.l3 - 14
+        neighbour = self._neighbour(next_hop, now)
+        if neighbour is not None and not neighbour.header:
+            header[packet.l2 : packet.l3] = mac_header(NO_MAC, self.mac, ethertype_of(next_hop))
+            self.neighbours.enqueue(neighbour, self._cut(packet, packet.l2))
+            self._ask_questions(now)
+            return
+        header[packet.l2 : packet.l3] = self._broadcast_header() if neighbour is None else neighbour.header
+        self.queue.extend(self._cut(packet, packet.l2))
+
+    def forward(self, packet: RxPacket, next_hop: bytes, now: i64) -> None:
+        """Rewrites the MAC header for the next hop, or lets the frames wait until its MAC is known."""
+        neighbour = self._neighbour(next_hop, now)
+        if neighbour is None:
+            return  # RFC 1812 5.3.5: directed broadcasts are not forwarded
+        if neighbour.header:
+            self._forward_all(packet, neighbour.header, self.queue)
+            return
+        frames: list[bytes] = []
+        self._forward_all(packet, mac_header(NO_MAC, self.mac, ethertype_of(next_hop)), frames)
+        self.neighbours.enqueue(neighbour, frames)
+        self._ask_questions(now)
+
+    def expire(self, now: i64) -> None:
+        """Ages the neighbours, repeats questions, and reports the packets whose next hop does not answer."""
+        failed = self.neighbours.expire(now)
+        self._ask_questions(now)
+        for frame in failed:
+            self.upper.unreachable(frame, 14, now)
+
+    def announce(self, now: i64) -> None:
+        """Sends a gratuitous ARP for each IPv4 address."""
+        for entry in self.addresses:
+            if len(entry.address) == 4:
+                self.queue.append(arp.announcement(self.mac, entry.address))
+
+    def forget_neighbours(self) -> None:
+        """Drops what was learned of neighbours, and what waits for them (Linux neigh_ifdown)."""
+        self.neighbours.flush()
+        self.deadline = NEVER
+
+    def _neighbour(self, next_hop: bytes, now: i64) -> Neighbour | None:
+        """The neighbour for a next hop; None if that is everybody."""
+        if next_hop == LIMITED_BROADCAST:
+            return None
+        neighbour = self.neighbours.resolve(next_hop, now)
+        self.deadline = self.neighbours.deadline
+        return neighbour
+
+    def _broadcast_header(self) -> bytes:
+        return mac_header(BROADCAST, self.mac, ETHERTYPE_IPV4)
+
+    def _input_one(self, frames: list[bytes], first: int, now: i64) -> int:
+        frame = frames[first]
+        if len(frame) < 14:
+            self.rx_errors += 1
+            return 1
+        destination = frame[0:6]
+        broadcast = (destination[0] & 1) != 0
+        if destination != self.mac and not broadcast:
+            self.rx_otherhost_dropped += 1
+            return 1
+        ethertype = get16(frame, 12)
+        if ethertype == ETHERTYPE_IPV4:
+            packet = self.rx
+            packet.take(self, frames, first, 0, 14, broadcast)
+            self.upper.receive(packet, now)
+            return packet.count
+        if ethertype == ETHERTYPE_ARP:
+            self._receive_arp(frame, now)
+        else:
+            self.rx_dropped += 1  # nobody here speaks it
+        return 1
+
+    def _receive_arp(self, frame: bytes, now: i64) -> None:
+        """RFC 826, packet reception: learn the sender if it is known already or asks for us, answer if it asks."""
+        heard = arp.parse(frame)
+        if heard is None or heard.operation not in (arp.REQUEST, arp.REPLY) or heard.sender_mac[0] & 1:
+            self.rx_errors += 1
+            return
+        # Linux arp_ignore=0: also for addresses on other interfaces
+        ours = heard.target[0] != 127 and self.node.owns(heard.target)
+        if self._is_impossible(heard.sender):
+            return
+        # RFC 5227 1.1: a probe for an address in use comes from 0.0.0.0, is answered, and teaches nothing
+        if any(heard.sender):
+            answer = heard.operation == arp.REPLY and heard.target_mac == self.mac
+            create = ours and heard.operation == arp.REQUEST
+            known = self.neighbours
+            self.queue.extend(known.learn(heard.sender, heard.sender_mac, now, create=create, confirmed=answer))
+            self.deadline = known.deadline
+        if ours and heard.operation == arp.REQUEST:
+            self.queue.append(arp.reply(heard, self.mac))
+
+    def _is_impossible(self, sender: bytes) -> bool:
+        """Whether an address cannot be a neighbour's: our own, loopback's, a group's, everybody's."""
+        if sender[0] == 127 or sender[0] >= 224:
+            return True
+        return any(sender in (entry.address, entry.broadcast) for entry in self.addresses)
+
+    def _ask_questions(self, now: i64) -> None:
+        questions, self.neighbours.questions = self.neighbours.questions, []
+        for target, mac in questions:
+            self.queue.append(arp.request(self.mac, source_address(self, target) or bytes(4), target, mac))
+        self.deadline = self.neighbours.deadline

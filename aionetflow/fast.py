@@ -1,0 +1,59 @@
+"""The door to the byte loops: compiled (`_fast`) where they are built, plain Python (`_slow`) where not."""
+
+__all__ = [
+    "COMPILED",
+    "checksum",
+    "forward",
+    "gather",
+    "get16",
+    "get32",
+    "pseudo_sum",
+    "put16",
+    "put32",
+    "segment",
+    "sum16",
+    "tcp_run",
+    "update_checksum",
+    "verify",
+]
+
+COMPILED: bool
+"""Whether the functions below are the compiled ones."""
+
+try:
+    from aionetflow._fast import (
+        checksum,
+        forward,
+        gather,
+        get16,
+        get32,
+        pseudo_sum,
+        put16,
+        put32,
+        segment,
+        sum16,
+        tcp_run,
+        update_checksum,
+        verify,
+    )
+
+    COMPILED = True
+except ModuleNotFoundError:
+    # Not ImportError: an extension that is there but does not load must not go unseen.
+    from aionetflow._slow import (
+        checksum,
+        forward,
+        gather,
+        get16,
+        get32,
+        pseudo_sum,
+        put16,
+        put32,
+        segment,
+        sum16,
+        tcp_run,
+        update_checksum,
+        verify,
+    )
+
+    COMPILED = False

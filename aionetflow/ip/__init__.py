@@ -1,0 +1,1 @@
+"""The internet layer: IP headers, routing with a source address per route, ICMP (RFC 791, 792, 1122, 1812)."""

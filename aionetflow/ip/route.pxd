@@ -1,0 +1,18 @@
+from aionetflow.ethernet.interface cimport Interface
+
+cdef class Route:
+    cdef readonly bytes prefix
+    cdef readonly int prefix_length
+    cdef readonly Interface interface
+    cdef readonly int kind
+    cdef readonly bytes via
+    cdef readonly bytes source
+    cdef readonly int metric
+    cdef int _bits
+    cdef object _network
+    cpdef bint matches(self, bytes destination)
+
+cdef class RoutingTable:
+    cdef list _routes
+    cdef dict _cache
+    cpdef Route lookup(self, bytes destination)

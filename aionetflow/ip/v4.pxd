@@ -1,0 +1,45 @@
+import cython
+from libc.stdint cimport int64_t
+
+from aionetflow._fast cimport checksum, get16, put16, tcp_run
+from aionetflow.ethernet.interface cimport Interface
+from aionetflow.ip.route cimport Route, RoutingTable
+from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket
+from aionetflow.stats cimport IpStats
+
+cdef int _FRAGMENT
+cdef int _TCP
+cdef int LOCAL
+cdef int BROADCAST
+cdef int UNREACHABLE
+cdef Py_ssize_t MAX_SEGMENT_RUN
+cdef bytes LIMITED_BROADCAST
+cdef tuple _FOR_ALL
+
+cdef class IcmpErrors:
+    cpdef void protocol_unreachable(self, RxPacket packet, int64_t now)
+    cpdef void net_unreachable(self, RxPacket packet, int64_t now)
+    cpdef void host_unreachable(self, bytes frame, Py_ssize_t l3, int64_t now)
+    cpdef void time_exceeded(self, RxPacket packet, int64_t now)
+    cpdef void fragmentation_needed(self, RxPacket packet, int mtu, int64_t now)
+
+cdef class IPv4(PacketHandler):
+    cdef readonly RoutingTable routes
+    cdef readonly IpStats stats
+    cdef readonly dict handlers
+    cdef public IcmpErrors errors
+    cdef public Interface loopback
+    cdef public bint forwarding
+    cdef public int ttl
+    cdef public int ident
+    @cython.locals(frame=bytes, l3=Py_ssize_t, destination=bytes, route=Route)
+    cpdef void receive(self, RxPacket packet, int64_t now)
+    @cython.locals(header=bytearray, l3=Py_ssize_t)
+    cpdef void output(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
+    @cython.locals(frame=bytes, l3=Py_ssize_t, header_length=Py_ssize_t, stop=Py_ssize_t)
+    cpdef bint _parse(self, RxPacket packet)
+    @cython.locals(frame=bytes, l3=Py_ssize_t, source=bytes, route=Route)
+    cpdef bint _may_come_from(self, RxPacket packet, bytes destination)
+    @cython.locals(handler=PacketHandler)
+    cpdef void _deliver(self, RxPacket packet, int64_t now)
+    cpdef void _forward(self, RxPacket packet, Route route, bytes destination, int64_t now)

@@ -1,0 +1,178 @@
+"""IPv4: headers in and out, delivery to the transports, forwarding between interfaces (RFC 791, 1122, 1812).
+
+     0               1               2               3
+    +-------+-------+---------------+-------------------------------+
+  0 |   4   |  IHL  |      TOS      |         total length          |
+    +-------+-------+---------------+-----+-------------------------+
+  4 |        identification         |0 D M|    fragment offset      |
+    +---------------+---------------+-----+-------------------------+
+  8 |      TTL      |   protocol    |        header checksum        |
+    +---------------+---------------+-------------------------------+
+ 12 |                        source address                         |
+    +---------------------------------------------------------------+
+ 16 |                      destination address                      |
+    +---------------------------------------------------------------+
+ 20 |                 options, padded to 4 octets                   |
+"""
+
+from aionetflow.config import DEFAULT_TTL, MAX_SEGMENT_RUN
+from aionetflow.ethernet.interface import LIMITED_BROADCAST, Interface
+from aionetflow.fast import checksum, get16, put16, tcp_run
+from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
+from aionetflow.packet import PacketHandler, RxPacket, TxPacket
+from aionetflow.stats import IpStats
+from aionetflow.widths import i64
+
+HEADER_LENGTH = 20
+PROTOCOL_ICMP = 1
+PROTOCOL_TCP = 6
+PROTOCOL_UDP = 17
+DONT_FRAGMENT = 0x4000
+_FRAGMENT = 0x3FFF  # more-fragments and the offset: either makes it a piece of a datagram
+_TCP = PROTOCOL_TCP
+_FOR_ALL = (LIMITED_BROADCAST, bytes((224, 0, 0, 1)))  # RFC 1112 4: every host is in the group of all hosts
+
+
+class IcmpErrors:
+    """What the IP layer needs of ICMP: telling a sender why its packet goes no further (see ip/icmp.py)."""
+
+    def protocol_unreachable(self, packet: RxPacket, now: i64) -> None:
+        """Nobody here takes this protocol."""
+
+    def net_unreachable(self, packet: RxPacket, now: i64) -> None:
+        """There is no route."""
+
+    def host_unreachable(self, frame: bytes, l3: int, now: i64) -> None:
+        """The next hop does not answer."""
+
+    def time_exceeded(self, packet: RxPacket, now: i64) -> None:
+        """The TTL ran out on the way."""
+
+    def fragmentation_needed(self, packet: RxPacket, mtu: int, now: i64) -> None:
+        """The packet is longer than the next link's MTU."""
+
+
+class IPv4(PacketHandler):
+    """The IPv4 layer of one host."""
+
+    def __init__(self, routes: RoutingTable, stats: IpStats) -> None:
+        self.routes = routes
+        self.stats = stats
+        self.handlers: dict[int, PacketHandler] = {}  # by protocol number
+        self.errors = IcmpErrors()
+        self.loopback: Interface | None = None  # the interface whose packets are our own
+        self.forwarding = False
+        self.ttl = DEFAULT_TTL
+        self.ident = 0
+
+    def receive(self, packet: RxPacket, now: i64) -> None:
+        """Takes a packet, finds how many of the frames behind it continue it, and delivers or forwards them."""
+        self.stats.InReceives += 1
+        if not self._parse(packet):
+            self.stats.InHdrErrors += 1
+            return
+        frame, l3 = packet.frame, packet.l3
+        destination = frame[l3 + 16 : l3 + 20]
+        route = self.routes.lookup(destination)
+        if not self._may_come_from(packet, destination):
+            self.stats.InAddrErrors += 1
+        elif route is not None and route.kind == LOCAL:
+            self._deliver(packet, now)
+        elif (route is not None and route.kind == BROADCAST) or destination in _FOR_ALL:
+            packet.broadcast = True
+            self._deliver(packet, now)
+        elif self.forwarding and not packet.broadcast and 0 < destination[0] < 224:
+            self._forward(packet, route, destination, now)
+        else:
+            self.stats.InAddrErrors += 1
+
+    def output(self, packet: TxPacket, route: Route, source: bytes, destination: bytes, now: i64) -> None:
+        """Writes the header in front of a transport's and hands the packet to the route's interface."""
+        header = packet.header
+        l3 = packet.l4 - 20
+        packet.l3 = l3
+        header[l3] = 0x45
+        header[l3 + 1] = packet.tos
+        put16(header, l3 + 6, DONT_FRAGMENT)  # Linux ip_no_pmtu_disc=0: the sender adapts to the path
+        header[l3 + 8] = packet.ttl
+        header[l3 + 9] = packet.protocol
+        header[l3 + 12 : l3 + 16] = source
+        header[l3 + 16 : l3 + 20] = destination
+        packet.ident = self.ident
+        # the interface numbers the frames that it cuts one by one; length and checksum are written there too
+        self.ident = (self.ident + 1 + (packet.length // packet.mss if packet.mss > 0 else 0)) & 0xFFFF
+        self.stats.OutRequests += 1
+        if route.kind == BROADCAST:
+            if self.loopback is not None and self.loopback is not route.interface:
+                self.loopback.output(packet, destination, now)  # Linux ip_mc_output: the sender's host hears it too
+            route.interface.output(packet, LIMITED_BROADCAST, now)
+        else:
+            route.interface.output(packet, route.via or destination, now)
+
+    def unreachable(self, frame: bytes, l3: int, now: i64) -> None:
+        """A queued frame's next hop does not answer: its sender, here or elsewhere, is told (RFC 1812 5.2.7.1)."""
+        self.errors.host_unreachable(frame, l3, now)
+
+    def _parse(self, packet: RxPacket) -> bool:
+        """RFC 1122 3.2.1: version, lengths, checksum. Options are skipped."""
+        frame, l3 = packet.frame, packet.l3
+        if len(frame) < l3 + 20:
+            return False
+        header_length = (frame[l3] & 15) * 4
+        stop = l3 + get16(frame, l3 + 2)
+        packet.l4 = l3 + header_length
+        packet.stop = stop
+        packet.protocol = frame[l3 + 9]
+        packet.ttl = frame[l3 + 8]
+        if frame[l3] >> 4 != 4 or header_length < 20 or packet.l4 > stop or stop > len(frame):
+            return False
+        if checksum(frame, l3, packet.l4) != 0:
+            return False
+        if packet.protocol == _TCP and stop - packet.l4 > 20 and packet.first + 1 < len(packet.frames):
+            packet.count = tcp_run(packet.frames, packet.first, packet.l2, l3, packet.l4, MAX_SEGMENT_RUN)
+        return True
+
+    def _may_come_from(self, packet: RxPacket, destination: bytes) -> bool:
+        """Whether the addresses can be right for where the packet was heard (Linux fib_validate_source).
+
+        RFC 1122 3.2.1.3: groups and broadcast addresses send nothing, and loopback's appear on no wire. Nor does our
+        own address come from elsewhere.
+        """
+        frame, l3 = packet.frame, packet.l3
+        source = frame[l3 + 12 : l3 + 16]
+        if source[0] >= 224 or (source[0] == 0 and destination not in _FOR_ALL):
+            return False  # RFC 1122 3.2.1.3 (a): who has no address yet speaks to all
+        if packet.interface is self.loopback:
+            return True
+        route = self.routes.lookup(source)
+        return destination[0] != 127 and (route is None or (route.kind != LOCAL and route.kind != BROADCAST))
+
+    def _deliver(self, packet: RxPacket, now: i64) -> None:
+        if get16(packet.frame, packet.l3 + 6) & _FRAGMENT:
+            self.stats.InDiscards += 1  # not put together yet
+            return
+        handler = self.handlers.get(packet.protocol)
+        if handler is None:
+            self.stats.InUnknownProtos += 1
+            self.errors.protocol_unreachable(packet, now)
+            return
+        self.stats.InDelivers += 1
+        handler.receive(packet, now)
+
+    def _forward(self, packet: RxPacket, route: Route | None, destination: bytes, now: i64) -> None:
+        """RFC 1812 5.2: towards the next hop, unless the TTL, the route or the MTU says no."""
+        if packet.ttl <= 1:
+            self.stats.InHdrErrors += 1
+            self.errors.time_exceeded(packet, now)
+        elif route is None:
+            self.stats.OutNoRoutes += 1
+            self.errors.net_unreachable(packet, now)
+        elif route.kind == UNREACHABLE:
+            self.stats.OutNoRoutes += 1
+            self.errors.host_unreachable(packet.frame, packet.l3, now)
+        elif packet.stop - packet.l3 > route.interface.mtu:
+            self.stats.FragFails += 1
+            self.errors.fragmentation_needed(packet, route.interface.mtu, now)
+        else:
+            self.stats.ForwDatagrams += packet.count
+            route.interface.forward(packet, route.via or destination, now)

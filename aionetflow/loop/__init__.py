@@ -1,0 +1,1 @@
+"""The application's side: asyncio, unchanged, on the virtual network."""

@@ -1,0 +1,1 @@
+"""The world: hosts, routers and switches, the links between them, their names and addresses."""

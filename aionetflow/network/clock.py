@@ -1,0 +1,109 @@
+"""The clock of a network inside an event loop: stock asyncio's, uvloop's, or any other that tells time()."""
+
+import asyncio
+import contextvars
+
+from aionetflow.clock import Clock
+from aionetflow.config import NEVER
+
+_BURST = 64  # callbacks in one callback of the loop; then the loop's other work gets its turn
+_UVLOOP_SLACK = 0.000499  # s; uvloop rounds timers to the nearest ms, this makes it the next one
+
+
+class LoopClock(Clock):
+    """The core's clock over a running event loop: stock asyncio, uvloop, or any other that tells time().
+
+    `loop` is the event loop; by default the running one (RuntimeError if there is none). However many timers
+    there are, the loop holds one handle. What a callback raises goes to the loop's exception handler.
+
+    >>> async def main() -> None:
+    ...     clock, done = LoopClock(), asyncio.Event()
+    ...     timer = clock.call_at(clock.now() + 1_000_000, done.set)  # in 1 ms
+    ...     await done.wait()
+    ...     clock.close()
+    >>> asyncio.run(main())
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        super().__init__()
+        self._loop = loop or asyncio.get_running_loop()
+        # Timers belong to the network, not to the task that happened to arm the handle.
+        self._context = contextvars.copy_context()
+        self._slack = _UVLOOP_SLACK if type(self._loop).__module__.startswith("uvloop") else 0.0
+        self._soon: asyncio.Handle | None = None  # in the loop's next turn
+        self._later: asyncio.Handle | None = None  # at the earliest deadline, or before it
+        self._later_at = NEVER  # ns
+        self._held = False
+        self._reached = 0  # ns; a deadline that the loop says has come
+        self._closed = False
+
+    def now(self) -> int:
+        """The loop's time in ns; it stands still while timers run."""
+        if self._running is not None:
+            return self._running
+        now = int(self._loop.time() * 1e9 + 0.5)
+        return now if now > self._reached else self._reached
+
+    def run_timers(self, now: int, limit: int = NEVER) -> int:
+        """As `Clock.run_timers`; afterwards a handle of the loop stands at the next deadline, or before it."""
+        try:
+            return super().run_timers(now, limit)
+        finally:
+            if self._running is None:
+                self._arm(self.next_deadline())
+
+    def hold(self) -> None:
+        """What falls due until `release` is called for is left to it."""
+        self._held = True
+
+    def release(self) -> None:
+        """Runs what is due now, in this turn of the loop, as far as is fair to its other work."""
+        self._held = False
+        if self._running is None and not self._closed:
+            self._run()
+
+    def close(self) -> None:
+        """Lets go of the loop: no timer runs any more, neither those there are nor later ones."""
+        self._closed = True
+        for handle in (self._soon, self._later):
+            if handle is not None:
+                handle.cancel()
+        self._soon = self._later = None
+
+    def call_exception_handler(self, message: str, error: Exception) -> None:
+        """Hands an exception to the event loop's exception handler."""
+        self._loop.call_exception_handler({"message": message, "exception": error})
+
+    def _armed(self, when: int) -> None:
+        self._arm(when)
+
+    def _arm(self, when: int) -> None:
+        """A handle that comes too early does no harm, and costs less than one made anew."""
+        if self._held or self._closed or self._soon is not None or when >= self._later_at:
+            return
+        if when <= self.now():
+            self._soon = self._loop.call_soon(self._fire_soon, context=self._context)
+            return
+        if self._later is not None:
+            self._later.cancel()
+        self._later_at = when
+        self._later = self._loop.call_at(when / 1e9 + self._slack, self._fire_later, context=self._context)
+
+    def _fire_soon(self) -> None:
+        self._soon = None
+        self._run()
+
+    def _fire_later(self) -> None:
+        # A float of seconds is coarser than 1 ns after some months: without this a deadline could stay
+        # 1 ns away for ever on a loop whose time stands still meanwhile.
+        if self._loop.time() >= self._later_at / 1e9:
+            self._reached = max(self._reached, self._later_at)
+        self._later = None
+        self._later_at = NEVER
+        self._run()
+
+    def _run(self) -> None:
+        try:
+            self.run_timers(self.now(), _BURST)
+        except Exception as error:
+            self.call_exception_handler(f"exception in a timer of {self!r}", error)

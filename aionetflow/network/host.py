@@ -1,0 +1,142 @@
+"""Hosts and routers: a name, a stack, and the tasks that run as them."""
+
+import asyncio
+import contextvars
+import os
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from aionetflow.ethernet.interface import EthernetInterface
+from aionetflow.ip.address import AF_INET, unpack
+from aionetflow.ip.route import RoutingTable
+from aionetflow.rng import Random
+from aionetflow.socket.base import Owner, Socket
+from aionetflow.socket.options import SOCK_STREAM
+from aionetflow.stack import Stack
+from aionetflow.stats import Stats
+
+if TYPE_CHECKING:
+    from aionetflow.network.network import Network
+
+T = TypeVar("T")
+_current: contextvars.ContextVar["Host | None"] = contextvars.ContextVar("aionetflow_host", default=None)
+
+
+# Where a task was before: kept in its context, as many tasks may be on one host at once.
+_before: contextvars.ContextVar[tuple["Host | None", ...]] = contextvars.ContextVar("aionetflow_before", default=())
+
+
+def enter(host: "Host") -> None:
+    """Makes a host the current one, until `leave`."""
+    _before.set((*_before.get(), _current.get()))
+    _current.set(host)
+
+
+def leave() -> None:
+    """Makes the host current that was so before the last `enter`."""
+    *rest, previous = _before.get()
+    _before.set(tuple(rest))
+    _current.set(previous)
+
+
+def current_host() -> "Host":
+    """The host that this task runs as.
+
+    Raises RuntimeError outside any network.
+    """
+    host = _current.get()
+    if host is None:
+        raise RuntimeError("no network here: enter one with `async with aionetflow.Network():`")
+    return host
+
+
+class Host:
+    """A computer on a network; made by `Network.host`.
+
+    Tasks run *as* a host, with its addresses: those started by `spawn`, and any task inside `async with host`.
+    """
+
+    forwarding = False
+
+    def __init__(self, network: "Network", name: str, number: int, random: Random) -> None:
+        self.network = network
+        self.name = name
+        self.number = number
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.bare_stack = Stack(network.clock, random)  # as it is, whether or not addresses have been given out
+        self.bare_stack.ip.forwarding = self.forwarding
+
+    @property
+    def stack(self) -> Stack:
+        """The host's network stack, its addresses and routes in place."""
+        self.network.settle()
+        return self.bare_stack
+
+    @property
+    def routes(self) -> RoutingTable:
+        """The routing table: `host.routes.add("10.0.0.0/8", via="10.0.1.1", source="10.0.1.5")`."""
+        return self.stack.routes
+
+    @property
+    def stats(self) -> Stats:
+        """The counters, under Linux's names."""
+        return self.bare_stack.stats
+
+    @property
+    def interfaces(self) -> list[EthernetInterface]:
+        """The Ethernet interfaces, in the order of their links."""
+        return [nic for nic in self.stack.interfaces if isinstance(nic, EthernetInterface)]
+
+    @property
+    def addresses(self) -> list[str]:
+        """The host's addresses, in the order of its interfaces, without loopback's.
+
+        >>> from aionetflow.clock import ManualClock
+        >>> from aionetflow.network.network import Network
+        >>> net = Network(seed=1, clock=ManualClock())
+        >>> net.host("a").addresses, net.host("b", "10.0.9.9/16").addresses
+        (['10.0.0.2'], ['10.0.9.9'])
+        """
+        return [unpack(entry.address) for nic in self.interfaces for entry in nic.addresses]
+
+    def socket(self, family: int = AF_INET, kind: int = SOCK_STREAM) -> Socket:
+        """A new non-blocking socket on this host, owned by the running task."""
+        return self.stack.socket(family, kind, self.owner())
+
+    def owner(self) -> Owner:
+        """Who runs now: the process and the name of the task."""
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            task = None
+        return Owner(os.getpid(), task.get_name() if task is not None else "")
+
+    def spawn(self, coro: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
+        """Starts a task that runs as this host; it is cancelled when the network ends.
+
+        Must be called while the event loop runs.
+        """
+        context = contextvars.copy_context()
+        context.run(_current.set, self)
+        loop = asyncio.get_running_loop()
+        what = getattr(coro, "__qualname__", "task")
+        task = loop.create_task(coro, name=name or f"{self.name}:{what}", context=context)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    async def __aenter__(self) -> Self:
+        enter(self)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        leave()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class Router(Host):
+    """A host that forwards packets between its interfaces; made by `Network.router`."""
+
+    forwarding = True

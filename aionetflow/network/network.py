@@ -1,0 +1,248 @@
+"""A network: its nodes, its links, its time and its seed."""
+
+import asyncio
+import random as stdlib_random
+from typing import Any, Self
+
+from aionetflow.clock import Clock
+from aionetflow.config import DEFAULT_MTU
+from aionetflow.ethernet.interface import EthernetInterface
+from aionetflow.ip.address import pack_interface
+from aionetflow.ip.route import Route
+from aionetflow.link.memory import MemoryLink
+from aionetflow.network import names, topology
+from aionetflow.network.clock import LoopClock
+from aionetflow.network.control_blocks import ControlBlock, control_blocks
+from aionetflow.network.host import Host, Router, enter, leave
+from aionetflow.network.switch import Switch
+
+Node = Host | Switch
+
+
+class Network:
+    """Hosts, routers and switches, and links between them, inside one program.
+
+    seed makes everything that is drawn at random the same in every run: lost frames, ports, sequence numbers; without
+    one it is drawn and told by `seed`. clock is the time that the network runs on: that of the running event loop
+    (asyncio or uvloop) if none is given, or a ManualClock.
+
+    There is always a host named "localhost". Hosts without a link of their own share one LAN.
+
+    >>> async def main() -> None:
+    ...     async with Network(seed=7) as net:
+    ...         web, client = net.host("web"), net.host("client")
+    ...         router = net.router("core")
+    ...         uplink = net.link(client, router, delay=0.020, rate=10e6)
+    ...         net.link(router, web)
+    ...         print(client.addresses, net.resolve("web"))
+    >>> asyncio.run(main())
+    ['10.128.0.1'] ['10.128.0.9']
+    """
+
+    def __init__(self, seed: int | str | None = None, *, clock: Clock | None = None) -> None:
+        self.seed = stdlib_random.SystemRandom().getrandbits(32) if seed is None else seed
+        self.clock: Clock = clock if clock is not None else LoopClock()
+        self.nodes: dict[str, Node] = {}
+        self.links: list[MemoryLink] = []
+        self._segments_of: dict[EthernetInterface | Switch, list[EthernetInterface | Switch]] = {}
+        self._owners: dict[EthernetInterface, Host] = {}
+        self._wanted: dict[Host, list[str]] = {}  # addresses given by hand, not yet on an interface
+        self._addresses = topology.Addresses()
+        self._automatic: list[tuple[Host, Route]] = []
+        self._settled = False
+        self.lan = self.switch("lan")
+        self.localhost = self.host("localhost")
+
+    # Building -----------------------------------------------------------------------------------------------------
+
+    def host(self, name: str, *addresses: str) -> Host:
+        """Adds a host. addresses ("10.0.1.5/24") go to its links in their order; the rest is handed out.
+
+        Raises ValueError if the name is taken or an address is none.
+        """
+        return self._add_host(Host(self, name, len(self.nodes), self._random(name)), addresses)
+
+    def router(self, name: str, *addresses: str) -> Router:
+        """Adds a router: a host that forwards between its links, and is on no LAN of its own accord."""
+        router = Router(self, name, len(self.nodes), self._random(name))
+        self._add_host(router, addresses)
+        return router
+
+    def switch(self, name: str) -> Switch:
+        """Adds a switch: whatever is linked to it is on one LAN."""
+        switch = Switch(name, self.clock)
+        self._add_node(name, switch)
+        self._segments_of[switch] = []
+        return switch
+
+    def link(
+        self, a: Node, b: Node, *, delay: float = 0.0, jitter: float = 0.0, rate: float | None = None,
+        loss: float = 0.0, reorder: float = 0.0, duplicate: float = 0.0, corrupt: float = 0.0,
+        queue: int | None = None, mtu: int = DEFAULT_MTU, offload: bool = True,
+    ) -> MemoryLink:  # fmt: skip
+        """Joins two nodes by a link, and gives each host or router at its ends an interface for it.
+
+        delay and jitter are in seconds, rate in bits per second, loss, reorder, duplicate and corrupt are
+        probabilities per frame, queue is in octets, mtu the longest IP packet in octets. All can be changed while the
+        link runs, as attributes of what is returned, for both directions or one. Raises ValueError for a value that
+        makes no sense, or a node of another network.
+        """
+        for node in (a, b):
+            if self.nodes.get(node.name) is not node:
+                raise ValueError(f"{node!r} is not on this network")
+        settings: dict[str, Any] = {
+            "delay": delay, "jitter": jitter, "rate": rate, "loss": loss, "reorder": reorder, "duplicate": duplicate,
+            "corrupt": corrupt, "queue": queue, "mtu": mtu, "offload": offload,
+        }  # fmt: skip
+        link = self._join(a, b, settings)
+        self._unsettle()
+        return link
+
+    # Looking ------------------------------------------------------------------------------------------------------
+
+    @property
+    def hosts(self) -> list[Host]:
+        """All hosts and routers, in the order they were made."""
+        return [node for node in self.nodes.values() if isinstance(node, Host)]
+
+    def resolve(self, name: str) -> list[str]:
+        """The addresses of a name (or of a literal, itself); OSError if nobody has it."""
+        self.settle()
+        return names.resolve(name, self._find)
+
+    def sockets(self) -> list[ControlBlock]:
+        """All control blocks of all hosts, as `ss -a` would list them: print one to see the line."""
+        return [block for host in self.hosts for block in control_blocks(host)]
+
+    def settle(self) -> None:
+        """Gives out the addresses and routes that are missing; called by whatever needs them."""
+        if self._settled:
+            return
+        self._settled = True
+        for host in self.hosts:
+            if not isinstance(host, Router) and len(host.bare_stack.interfaces) == 1:
+                self._join(host, self.lan, {})
+        self._place_wanted()
+        segments = self._find_segments()
+        for segment in segments:
+            segment.note_addresses()
+        self._addresses.give(segments)
+        self._automatic = topology.set_routes(self.hosts, segments, self._automatic)
+
+    # Living -------------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        enter(self.localhost)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        try:
+            await self._end_tasks()
+        finally:
+            self.close()
+            leave()
+
+    def close(self) -> None:
+        """Closes all sockets and stops the network's time."""
+        for host in self.hosts:
+            for sock in list(host.bare_stack.sockets.values()):
+                sock.close()
+        if isinstance(self.clock, LoopClock):
+            self.clock.close()
+
+    async def _end_tasks(self) -> None:
+        own = asyncio.current_task()
+        # again and again: a task that is cancelled may spawn others
+        while tasks := [task for host in self.hosts for task in host.tasks if task is not own]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    # Inside -------------------------------------------------------------------------------------------------------
+
+    def _random(self, purpose: str) -> stdlib_random.Random:
+        """A stream of draws of its own for each node and link, so that one does not change the other's."""
+        return stdlib_random.Random(f"{self.seed}/{purpose}")
+
+    def _add_host(self, host: Host, addresses: tuple[str, ...]) -> Host:
+        for address in addresses:
+            pack_interface(address)  # before anything is changed
+        self._add_node(host.name, host)
+        self._wanted[host] = list(addresses)
+        return host
+
+    def _add_node(self, name: str, node: Node) -> None:
+        if any(name.lower() == known.lower() for known in self.nodes):
+            raise ValueError(f"there is a node named {name!r} already")
+        self.nodes[name] = node
+        self._unsettle()
+
+    def _unsettle(self) -> None:
+        """Something was built. What is missing is given out when it is needed, or soon if the network is in use."""
+        if self._settled:
+            self._settled = False
+            self.clock.call_soon(self.settle)
+
+    def _join(self, a: Node, b: Node, settings: dict[str, Any]) -> MemoryLink:
+        draws = self._random(f"link/{len(self.links)}")
+        link = MemoryLink(self.clock, draws, f"{a.name}-{b.name}", **settings)
+        self.links.append(link)
+        first, second = self._plug(a, link, 0), self._plug(b, link, 1)
+        self._segments_of[first].append(second)
+        self._segments_of[second].append(first)
+        return link
+
+    def _plug(self, node: Node, link: MemoryLink, side: int) -> EthernetInterface | Switch:
+        end = link.b if side else link.a
+        if isinstance(node, Switch):
+            node.plug(end)
+            return node
+        stack = node.bare_stack
+        index = len(stack.interfaces) - 1
+        mac = bytes((2, 0, node.number >> 8, node.number & 255, index >> 8, index & 255))
+        nic = stack.attach_ethernet(f"eth{index}", mac, end.mtu)
+        nic.link = end
+        end.attach(nic)
+        self._segments_of[nic] = []
+        self._owners[nic] = node
+        return nic
+
+    def _place_wanted(self) -> None:
+        """Addresses given by hand go to the interfaces in the order of the links, what is left to the last."""
+        for host, wanted in self._wanted.items():
+            nics = [nic for nic in host.bare_stack.interfaces if isinstance(nic, EthernetInterface)]
+            bare = [nic for nic in nics if not nic.addresses]
+            while wanted and bare:
+                nic = bare.pop(0)
+                host.bare_stack.add_address(nic, wanted.pop(0))
+                while wanted and not bare:
+                    host.bare_stack.add_address(nic, wanted.pop(0))
+
+    def _find_segments(self) -> list[topology.Segment]:
+        segments: list[topology.Segment] = []
+        seen: set[EthernetInterface | Switch] = set()
+        for start in self._segments_of:
+            if start in seen:
+                continue
+            segment = topology.Segment()
+            queue = [start]
+            seen.add(start)
+            while queue:
+                place = queue.pop(0)
+                if isinstance(place, Switch):
+                    segment.is_lan = segment.is_lan or place is self.lan
+                else:
+                    segment.members.append((self._owners[place], place))
+                for further in self._segments_of[place]:
+                    if further not in seen:
+                        seen.add(further)
+                        queue.append(further)
+            segments.append(segment)
+        return segments
+
+    def _find(self, name: str) -> Host | None:
+        node = next((node for known, node in self.nodes.items() if known.lower() == name), None)
+        return node if isinstance(node, Host) else None
+
+    def __repr__(self) -> str:
+        return f"<Network seed={self.seed!r}, {len(self.hosts)} hosts, {len(self.links)} links>"

@@ -1,0 +1,41 @@
+from libc.stdint cimport int64_t
+
+from aionetflow._fast cimport get16
+
+cpdef Py_ssize_t packet_end(bytes frame, Py_ssize_t l3)
+
+cdef class RxPacket:
+    cdef public list frames
+    cdef public Py_ssize_t first
+    cdef public Py_ssize_t count
+    cdef public bytes frame
+    cdef public Py_ssize_t l2
+    cdef public Py_ssize_t l3
+    cdef public Py_ssize_t l4
+    cdef public Py_ssize_t stop
+    cdef public int protocol
+    cdef public int ttl
+    cdef public bint broadcast
+    cdef public object interface
+    cpdef void take(self, object interface, list frames, Py_ssize_t first, Py_ssize_t l2, Py_ssize_t l3, bint broadcast)
+
+cdef class TxPacket:
+    cdef public bytearray header
+    cdef public Py_ssize_t l2
+    cdef public Py_ssize_t l3
+    cdef public Py_ssize_t l4
+    cdef public Py_ssize_t l5
+    cdef public bytes payload
+    cdef public Py_ssize_t start
+    cdef public Py_ssize_t length
+    cdef public Py_ssize_t mss
+    cdef public int protocol
+    cdef public int ttl
+    cdef public int tos
+    cdef public int ident
+    cpdef void reset(self, int protocol, Py_ssize_t header_length)
+
+cdef class PacketHandler:
+    cpdef void receive(self, RxPacket packet, int64_t now)
+    cpdef void unreachable(self, bytes frame, Py_ssize_t l3, int64_t now)
+    cpdef void error(self, bytes quote, Py_ssize_t l4, int code, bint final, int info, int64_t now)

@@ -1,0 +1,42 @@
+import cython
+from libc.stdint cimport int64_t
+
+from aionetflow._fast cimport get16, get32
+from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket, packet_end
+from aionetflow.socket.driver cimport Driver
+from aionetflow.socket.table cimport SocketTable, connection_key
+from aionetflow.stats cimport TcpStats, UdpStats
+from aionetflow.tcp cimport arrival, reset
+from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.segment cimport Segment
+from aionetflow.tcp.sequence cimport seq_add, seq_between, seq_gt
+from aionetflow.udp.datagram cimport is_intact, is_whole
+
+cdef int ACK
+cdef int RST
+cdef int SYN
+cdef int CLOSED
+cdef int TIME_WAIT
+cdef int HEADER_LENGTH
+
+cdef class TcpDemux(PacketHandler):
+    cdef readonly Driver driver
+    cdef readonly SocketTable table
+    cdef readonly TcpStats stats
+    cdef Segment segment
+    cdef TxPacket answer
+    @cython.locals(segment=Segment)
+    cpdef void receive(self, RxPacket packet, int64_t now)
+    @cython.locals(connection=Connection)
+    cpdef void _dispatch(self, RxPacket packet, Segment segment, int64_t now)
+    cpdef void _begin(self, RxPacket packet, Segment segment, int64_t iss, int64_t now)
+    cpdef bint _is_replaced(self, Connection connection, Segment segment)
+    cpdef void _refuse(self, RxPacket packet, Segment segment, int64_t now)
+    cpdef void _receive_each(self, RxPacket packet, int64_t now)
+
+cdef class UdpDemux(PacketHandler):
+    cdef readonly SocketTable table
+    cdef readonly UdpStats stats
+    cdef object errors
+    @cython.locals(frame=bytes, l3=Py_ssize_t, l4=Py_ssize_t)
+    cpdef void receive(self, RxPacket packet, int64_t now)

@@ -1,0 +1,159 @@
+"""From an IP packet to the socket that it is for, or to the answer that there is none."""
+
+from aionetflow.fast import get16, get32
+from aionetflow.ip.icmp import IcmpErrorSender
+from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
+from aionetflow.socket.driver import Driver
+from aionetflow.socket.table import SocketTable, connection_key
+from aionetflow.stats import TcpStats, UdpStats
+from aionetflow.tcp import arrival, reset
+from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.segment import ACK, RST, SYN, Segment
+from aionetflow.tcp.sequence import seq_add, seq_between, seq_gt
+from aionetflow.tcp.states import CLOSED, TIME_WAIT, Event
+from aionetflow.udp.datagram import HEADER_LENGTH, is_intact, is_whole
+from aionetflow.widths import i64
+
+_TIMEOUT = int(Event.TIMEOUT)
+
+
+class TcpDemux(PacketHandler):
+    """Hands TCP segments to connections and listeners; answers the rest with a RST."""
+
+    def __init__(self, driver: Driver, table: SocketTable, stats: TcpStats) -> None:
+        self.driver = driver
+        self.table = table
+        self.stats = stats
+        self.segment = Segment()
+        self.answer = TxPacket()
+
+    def receive(self, packet: RxPacket, now: i64) -> None:
+        """Takes a segment, or a run of them, that was sent to this host."""
+        self.stats.InSegs += packet.count
+        if packet.broadcast:
+            return  # RFC 9293 3.9.2.3: TCP is between two
+        segment = self.segment
+        if not segment.parse(packet):
+            self.stats.InErrs += 1
+        elif segment.take_payload(packet):
+            self._dispatch(packet, segment, now)
+        elif packet.count > 1:
+            self._receive_each(packet, now)
+        else:
+            self.stats.InCsumErrors += 1
+            self.stats.InErrs += 1
+
+    def error(self, quote: bytes, l4: int, code: int, final: bool, info: int, now: i64) -> None:
+        """ICMP reports on a segment of ours (RFC 5927 4.1: only if it is one that is in flight)."""
+        connection = self.table.connections.get(_quoted_key(quote, l4))
+        if connection is None:
+            return
+        if seq_between(connection.snd.snd_una, get32(quote, l4 + 4), connection.snd.snd_nxt):
+            arrival.receive_icmp(connection, code, info, now)
+            self.driver.touch(connection)
+
+    def _dispatch(self, packet: RxPacket, segment: Segment, now: i64) -> None:
+        connection = self.table.connection_of(packet)
+        if connection is None:
+            self._begin(packet, segment, -1, now)
+        elif self._is_replaced(connection, segment):
+            connection.fail(_TIMEOUT, 0)
+            self.driver.forget(connection)
+            # Linux tcp_timewait_state_process: numbers that the old connection cannot have used
+            self._begin(packet, segment, seq_add(connection.snd.snd_nxt, 65537), now)
+        else:
+            arrival.receive(connection, segment, now)
+            self.driver.touch(connection)
+            if connection.state == CLOSED:
+                self.driver.forget(connection)  # the next segment of this batch finds nobody
+
+    def _begin(self, packet: RxPacket, segment: Segment, iss: i64, now: i64) -> None:
+        """A segment for no connection: a listener may make one of it; iss is the number to begin with, -1 for any."""
+        frame, l3 = packet.frame, packet.l3
+        listener = self.table.listener_of(frame[l3 + 16 : l3 + 20], segment.destination_port)
+        if listener is None or segment.flags & ACK:
+            self._refuse(packet, segment, now)
+            return
+        connection = listener.receive(packet, segment, iss, now)
+        if connection is not None:
+            self.driver.touch(connection)
+
+    def _is_replaced(self, connection: Connection, segment: Segment) -> bool:
+        """RFC 9293 3.6.1: a SYN beyond the numbers of a connection in TIME-WAIT begins a new one."""
+        if connection.state != TIME_WAIT or segment.flags & (SYN | ACK | RST) != SYN:
+            return False
+        if not seq_gt(segment.seq, connection.rcv.rcv_nxt):
+            return False
+        return self.table.listener_of(connection.local, connection.local_port) is not None
+
+    def _refuse(self, packet: RxPacket, segment: Segment, now: i64) -> None:
+        if not reset.answer(self.answer, segment):
+            return
+        frame, l3 = packet.frame, packet.l3
+        source, destination = frame[l3 + 16 : l3 + 20], frame[l3 + 12 : l3 + 16]
+        route = self.driver.routes.lookup(destination)
+        if route is None:
+            return
+        self.stats.OutRsts += 1
+        self.stats.OutSegs += 1
+        self.driver.ip.output(self.answer, route, source, destination, now)
+
+    def _receive_each(self, packet: RxPacket, now: i64) -> None:
+        """One of a run has a wrong checksum: each for itself."""
+        first, count = packet.first, packet.count
+        self.stats.InSegs -= count
+        packet.count = 1
+        for i in range(first, first + count):
+            packet.first = i
+            packet.frame = packet.frames[i]
+            packet.stop = packet_end(packet.frame, packet.l3)
+            self.receive(packet, now)
+        packet.first = first
+        packet.count = count
+
+
+class UdpDemux(PacketHandler):
+    """Hands datagrams to their sockets; answers the rest with ICMP port unreachable."""
+
+    def __init__(self, table: SocketTable, stats: UdpStats, errors: IcmpErrorSender) -> None:
+        self.table = table
+        self.stats = stats
+        self.errors = errors
+
+    def receive(self, packet: RxPacket, now: i64) -> None:
+        """Takes a datagram that was sent to this host."""
+        if not is_whole(packet):
+            self.stats.InErrors += 1
+            return
+        if not is_intact(packet):
+            self.stats.InCsumErrors += 1
+            self.stats.InErrors += 1
+            return
+        frame, l3, l4 = packet.frame, packet.l3, packet.l4
+        source, port = frame[l3 + 12 : l3 + 16], get16(frame, l4)
+        sockets = self.table.datagrams_of(
+            source, port, frame[l3 + 16 : l3 + 20], get16(frame, l4 + 2), packet.broadcast
+        )  # fmt: skip
+        if not sockets:
+            self.stats.NoPorts += 1
+            self.errors.port_unreachable(packet, now)
+        for sock in sockets:
+            if sock.deliver(frame[l4 + HEADER_LENGTH : packet.stop], source, port):
+                self.stats.InDatagrams += 1
+            else:
+                self.stats.RcvbufErrors += 1
+                self.stats.InErrors += 1
+
+    def error(self, quote: bytes, l4: int, code: int, final: bool, info: int, now: i64) -> None:
+        """ICMP reports on a datagram of ours: told to its socket if that is connected (Linux __udp4_lib_err)."""
+        local, remote = quote[12:16], quote[16:20]
+        if final:
+            port, remote_port = get16(quote, l4), get16(quote, l4 + 2)
+            for sock in self.table.datagrams_of(remote, remote_port, local, port, False):
+                if sock.is_connected():
+                    sock.fail(code)
+
+
+def _quoted_key(quote: bytes, l4: int) -> bytes:
+    """The key of the connection that sent the segment quoted by an ICMP error."""
+    return connection_key(quote[16:20], quote[12:16], get16(quote, l4 + 2), get16(quote, l4))

@@ -1,0 +1,34 @@
+import cython
+from libc.stdint cimport int64_t
+
+from aionetflow.ip.route cimport RoutingTable
+from aionetflow.ip.v4 cimport IPv4
+from aionetflow.packet cimport TxPacket
+from aionetflow.socket.table cimport SocketTable
+from aionetflow.stats cimport TcpStats
+from aionetflow.tcp.connection cimport Connection, ConnectionUser
+from aionetflow.tcp.departure cimport expire, output
+
+cdef int64_t NEVER
+cdef int CLOSED
+
+cdef class Driver:
+    cdef readonly IPv4 ip
+    cdef readonly RoutingTable routes
+    cdef readonly SocketTable table
+    cdef readonly TcpStats stats
+    cdef TxPacket packet
+    cdef list _changed
+    cdef list _heap
+    cdef int64_t _order
+    cpdef void touch(self, Connection connection)
+    @cython.locals(changed=list, connection=Connection, user=ConnectionUser)
+    cpdef void run(self, int64_t now)
+    cpdef int64_t deadline(self)
+    @cython.locals(connection=Connection)
+    cpdef void expire(self, int64_t now)
+    @cython.locals(packet=TxPacket)
+    cpdef void _send(self, Connection connection, int64_t now)
+    @cython.locals(deadline=int64_t)
+    cpdef void _schedule(self, Connection connection)
+    cpdef void forget(self, Connection connection)

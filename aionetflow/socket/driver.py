@@ -1,0 +1,99 @@
+"""Drives the connections of one host: sends what they have to send, wakes their users, keeps their timers.
+
+Connections wait on a list while something about them has changed, and in a heap for their next deadline. Re-arming a
+timer is storing a number in the connection; the heap's entry is put right when it comes up (or at once, if the new
+deadline is earlier).
+"""
+
+from heapq import heappop, heappush
+
+from aionetflow.config import NEVER
+from aionetflow.ip.route import RoutingTable
+from aionetflow.ip.v4 import PROTOCOL_TCP, IPv4
+from aionetflow.packet import TxPacket
+from aionetflow.socket.table import SocketTable
+from aionetflow.stats import TcpStats
+from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.departure import expire, output
+from aionetflow.tcp.states import CLOSED
+from aionetflow.widths import i64
+
+
+class Driver:
+    """What keeps the connections of one host going."""
+
+    def __init__(self, ip: IPv4, routes: RoutingTable, table: SocketTable, stats: TcpStats) -> None:
+        self.ip = ip
+        self.routes = routes
+        self.table = table
+        self.stats = stats
+        self.packet = TxPacket()
+        self._changed: list[Connection] = []
+        self._heap: list[tuple[int, int, Connection]] = []
+        self._order: i64 = 0
+
+    def touch(self, connection: Connection) -> None:
+        """Something about the connection has changed: it may have segments to send, or news for its user."""
+        if not connection.queued:
+            connection.queued = True
+            self._changed.append(connection)
+
+    def run(self, now: i64) -> None:
+        """Wakes the users of all that has changed, then sends what is due.
+
+        In that order, so that data which a user writes at once carries the acknowledgment of what woke it.
+        """
+        while self._changed:
+            changed, self._changed = self._changed, []
+            for connection in changed:
+                connection.queued = False
+                if connection.wake:
+                    connection.wake = False
+                    user = connection.user
+                    if user is not None:
+                        user.changed(connection)
+            for connection in changed:
+                self._send(connection, now)
+
+    def deadline(self) -> i64:
+        """When expire is to be called: no connection's deadline is earlier."""
+        return self._heap[0][0] if self._heap else NEVER
+
+    def expire(self, now: i64) -> None:
+        """Lets the connections whose deadline has come do what is due."""
+        while self._heap and self._heap[0][0] <= now:
+            connection = heappop(self._heap)[2]
+            connection.scheduled_at = NEVER
+            if connection.timers.deadline() <= now:
+                expire(connection, now)
+                self.touch(connection)
+            else:
+                self._schedule(connection)
+
+    def _send(self, connection: Connection, now: i64) -> None:
+        if connection.retries > 0:
+            # the way may have changed since it worked (Linux dst_negative_advice)
+            connection.route = self.routes.lookup(connection.remote) or connection.route
+        packet = self.packet
+        while output(connection, packet, now):
+            packet.ttl = connection.ttl
+            packet.tos = connection.tos
+            self.stats.OutSegs += 1 + ((packet.length - 1) // packet.mss if packet.mss > 0 else 0)
+            self.ip.output(packet, connection.route, connection.local, connection.remote, now)
+        if connection.state == CLOSED:
+            self.forget(connection)
+        else:
+            self._schedule(connection)
+
+    def _schedule(self, connection: Connection) -> None:
+        deadline = connection.timers.deadline()
+        if deadline < connection.scheduled_at:
+            connection.scheduled_at = deadline
+            self._order += 1
+            heappush(self._heap, (deadline, self._order, connection))
+
+    def forget(self, connection: Connection) -> None:
+        """A connection is over: its place in the table is free, and its port if no socket keeps it."""
+        hold = self.table.remove(connection)
+        if hold is not None and not (hold.locked and connection.user is not None):
+            self.table.release(PROTOCOL_TCP, hold)

@@ -1,0 +1,396 @@
+"""Stream sockets: TCP with the calls of sockets(7), none of which waits.
+
+A call that would have to wait raises BlockingIOError; `on_change` is called when it may be worth trying again, and
+`events()` says, as poll(2) does, what for.
+"""
+
+import errno
+
+from aionetflow.config import DEFAULT_MSS, SOMAXCONN
+from aionetflow.errors import os_error
+from aionetflow.ip.address import AF_INET, ANY, pack_endpoint, unpack
+from aionetflow.ip.route import BROADCAST, Route
+from aionetflow.ip.v4 import PROTOCOL_TCP
+from aionetflow.packet import RxPacket
+from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Address, Owner, Services, Socket
+from aionetflow.socket.listener import Listener
+from aionetflow.socket.options import MSG_PEEK, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
+from aionetflow.socket.table import PortHold
+from aionetflow.tcp.congestion.reno import Reno
+from aionetflow.tcp.connection import Connection, ConnectionUser
+from aionetflow.tcp.handshake import open_actively
+from aionetflow.tcp.segment import Segment
+from aionetflow.tcp.states import CLOSED, SHORT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event, State
+
+_CLOSE = int(Event.CLOSE)
+_INHERITED = (  # by the sockets that a listening one accepts
+    "reuse_address", "linger_on", "linger_seconds", "receive_buffer", "send_buffer", "ttl", "tos", "nodelay", "cork",
+    "user_mss",
+)  # fmt: skip
+Buffer = bytes | bytearray | memoryview
+
+
+class _User(ConnectionUser):
+    """Passes what a connection tells on to its socket."""
+
+    def __init__(self, sock: "StreamSocket") -> None:
+        self._sock = sock
+
+    def changed(self, connection: Connection) -> None:
+        self._sock.notify()
+
+
+class StreamSocket(Socket):
+    """A TCP socket."""
+
+    type = SOCK_STREAM
+    proto = PROTOCOL_TCP
+    netid = "tcp"
+
+    def __init__(self, services: Services, fd: int, owner: Owner, family: int = AF_INET) -> None:
+        super().__init__(services, fd, owner, family)
+        self.nodelay = False
+        self.cork = False
+        self.connection: Connection | None = None
+        self.listener: Listener | None = None
+        self._connecting = False
+        self._read_shut = False  # by shutdown() without a connection: it fails, and yet is seen by poll()
+
+    # Opening ----------------------------------------------------------------------------------------------------
+
+    def listen(self, backlog: int = SOMAXCONN) -> None:
+        """Starts to accept connections (listen(2)), at most backlog of them waiting; binds itself if need be."""
+        self.check_open()
+        if self.connection is not None:
+            raise os_error(errno.EINVAL)
+        backlog = min(max(backlog, 0), SOMAXCONN)
+        if self.listener is not None:
+            self.listener.backlog = backlog
+            return
+        table = self._services.table
+        if self.hold is None or self.hold.released:
+            self._hold_port(self.local, 0)
+        hold = self.hold
+        assert hold is not None
+        if not table.may_listen(self.proto, hold):
+            raise os_error(errno.EADDRINUSE)
+        hold.listening = True
+        self.listener = Listener(
+            self.local, hold, backlog, self._make_connection, self.notify, self._services.stats.tcp
+        )  # fmt: skip
+        table.listeners.setdefault(self.local_port, []).append(self.listener)
+
+    def accept(self) -> tuple["StreamSocket", Address]:
+        """The next connection that is ready, as (socket, peer's address); BlockingIOError if none is.
+
+        Its options are those of the listening socket. EINVAL if the socket does not listen.
+        """
+        self.check_open()
+        if self.listener is None:
+            raise os_error(errno.EINVAL)
+        if not self.listener.ready:
+            raise os_error(errno.EAGAIN)
+        connection = self.listener.ready.popleft()
+        sock = self._services.make_stream(self.owner, self.family)
+        for name in _INHERITED:
+            setattr(sock, name, getattr(self, name))
+        sock._use(connection)
+        return sock, (unpack(connection.remote), connection.remote_port)
+
+    def connect(self, address: Address) -> None:
+        """Begins the handshake (connect(2)) and raises BlockingIOError(EINPROGRESS).
+
+        Called again: EALREADY while it goes on, the error if it failed, nothing at all the first time after it
+        succeeded, EISCONN from then on.
+        """
+        self.check_open()
+        remote, port = pack_endpoint(self.family, address)
+        if self.listener is not None:
+            raise os_error(errno.EISCONN)
+        if self.connection is not None:
+            self._continue_connecting(self.connection)
+            return
+        if not any(remote):
+            remote = b"\x7f\x00\x00\x01"  # Linux: connecting to 0.0.0.0 means this host
+        route = self.route_to(remote)
+        if route.kind == BROADCAST or remote[0] >= 224:
+            raise os_error(errno.ENETUNREACH)
+        self._start_connecting(route, remote, port)
+        raise os_error(errno.EINPROGRESS)
+
+    # Data -------------------------------------------------------------------------------------------------------
+
+    def send(self, data: Buffer, flags: int = 0) -> int:
+        """Puts as much of data into the send buffer as fits, and says how much that was (send(2)).
+
+        BlockingIOError if nothing fits; BrokenPipeError after shutdown, or if there is no connection.
+        """
+        self.check_open()
+        connection = self.connection
+        if error := self.take_error():
+            raise os_error(error)
+        if connection is None or connection.write_shut:
+            raise os_error(errno.EPIPE)
+        room = connection.snd.room()
+        if connection.state in (SYN_SENT, SYN_RECEIVED) or (room == 0 and len(data)):
+            raise os_error(errno.EAGAIN)
+        if type(data) is not bytes or len(data) > room:
+            data = bytes(memoryview(data).cast("B")[:room])
+        connection.write(data)
+        self._services.touch(connection)
+        self._services.run()
+        return len(data)
+
+    def recv(self, limit: int, flags: int = 0) -> bytes:
+        """Takes up to limit octets of what has arrived (recv(2)); b"" at the end of the stream.
+
+        BlockingIOError if nothing is there yet; with MSG_PEEK the octets stay.
+        """
+        self.check_open()
+        if limit < 0:
+            raise ValueError("negative buffersize in recv")
+        connection = self.connection
+        if connection is None or connection.rcv.queue.length == 0:
+            return self._recv_nothing(connection)
+        if flags & MSG_PEEK:
+            return connection.rcv.queue.peek(limit)
+        data = connection.read(limit)
+        if connection.need_ack:
+            self._services.touch(connection)
+            self._services.run()
+        return data
+
+    def shutdown(self, how: int) -> None:
+        """Ends one direction or both (shutdown(2)); ENOTCONN if there is no connection."""
+        self.check_open()
+        if how not in (SHUT_RD, SHUT_WR, SHUT_RDWR):
+            raise os_error(errno.EINVAL)
+        connection = self.connection
+        if self.listener is not None:
+            if how != SHUT_WR:  # Linux inet_shutdown: it stops listening
+                self._stop_listening(self.listener)
+            return
+        if connection is None or connection.state in (CLOSED, TIME_WAIT):
+            self._read_shut = self._read_shut or how != SHUT_WR
+            raise os_error(errno.ENOTCONN)
+        if connection.state == SYN_SENT:
+            self._disconnect(connection, errno.ECONNRESET)  # Linux inet_shutdown, tcp_disconnect
+        else:
+            self._connecting = self._connecting and connection.state == SYN_RECEIVED
+            connection.read_shut = connection.read_shut or how != SHUT_WR
+            if how != SHUT_RD:
+                connection.shut_write()
+        connection.wake = True
+        self._services.touch(connection)
+        self._services.run()
+
+    def close(self) -> None:
+        """Gives the socket up (close(2)); what is written is still delivered, then the connection closed.
+
+        A RST is sent instead if data was left unread, or with SO_LINGER of 0 seconds.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        if self.listener is not None:
+            self._stop_listening(self.listener)
+        if self.connection is not None and self.connection.state != CLOSED:
+            self._let_go(self.connection)
+        elif self.hold is not None:
+            self._services.table.release(self.proto, self.hold)
+        self.notify()
+        self.on_change = None
+        self._services.released(self)
+        self._services.run()
+
+    # What it is -------------------------------------------------------------------------------------------------
+
+    def events(self) -> int:
+        """Linux tcp_poll."""
+        if self.listener is not None:
+            return IN if self.listener.ready else 0
+        connection = self.connection
+        if connection is None:
+            return OUT | HUP | (IN | RDHUP if self._read_shut else 0) | (ERR if self.error else 0)
+        mask = 0
+        if connection.state in (CLOSED, TIME_WAIT) or (connection.read_shut and connection.write_shut):
+            mask |= HUP
+        if connection.read_shut:
+            mask |= IN | RDHUP
+        if connection.state not in (SYN_SENT, SYN_RECEIVED):
+            if connection.rcv.queue.length:
+                mask |= IN
+            # sk_stream_is_writeable: a third of the buffer is free
+            if connection.write_shut or 3 * connection.snd.queue.length <= 2 * connection.snd.limit:
+                mask |= OUT
+        return mask | ERR if connection.error else mask
+
+    def is_connected(self) -> bool:
+        """Whether the handshake is done and the connection not over."""
+        connection = self.connection
+        return connection is not None and connection.state not in (CLOSED, SYN_SENT, TIME_WAIT)
+
+    def is_connecting(self) -> bool:
+        """Whether the handshake is under way."""
+        return self.connection is not None and self.connection.state in (SYN_SENT, SYN_RECEIVED)
+
+    def may_linger(self) -> bool:
+        """Whether closing should wait for the peer: SO_LINGER is set, and it will not be a reset."""
+        return self.linger_on and self.linger_seconds > 0 and self.is_connected() and self.queued()[0] == 0
+
+    def is_listening(self) -> bool:
+        """Whether listen() was called."""
+        return self.listener is not None
+
+    def max_segment(self) -> int:
+        """The segment size in use; before a connection, what was asked for, or RFC 9293's default."""
+        if self.connection is None:
+            return self.user_mss or DEFAULT_MSS
+        return self.connection.snd.mss
+
+    def state_name(self) -> str:
+        """The state as ss(8) prints it."""
+        if self.listener is not None:
+            return SHORT_NAMES[State.LISTEN]
+        return SHORT_NAMES[State(self.connection.state) if self.connection is not None else State.CLOSED]
+
+    def queued(self) -> tuple[int, int]:
+        """Octets to read and octets not acknowledged; of a listener, connections ready and the backlog."""
+        if self.listener is not None:
+            return len(self.listener.ready), self.listener.backlog
+        if self.connection is None:
+            return 0, 0
+        return self.connection.rcv.queue.length, self.connection.snd.queue.length
+
+    def take_error(self) -> int:
+        """The connection's error, which is then forgotten (SO_ERROR)."""
+        if self.connection is None:
+            return super().take_error()
+        error, self.connection.error = self.connection.error, 0
+        return error
+
+    def options_changed(self) -> None:
+        """Takes over what the connection must know."""
+        connection = self.connection
+        if connection is None:
+            return
+        snd = connection.snd
+        if snd.corked and not self.cork:
+            snd.push_once = True  # tcp(7): clearing the option sends what was held back
+        elif self.nodelay and not snd.nodelay:
+            snd.push_once = True  # tcp(7): setting it flushes, even what is corked
+        connection.ttl, connection.tos = self.ttl, self.tos
+        snd.nodelay = self.nodelay
+        snd.corked = self.cork
+        snd.limit = self.send_buffer // 2
+        connection.rcv.set_limit(self.receive_buffer // 2)
+        self._services.touch(connection)
+        self._services.run()
+
+    # Inside -----------------------------------------------------------------------------------------------------
+
+    def _start_connecting(self, route: Route, remote: bytes, port: int) -> None:
+        services = self._services
+        local = self.local if any(self.local) else route.source or remote
+        if self.hold is None or self.hold.released:
+            self.hold = services.table.hold_for_connect(self.proto, local, remote, port, services.random)
+            self.local_port = self.hold.port
+        connection = self._new_connection(route, local, self.local_port, remote, port)
+        services.table.add(connection, self.hold)
+        self.local = local
+        self._use(connection)
+        self._connecting = True
+        open_actively(connection, services.clock.now())
+        services.touch(connection)
+        services.run()
+
+    def _disconnect(self, connection: Connection, error: int) -> None:
+        """Back to a socket without a connection (Linux tcp_disconnect); what it was bound to by hand stays."""
+        connection.user = self._user  # so that the claim to a port asked for by number is kept
+        if connection.state != CLOSED:
+            connection.fail(_CLOSE, 0)
+        self._services.touch(connection)
+        self._services.run()
+        self.connection = None
+        self._connecting = False
+        self.error = error
+        if self.hold is not None and self.hold.automatic:
+            self.local = ANY[self.family]
+
+    def _continue_connecting(self, connection: Connection) -> None:
+        if connection.state in (SYN_SENT, SYN_RECEIVED):
+            raise os_error(errno.EALREADY)
+        if not self._connecting:
+            raise os_error(errno.EISCONN)
+        self._connecting = False
+        if connection.state == CLOSED:
+            error = self.take_error() or errno.ECONNABORTED
+            self._disconnect(connection, 0)
+            raise os_error(error)
+
+    def _make_connection(self, packet: RxPacket, syn: Segment, iss: int) -> Connection:
+        """The control block for a SYN that came to this listening socket."""
+        assert self.hold is not None
+        frame, l3 = packet.frame, packet.l3
+        remote, local = frame[l3 + 12 : l3 + 16], frame[l3 + 16 : l3 + 20]
+        route = self.route_to(remote)
+        connection = self._new_connection(route, local, self.local_port, remote, syn.source_port, iss)
+        hold = PortHold(local, self.local_port, self.reuse_address)
+        self._services.table.share(self.proto, hold)
+        self._services.table.add(connection, hold)
+        return connection
+
+    def _new_connection(
+        self, route: Route, local: bytes, local_port: int, remote: bytes, port: int, iss: int = -1
+    ) -> Connection:
+        if iss < 0:
+            iss = self._services.random.getrandbits(32)
+        connection = Connection(
+            route, local, local_port, remote, port, iss,
+            self.receive_buffer // 2, self.send_buffer // 2, Reno(), self._services.stats.tcp,
+        )  # fmt: skip
+        connection.ttl, connection.tos = self.ttl, self.tos
+        connection.user_mss = self.user_mss
+        connection.snd.nodelay = self.nodelay
+        connection.snd.corked = self.cork
+        return connection
+
+    def _use(self, connection: Connection) -> None:
+        """Makes a connection this socket's."""
+        self.connection = connection
+        self._user = _User(self)
+        connection.user = self._user
+        self.local, self.local_port = connection.local, connection.local_port
+        self.remote, self.remote_port = connection.remote, connection.remote_port
+
+    def _recv_nothing(self, connection: Connection | None) -> bytes:
+        """Linux tcp_recvmsg with an empty queue: the end of the stream, or the error, once."""
+        if connection is not None and connection.rcv.ended:
+            return b""
+        if error := self.take_error():
+            raise os_error(error)
+        if connection.read_shut if connection is not None else self._read_shut:
+            return b""
+        raise os_error(errno.EAGAIN if connection is not None else errno.ENOTCONN)
+
+    def _let_go(self, connection: Connection) -> None:
+        if self.linger_on and self.linger_seconds == 0 and connection.state != CLOSED:
+            connection.user = None
+            connection.abort(0)
+        else:
+            connection.close(self._services.clock.now())
+        self._services.touch(connection)
+
+    def _stop_listening(self, listener: Listener) -> None:
+        table = self._services.table
+        self.listener = None
+        listener.hold.listening = False
+        listeners = table.listeners[self.local_port]
+        listeners.remove(listener)
+        if not listeners:
+            del table.listeners[self.local_port]
+        for connection in listener.close():
+            connection.abort(0)
+            connection.user = None
+            self._services.touch(connection)
+        self._services.run()

@@ -1,0 +1,184 @@
+"""Who gets an arriving segment or datagram, and who has which port.
+
+A connection is found by the octets that stand in its segments' headers anyway:
+
+    source address | destination address | source port | destination port
+
+of which a segment without IP options has all in one piece, so that finding it costs one slice and one look-up.
+"""
+
+import errno
+from typing import TYPE_CHECKING
+
+from aionetflow.config import EPHEMERAL_PORTS
+from aionetflow.errors import os_error
+from aionetflow.packet import RxPacket
+from aionetflow.rng import Random
+from aionetflow.tcp.connection import Connection
+from aionetflow.widths import u32
+
+if TYPE_CHECKING:
+    from aionetflow.socket.datagram import DatagramSocket
+    from aionetflow.socket.listener import Listener
+
+_LOW, _HIGH = EPHEMERAL_PORTS
+
+
+class PortHold:
+    """One claim to a local port: a bound socket's, or that of a connection its socket may have left."""
+
+    def __init__(self, address: bytes, port: int, reuse: bool, automatic: bool = False) -> None:
+        self.address = address  # all zero: every address of the host
+        self.port = port
+        self.reuse = reuse  # SO_REUSEADDR
+        self.automatic = automatic  # chosen by connect(): other connections may share the port
+        self.locked = port != 0  # asked for by number: kept until the socket is closed
+        self.listening = False
+        self.released = False
+
+    def conflicts(self, other: "PortHold") -> bool:
+        """Whether both cannot have their port (Linux inet_csk_bind_conflict)."""
+        if any(self.address) and any(other.address) and self.address != other.address:
+            return False
+        return not (self.reuse and other.reuse) or self.listening or other.listening
+
+
+class SocketTable:
+    """The sockets of one host that the wire can reach."""
+
+    def __init__(self) -> None:
+        self.connections: dict[bytes, Connection] = {}
+        self.listeners: dict[int, list[Listener]] = {}
+        self.datagrams: dict[int, list[DatagramSocket]] = {}
+        self._holds: dict[tuple[int, int], list[PortHold]] = {}  # by protocol and port
+        self._connection_holds: dict[bytes, PortHold] = {}
+        self._next_port = -1  # counted from the lowest ephemeral one
+
+    # Looking up ---------------------------------------------------------------------------------------------------
+
+    def connection_of(self, packet: RxPacket) -> Connection | None:
+        """The connection that a received segment belongs to."""
+        frame, l3, l4 = packet.frame, packet.l3, packet.l4
+        if frame[l3] >> 4 == 4:
+            if l4 == l3 + 20:
+                return self.connections.get(frame[l3 + 12 : l3 + 24])
+            return self.connections.get(frame[l3 + 12 : l3 + 20] + frame[l4 : l4 + 4])
+        return self.connections.get(frame[l3 + 8 : l3 + 40] + frame[l4 : l4 + 4])
+
+    def listener_of(self, address: bytes, port: int) -> "Listener | None":
+        """The listener for a SYN to that address: one bound to it before one bound to all."""
+        found = None
+        for listener in self.listeners.get(port, ()):
+            if listener.address == address:
+                return listener
+            if not any(listener.address) and len(listener.address) == len(address):
+                found = listener
+        return found
+
+    def datagrams_of(
+        self, source: bytes, source_port: int, destination: bytes, port: int, to_all: bool
+    ) -> "list[DatagramSocket]":
+        """The sockets for a datagram: the one that fits best, or, for a broadcast, all that fit."""
+        fitting = [
+            sock for sock in self.datagrams.get(port, ())
+            if sock.fits(source, source_port, destination)
+        ]  # fmt: skip
+        if to_all or len(fitting) < 2:
+            return fitting
+        # Linux udp4_lib_lookup2: the best match; of equals, the one bound last
+        return [max(reversed(fitting), key=lambda sock: (sock.is_connected(), any(sock.local)))]
+
+    # Ports ----------------------------------------------------------------------------------------------------------
+
+    def hold(self, protocol: int, hold: PortHold, random: Random) -> None:
+        """Enters a claim; port 0 is replaced by a free one. Raises OSError(EADDRINUSE)."""
+        if hold.port == 0:
+            hold.port = self._free_port(protocol, hold, random)
+        elif self._taken(protocol, hold):
+            raise os_error(errno.EADDRINUSE)
+        self._holds.setdefault((protocol, hold.port), []).append(hold)
+
+    def share(self, protocol: int, hold: PortHold) -> None:
+        """Enters the claim of an accepted connection, which has its listener's port."""
+        self._holds.setdefault((protocol, hold.port), []).append(hold)
+
+    def release(self, protocol: int, hold: PortHold) -> None:
+        """Takes a claim back; harmless if that was done."""
+        if hold.released:
+            return
+        hold.released = True
+        holds = self._holds[protocol, hold.port]
+        holds.remove(hold)
+        if not holds:
+            del self._holds[protocol, hold.port]
+
+    def hold_for_connect(
+        self, protocol: int, local: bytes, remote: bytes, remote_port: int, random: Random
+    ) -> PortHold:
+        """A claim to a port that makes the connection unique; EADDRNOTAVAIL if none does.
+
+        Ports go up from one drawn at random (RFC 6056 3.3.3), so that a peer seldom sees one again while it keeps the
+        last connection from it in TIME-WAIT.
+        """
+        count = _HIGH - _LOW + 1
+        if self._next_port < 0:
+            self._next_port = random.getrandbits(32) % count
+        for _ in range(count):
+            port = _LOW + self._next_port
+            self._next_port = (self._next_port + 1) % count
+            holds = self._holds.get((protocol, port))
+            if holds and not all(hold.automatic for hold in holds):
+                continue
+            if holds and connection_key(remote, local, remote_port, port) in self.connections:
+                continue
+            hold = PortHold(local, port, True, automatic=True)
+            hold.locked = False
+            self._holds.setdefault((protocol, port), []).append(hold)
+            return hold
+        raise os_error(errno.EADDRNOTAVAIL, f"all ports from {_LOW} to {_HIGH} are in use to this destination")
+
+    def may_listen(self, protocol: int, hold: PortHold) -> bool:
+        """Whether a bound socket may start to listen: no other listens on its address and port."""
+        others = [other for other in self._holds.get((protocol, hold.port), ()) if other is not hold]
+        return not any(other.conflicts(hold) and other.listening for other in others)
+
+    # Connections ------------------------------------------------------------------------------------------------------
+
+    def add(self, connection: Connection, hold: PortHold) -> None:
+        """Enters a connection and the claim to its port; EADDRNOTAVAIL if there is one with the same two ends."""
+        key = key_of(connection)
+        if key in self.connections:
+            raise os_error(errno.EADDRNOTAVAIL)
+        self.connections[key] = connection
+        self._connection_holds[key] = hold
+
+    def remove(self, connection: Connection) -> PortHold | None:
+        """Takes a connection out; the claim that it leaves behind is the caller's to release."""
+        key = key_of(connection)
+        if self.connections.get(key) is not connection:
+            return None
+        del self.connections[key]
+        return self._connection_holds.pop(key)
+
+    def _taken(self, protocol: int, hold: PortHold) -> bool:
+        return any(other.conflicts(hold) for other in self._holds.get((protocol, hold.port), ()))
+
+    def _free_port(self, protocol: int, hold: PortHold, random: Random) -> int:
+        count = _HIGH - _LOW + 1
+        start = random.getrandbits(32) % count
+        for i in range(count):
+            port = _LOW + (start + i) % count
+            if (protocol, port) not in self._holds:
+                return port
+        raise os_error(errno.EADDRINUSE, f"all ports from {_LOW} to {_HIGH} are in use")
+
+
+def connection_key(remote: bytes, local: bytes, remote_port: u32, local_port: u32) -> bytes:
+    """What stands for a connection in the table, as its incoming segments have it."""
+    ports = bytes((remote_port >> 8, remote_port & 255, local_port >> 8, local_port & 255))
+    return remote + local + ports
+
+
+def key_of(connection: Connection) -> bytes:
+    """A connection's key."""
+    return connection_key(connection.remote, connection.local, connection.remote_port, connection.local_port)

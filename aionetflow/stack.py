@@ -1,0 +1,261 @@
+"""One host's network stack, without I/O: interfaces below, sockets above, time and randomness handed in.
+
+    >>> from random import Random
+    >>> from aionetflow.clock import ManualClock
+    >>> clock = ManualClock()
+    >>> stack = Stack(clock, Random(7))
+    >>> nic = stack.attach_raw("tun0")                      # carries bare IP packets; no ARP needed
+    >>> stack.add_address(nic, "10.0.0.1/24")
+    >>> sock = stack.socket()
+    >>> sock.connect(("10.0.0.2", 80))
+    Traceback (most recent call last):
+        ...
+    BlockingIOError: [Errno 115] Operation now in progress
+    >>> (sent_at, syn), = nic.sent                          # what is due has been sent when a call returns
+    >>> sent_at, len(syn), syn[9], syn[33] == 0x02          # time, length, protocol TCP, flags SYN
+    (0, 48, 6, True)
+    >>> clock.advance(1.0)                                  # nobody answers: one second later it is sent again
+    1
+    >>> len(nic.sent), nic.sent[1][0]
+    (2, 1000000000)
+
+Frames go in by `interface.receive(frames)`; what comes out goes to the interface's link, or into `interface.sent` while
+it has none. Everything that is due now has been sent when `receive` or a socket's method returns; what is due later is
+sent when the clock gets there.
+"""
+
+from heapq import heappop, heappush
+
+from aionetflow.clock import Clock
+from aionetflow.config import DEFAULT_MTU, NEVER
+from aionetflow.ethernet.interface import (
+    LIMITED_BROADCAST,
+    EthernetInterface,
+    Interface,
+    InterfaceAddress,
+    LoopbackInterface,
+    Node,
+)
+from aionetflow.ip.address import AF_INET, pack_interface
+from aionetflow.ip.icmp import Icmp, IcmpErrorSender
+from aionetflow.ip.route import BROADCAST, LOCAL, Route, RoutingTable
+from aionetflow.ip.v4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, IPv4
+from aionetflow.packet import TxPacket
+from aionetflow.rng import Random
+from aionetflow.socket.base import Owner, Socket
+from aionetflow.socket.datagram import DatagramSocket
+from aionetflow.socket.demux import TcpDemux, UdpDemux
+from aionetflow.socket.driver import Driver
+from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
+from aionetflow.socket.stream import StreamSocket
+from aionetflow.socket.table import SocketTable
+from aionetflow.stats import Stats
+from aionetflow.tcp.connection import Connection
+from aionetflow.udp.datagram import emit
+from aionetflow.widths import i64
+
+_FIRST_DESCRIPTOR = 3  # after stdin, stdout and stderr
+_NOBODY = Owner(0, "")
+
+
+class Stack(Node):
+    """The network stack of one host.
+
+    clock tells the time and calls back when it has come; random is where ports, initial sequence numbers and the like
+    are drawn from. There is a loopback interface with 127.0.0.1 from the start.
+    """
+
+    def __init__(self, clock: Clock, random: Random) -> None:
+        self.clock = clock
+        self.random = random
+        self.stats = Stats()
+        self.routes = RoutingTable()
+        self.table = SocketTable()
+        self.sockets: dict[int, Socket] = {}  # what applications have open, by descriptor
+        self.ip = IPv4(self.routes, self.stats.ip)
+        self.ip.ident = random.getrandbits(16)
+        self.icmp = Icmp(self.ip, self.stats.icmp)
+        errors = IcmpErrorSender(self.icmp)
+        self.driver = Driver(self.ip, self.routes, self.table, self.stats.tcp)
+        self.ip.errors = errors
+        self.ip.handlers[PROTOCOL_ICMP] = self.icmp
+        self.ip.handlers[PROTOCOL_TCP] = TcpDemux(self.driver, self.table, self.stats.tcp)
+        self.ip.handlers[PROTOCOL_UDP] = UdpDemux(self.table, self.stats.udp, errors)
+        self.lo = LoopbackInterface(self, self.ip, 1)
+        self.ip.loopback = self.lo
+        self.interfaces: list[Interface] = [self.lo]
+        self._datagram = TxPacket()
+        self._free: list[int] = []  # descriptors below the highest in use, a heap
+        self._running = False
+        self._armed_at: i64 = NEVER
+        self._add_loopback()
+
+    # Interfaces ---------------------------------------------------------------------------------------------------
+
+    def attach_ethernet(self, name: str, mac: bytes, mtu: int = DEFAULT_MTU) -> EthernetInterface:
+        """A new Ethernet interface with that MAC (6 octets) and MTU (octets)."""
+        interface = EthernetInterface(self, self.ip, name, len(self.interfaces) + 1, mac, mtu)
+        self.interfaces.append(interface)
+        return interface
+
+    def attach_raw(self, name: str, mtu: int = DEFAULT_MTU) -> Interface:
+        """A new interface for bare IP packets, as Linux's tun."""
+        interface = Interface(self, self.ip, name, len(self.interfaces) + 1, mtu)
+        self.interfaces.append(interface)
+        return interface
+
+    def add_address(self, interface: Interface, address: str) -> None:
+        """Gives an interface an address ("10.0.0.1/24"), and the routes that follow from it, as `ip addr add`.
+
+        The neighbours are told. Raises ValueError if the host has the address already, or it is none.
+        """
+        packed, length = pack_interface(address)
+        self.routes.insert(Route(packed, 8 * len(packed), self.lo, kind=LOCAL, source=packed))
+        entry = InterfaceAddress(packed, length)
+        interface.addresses.append(entry)
+        bits = 8 * len(packed) - length
+        network = (int.from_bytes(packed, "big") >> bits << bits).to_bytes(len(packed), "big")
+        wanted = []
+        if bits:
+            wanted.append(Route(network, length, interface, source=packed))
+        if len(packed) == 4 and bits > 1:
+            wanted.append(Route(entry.broadcast, 32, interface, kind=BROADCAST, source=packed))
+        if len(packed) == 4:
+            wanted.append(Route(LIMITED_BROADCAST, 32, interface, kind=BROADCAST, source=packed))
+        for route in wanted:
+            if not self.routes.has(route):  # a second address on the same network adds none
+                self.routes.insert(route)
+        interface.announce(self.clock.now())
+        self.run()
+
+    def remove_address(self, interface: Interface, address: str) -> None:
+        """Takes an address and its routes away again, as `ip addr del`; ValueError if the interface has it not."""
+        entry = InterfaceAddress(*pack_interface(address))
+        interface.addresses.remove(entry)
+        for route in [r for r in self.routes if r.source == entry.address and r.interface in (interface, self.lo)]:
+            self.routes.remove(route)
+
+    def set_up(self, interface: Interface, up: bool) -> None:
+        """Turns an interface on or off, as `ip link set`: routes over one that is down are not used."""
+        interface.up = up
+        self.routes.forget()
+        if not up:
+            interface.forget_neighbours()
+        if up:
+            interface.announce(self.clock.now())
+            self.run()
+
+    # Sockets ------------------------------------------------------------------------------------------------------
+
+    def socket(self, family: int = AF_INET, kind: int = SOCK_STREAM, owner: Owner = _NOBODY) -> Socket:
+        """A new socket; its descriptor is the lowest that is free on this host, as in a Unix process."""
+        if kind == SOCK_DGRAM:
+            return self._enter(DatagramSocket(self, self._free_descriptor(), owner, family))
+        return self.make_stream(owner, family)
+
+    def make_stream(self, owner: Owner, family: int) -> StreamSocket:
+        """A new stream socket."""
+        sock = StreamSocket(self, self._free_descriptor(), owner, family)
+        self._enter(sock)
+        return sock
+
+    def send_datagram(
+        self, sock: Socket, data: bytes, route: Route, source: bytes, remote: bytes, port: int
+    ) -> None:
+        """Sends a UDP datagram of a socket."""
+        packet = self._datagram
+        emit(packet, sock.local_port, port, data)
+        packet.ttl = sock.ttl
+        packet.tos = sock.tos
+        self.stats.udp.OutDatagrams += 1
+        self.ip.output(packet, route, source, remote, self.clock.now())
+        self.run()
+
+    def touch(self, connection: Connection) -> None:
+        """Something about a connection has changed: `run` will send what it has to send."""
+        self.driver.touch(connection)
+
+    def released(self, sock: Socket) -> None:
+        """An application has closed a socket: its descriptor is free."""
+        if self.sockets.pop(sock.descriptor, None) is not None:
+            heappush(self._free, sock.descriptor)
+
+    # Running ------------------------------------------------------------------------------------------------------
+
+    def arrived(self, interface: Interface, frames: list[bytes]) -> None:
+        """A link delivers frames to one of the interfaces."""
+        if self._running:
+            raise RuntimeError("frames arrived while the stack was at work: links deliver from the clock")
+        self._running = True
+        try:
+            interface.input(frames, self.clock.now())
+        finally:
+            self._running = False
+        self.run()
+
+    def failed(self, what: str, error: Exception) -> None:
+        """An exception of somebody's callback goes to whoever keeps the time: an event loop, or a test."""
+        self.clock.call_exception_handler(what, error)
+
+    def owns(self, address: bytes) -> bool:
+        """Whether an address is one of this host's."""
+        route = self.routes.lookup(address)
+        return route is not None and route.kind == LOCAL
+
+    def run(self) -> None:
+        """Sends all that is due now, and sees to it that the clock calls for what is due later."""
+        if self._running:
+            return  # called from below: whoever runs will get to it
+        self._running = True
+        try:
+            now = self.clock.now()
+            while True:
+                self.driver.run(now)
+                for interface in self.interfaces:
+                    interface.flush(now)
+                if not self.lo.take_back(now):
+                    break
+        finally:
+            self._running = False
+        self._arm()
+
+    def deadline(self) -> int:
+        """When the stack has something to do by itself, in nanoseconds; NEVER if it has not."""
+        deadline = self.driver.deadline()
+        for interface in self.interfaces:
+            deadline = min(deadline, interface.deadline)
+        return deadline
+
+    def expire(self) -> None:
+        """Does what is due by timer."""
+        now = self.clock.now()
+        self.driver.expire(now)
+        for interface in self.interfaces:
+            if interface.deadline <= now:
+                interface.expire(now)
+        self.run()
+
+    def _arm(self) -> None:
+        """One timer for the whole host; one that is too early does no harm."""
+        deadline = self.deadline()
+        if deadline < self._armed_at:
+            self._armed_at = deadline
+            self.clock.call_at(deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        if self.clock.now() >= self._armed_at:
+            self._armed_at = NEVER
+        self.expire()
+
+    def _add_loopback(self) -> None:
+        address = bytes((127, 0, 0, 1))
+        self.lo.addresses.append(InterfaceAddress(address, 8))
+        self.routes.insert(Route(bytes((127, 0, 0, 0)), 8, self.lo, kind=LOCAL, source=address))
+        self.routes.insert(Route(bytes((127, 255, 255, 255)), 32, self.lo, kind=BROADCAST, source=address))
+
+    def _enter(self, sock: Socket) -> Socket:
+        self.sockets[sock.fileno()] = sock
+        return sock
+
+    def _free_descriptor(self) -> int:
+        return heappop(self._free) if self._free else _FIRST_DESCRIPTOR + len(self.sockets)

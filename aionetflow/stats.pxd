@@ -1,0 +1,75 @@
+# widths of the counters, for the compiled build
+from libc.stdint cimport uint64_t
+
+cdef class Counters:
+    pass
+
+cdef class IpStats(Counters):
+    cdef public uint64_t InReceives
+    cdef public uint64_t InHdrErrors
+    cdef public uint64_t InAddrErrors
+    cdef public uint64_t ForwDatagrams
+    cdef public uint64_t InUnknownProtos
+    cdef public uint64_t InDiscards
+    cdef public uint64_t InDelivers
+    cdef public uint64_t OutRequests
+    cdef public uint64_t OutDiscards
+    cdef public uint64_t OutNoRoutes
+    cdef public uint64_t FragFails
+
+cdef class IcmpStats(Counters):
+    cdef public uint64_t InMsgs
+    cdef public uint64_t InErrors
+    cdef public uint64_t InCsumErrors
+    cdef public uint64_t InDestUnreachs
+    cdef public uint64_t InTimeExcds
+    cdef public uint64_t InEchos
+    cdef public uint64_t InEchoReps
+    cdef public uint64_t OutMsgs
+    cdef public uint64_t OutErrors
+    cdef public uint64_t OutRateLimitGlobal
+    cdef public uint64_t OutDestUnreachs
+    cdef public uint64_t OutTimeExcds
+    cdef public uint64_t OutEchos
+    cdef public uint64_t OutEchoReps
+
+cdef class UdpStats(Counters):
+    cdef public uint64_t InDatagrams
+    cdef public uint64_t NoPorts
+    cdef public uint64_t InErrors
+    cdef public uint64_t OutDatagrams
+    cdef public uint64_t RcvbufErrors
+    cdef public uint64_t InCsumErrors
+
+cdef class TcpStats(Counters):
+    cdef public uint64_t ActiveOpens
+    cdef public uint64_t PassiveOpens
+    cdef public uint64_t AttemptFails
+    cdef public uint64_t EstabResets
+    cdef public uint64_t InSegs
+    cdef public uint64_t OutSegs
+    cdef public uint64_t RetransSegs
+    cdef public uint64_t InErrs
+    cdef public uint64_t OutRsts
+    cdef public uint64_t InCsumErrors
+    cdef public uint64_t ListenOverflows
+    cdef public uint64_t ListenDrops
+    cdef public uint64_t TCPTimeouts
+    cdef public uint64_t TCPLostRetransmit
+    cdef public uint64_t TCPFastRetrans
+    cdef public uint64_t TCPOFOQueue
+    cdef public uint64_t TCPRcvQDrop
+    cdef public uint64_t TCPAbortOnData
+    cdef public uint64_t TCPAbortOnClose
+    cdef public uint64_t TCPAbortOnTimeout
+    cdef public uint64_t TCPChallengeACK
+    cdef public uint64_t TCPZeroWindowDrop
+    cdef public uint64_t TCPReqQFullDrop
+    cdef public uint64_t DelayedACKs
+    cdef public uint64_t TCPACKSkippedSeq
+
+cdef class Stats:
+    cdef readonly IpStats ip
+    cdef readonly IcmpStats icmp
+    cdef readonly UdpStats udp
+    cdef readonly TcpStats tcp

@@ -1,0 +1,111 @@
+"""Counters of one host, under the names of Linux's SNMP and TcpExt tables (/proc/net/snmp, /proc/net/netstat)."""
+
+from aionetflow.widths import u64
+
+
+class Counters:
+    """A group of counters: attributes that only grow."""
+
+    def as_dict(self) -> dict[str, int]:
+        """All counters of the group, by name."""
+        return {name: getattr(self, name) for name in dir(self) if name[0].isupper()}
+
+
+class IpStats(Counters):
+    """Ip: what the IP layer saw and did."""
+
+    def __init__(self) -> None:
+        self.InReceives: u64 = 0
+        self.InHdrErrors: u64 = 0
+        self.InAddrErrors: u64 = 0
+        self.ForwDatagrams: u64 = 0
+        self.InUnknownProtos: u64 = 0
+        self.InDiscards: u64 = 0
+        self.InDelivers: u64 = 0
+        self.OutRequests: u64 = 0
+        self.OutDiscards: u64 = 0
+        self.OutNoRoutes: u64 = 0
+        self.FragFails: u64 = 0
+
+
+class IcmpStats(Counters):
+    """Icmp: messages in and out."""
+
+    def __init__(self) -> None:
+        self.InMsgs: u64 = 0
+        self.InErrors: u64 = 0
+        self.InCsumErrors: u64 = 0
+        self.InDestUnreachs: u64 = 0
+        self.InTimeExcds: u64 = 0
+        self.InEchos: u64 = 0
+        self.InEchoReps: u64 = 0
+        self.OutMsgs: u64 = 0
+        self.OutErrors: u64 = 0
+        self.OutRateLimitGlobal: u64 = 0
+        self.OutDestUnreachs: u64 = 0
+        self.OutTimeExcds: u64 = 0
+        self.OutEchos: u64 = 0
+        self.OutEchoReps: u64 = 0
+
+
+class UdpStats(Counters):
+    """Udp: datagrams in and out."""
+
+    def __init__(self) -> None:
+        self.InDatagrams: u64 = 0
+        self.NoPorts: u64 = 0
+        self.InErrors: u64 = 0
+        self.OutDatagrams: u64 = 0
+        self.RcvbufErrors: u64 = 0
+        self.InCsumErrors: u64 = 0
+
+
+class TcpStats(Counters):
+    """Tcp and TcpExt: segments, connections, and what went wrong with them."""
+
+    def __init__(self) -> None:
+        self.ActiveOpens: u64 = 0
+        self.PassiveOpens: u64 = 0
+        self.AttemptFails: u64 = 0
+        self.EstabResets: u64 = 0
+        self.InSegs: u64 = 0
+        self.OutSegs: u64 = 0
+        self.RetransSegs: u64 = 0
+        self.InErrs: u64 = 0
+        self.OutRsts: u64 = 0
+        self.InCsumErrors: u64 = 0
+        self.ListenOverflows: u64 = 0
+        self.ListenDrops: u64 = 0
+        self.TCPTimeouts: u64 = 0
+        self.TCPLostRetransmit: u64 = 0
+        self.TCPFastRetrans: u64 = 0
+        self.TCPOFOQueue: u64 = 0
+        self.TCPRcvQDrop: u64 = 0
+        self.TCPAbortOnData: u64 = 0
+        self.TCPAbortOnClose: u64 = 0
+        self.TCPAbortOnTimeout: u64 = 0
+        self.TCPChallengeACK: u64 = 0
+        self.TCPZeroWindowDrop: u64 = 0
+        self.TCPReqQFullDrop: u64 = 0
+        self.DelayedACKs: u64 = 0
+        self.TCPACKSkippedSeq: u64 = 0
+
+
+class Stats:
+    """All counters of one host.
+
+    >>> stats = Stats()
+    >>> stats.tcp.RetransSegs, stats.as_dict()["Udp"]["NoPorts"]
+    (0, 0)
+    """
+
+    def __init__(self) -> None:
+        self.ip = IpStats()
+        self.icmp = IcmpStats()
+        self.udp = UdpStats()
+        self.tcp = TcpStats()
+
+    def as_dict(self) -> dict[str, dict[str, int]]:
+        """The counters by group and name, as a plain dictionary."""
+        groups: dict[str, Counters] = {"Ip": self.ip, "Icmp": self.icmp, "Udp": self.udp, "Tcp": self.tcp}
+        return {name: group.as_dict() for name, group in groups.items()}

@@ -1,0 +1,41 @@
+import cython
+from libc.stdint cimport int64_t
+
+from aionetflow.packet cimport TxPacket
+
+cdef Py_ssize_t _SMALL
+
+cdef class SendQueue:
+    cdef readonly int64_t length
+    cdef list _chunks
+    cdef list _starts
+    cdef int64_t _released
+    cdef int64_t _end
+    cdef list _tail
+    cdef int64_t _hint
+    cpdef void append(self, bytes data)
+    @cython.locals(index=int64_t, offset=int64_t, chunk=bytes)
+    cpdef void fill(self, TxPacket packet, int64_t position, int64_t length)
+    @cython.locals(done=int64_t)
+    cpdef void release(self, int64_t length)
+    cpdef void clear(self)
+    cpdef void _append_chunk(self, bytes data)
+    cpdef void _join_tail(self)
+    @cython.locals(index=int64_t)
+    cpdef int64_t _find(self, int64_t position)
+    @cython.locals(part=bytes, parts=list)
+    cpdef bytes _join(self, int64_t index, int64_t offset, int64_t length)
+
+cdef class ReceiveQueue:
+    cdef readonly int64_t length
+    cdef list _chunks
+    cdef int64_t _first
+    cdef int64_t _offset
+    cpdef void append(self, bytes data)
+    @cython.locals(chunk=bytes, available=int64_t, data=bytes)
+    cpdef bytes read(self, int64_t limit)
+    @cython.locals(index=int64_t, offset=int64_t, part=bytes, parts=list)
+    cpdef bytes peek(self, int64_t limit)
+    cpdef void clear(self)
+    @cython.locals(chunk=bytes, part=bytes, parts=list)
+    cpdef bytes _read_many(self, int64_t limit)

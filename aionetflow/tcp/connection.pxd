@@ -1,0 +1,84 @@
+import cython
+from libc.stdint cimport int64_t, uint32_t
+
+from aionetflow.ip.route cimport Route
+from aionetflow.stats cimport TcpStats
+from aionetflow.tcp.congestion.base cimport CongestionControl
+from aionetflow.tcp.receive cimport Receiver
+from aionetflow.tcp.recovery cimport Recovery
+from aionetflow.tcp.segment cimport Segment
+from aionetflow.tcp.send cimport Sender
+from aionetflow.tcp.states cimport is_open, is_synchronized, may_receive, next_state
+from aionetflow.tcp.timers cimport Timers
+
+cdef int64_t FIN_WAIT_2_TIME
+cdef int64_t NEVER
+cdef int64_t TIME_WAIT_TIME
+cdef int RST
+cdef int CLOSED
+cdef int FIN_WAIT_2
+cdef int SYN_RECEIVED
+cdef int SYN_SENT
+cdef int TIME_WAIT
+cdef int64_t _LONGEST
+cdef int _CLOSE
+cdef int _ABORT
+cdef int _TIMEOUT
+
+cdef class ConnectionUser:
+    cpdef void changed(self, Connection connection)
+    cpdef bint has_room(self)
+
+cdef class Connection:
+    cdef public Route route
+    cdef readonly bytes local
+    cdef readonly int local_port
+    cdef readonly bytes remote
+    cdef readonly int remote_port
+    cdef readonly TcpStats stats
+    cdef public int state
+    cdef public ConnectionUser user
+    cdef public int error
+    cdef public int soft_error
+    cdef public int ttl
+    cdef public int tos
+    cdef public bint passive
+    cdef public bint scaling
+    cdef public bint read_shut
+    cdef public bint write_shut
+    cdef readonly Sender snd
+    cdef readonly Receiver rcv
+    cdef readonly Timers timers
+    cdef readonly Recovery recovery
+    cdef public int64_t sent_at
+    cdef public int user_mss
+    cdef public int64_t path_mtu
+    cdef public int retries
+    cdef public bint syn_due
+    cdef public bint need_ack
+    cdef public int dup_acks_due
+    cdef public bint probe_due
+    cdef public bint reset_due
+    cdef public uint32_t refused
+    cdef public bint refuse_due
+    cdef public int64_t answered_at
+    cdef public bint wake
+    cdef public bint queued
+    cdef public int64_t scheduled_at
+    cdef public int64_t segments_retransmitted
+    cdef public int64_t segments_out
+    cdef public int64_t segments_in
+    cpdef void write(self, bytes data)
+    @cython.locals(data=bytes)
+    cpdef bytes read(self, int64_t limit)
+    cpdef void shut_write(self)
+    cpdef void close(self, int64_t now)
+    cpdef void abort(self, int error)
+    cpdef void transition(self, int event)
+    cpdef void fail(self, int event, int error)
+    cpdef void refuse(self, Segment segment)
+    @cython.locals(mss=int64_t)
+    cpdef int advertised_mss(self)
+    cpdef int max_mss(self)
+    cpdef void set_mss(self, int64_t mss)
+    cpdef void settle(self, int64_t now)

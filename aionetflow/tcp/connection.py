@@ -1,0 +1,198 @@
+"""One TCP connection (RFC 9293): its control block, what the application does to it, and how it ends.
+
+The verbs that drive a connection from below are functions of the modules named for them:
+
+    handshake.open_actively(connection, now)           connect(); open_passively for a listener
+    arrival.receive(connection, segment, now)          a segment came in; arrival.receive_icmp, an ICMP error
+    departure.output(connection, packet, now)          makes the next segment that is due, until it says False
+    connection.timers.deadline()                       when to call departure.expire(connection, now)
+
+Nothing here sends, waits or calls back. Whoever drives a connection calls output until there is nothing more, looks at
+the deadline, and tells the user when `wake` is set (socket/driver.py).
+"""
+
+from aionetflow.config import DEFAULT_TTL, FIN_WAIT_2_TIME, NEVER, TIME_WAIT_TIME
+from aionetflow.ip.route import Route
+from aionetflow.stats import TcpStats
+from aionetflow.tcp.congestion.base import CongestionControl
+from aionetflow.tcp.receive import Receiver
+from aionetflow.tcp.recovery import Recovery
+from aionetflow.tcp.rtt import RttEstimator
+from aionetflow.tcp.segment import RST, Segment
+from aionetflow.tcp.send import Sender
+from aionetflow.tcp.states import (
+    CLOSED,
+    FIN_WAIT_2,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
+    Event,
+    is_open,
+    is_synchronized,
+    may_receive,
+    next_state,
+)
+from aionetflow.tcp.timers import Timers
+from aionetflow.widths import i64, u32
+
+_LONGEST = 65535  # what an IP packet's length field can say
+_CLOSE = int(Event.CLOSE)
+_ABORT = int(Event.ABORT)
+_TIMEOUT = int(Event.TIMEOUT)
+
+
+class ConnectionUser:
+    """Who uses a connection: a socket, or the listener that has yet to hand it out."""
+
+    def changed(self, connection: "Connection") -> None:
+        """Its state, its readable data, its room to write or its error has changed."""
+
+    def has_room(self) -> bool:
+        """Whether it takes a connection whose handshake is about to end."""
+        return True
+
+
+class Connection:
+    """The control block of one connection."""
+
+    def __init__(
+        self, route: Route, local: bytes, local_port: int, remote: bytes, remote_port: int, iss: u32,
+        receive_limit: i64, send_limit: i64, cc: CongestionControl, stats: TcpStats,
+    ) -> None:  # fmt: skip
+        self.route = route
+        self.local = local
+        self.local_port = local_port
+        self.remote = remote
+        self.remote_port = remote_port
+        self.stats = stats
+        self.state = CLOSED
+        self.user: ConnectionUser | None = None  # None: closed by the application, finishing alone
+        self.error = 0  # an errno the application has yet to hear (Linux sk_err)
+        self.soft_error = 0  # why nothing may be arriving, told if the connection times out (Linux sk_err_soft)
+        self.ttl = DEFAULT_TTL
+        self.tos = 0
+        self.passive = False
+        self.scaling = False  # both ends offered a window scale
+        self.read_shut = False
+        self.write_shut = False
+        self.snd = Sender(iss, send_limit)
+        self.rcv = Receiver(receive_limit)
+        self.timers = Timers()
+        self.recovery = Recovery(iss, cc, RttEstimator())
+        self.sent_at: i64 = NEVER  # when new data was last sent
+        self.user_mss = 0  # TCP_MAXSEG; 0: no limit
+        self.path_mtu: i64 = _LONGEST  # RFC 1191: no packet longer than this has been refused
+        self.retries = 0  # retransmissions, or probes, since the peer was last heard
+        self.syn_due = False
+        self.need_ack = False
+        self.dup_acks_due = 0  # acknowledgments owed for segments ahead of their turn, one each (RFC 5681 4.2)
+        self.probe_due = False
+        self.reset_due = False
+        self.refused: u32 = 0  # SYN-SENT, SYN-RECEIVED: the number for the RST to a segment of another life
+        self.refuse_due = False
+        self.answered_at: i64 = -NEVER  # when a segment that makes no sense was last answered
+        self.wake = False  # the user should be told
+        self.queued = False  # the driver has it on its list
+        self.scheduled_at: i64 = NEVER  # the driver's timer entry
+        self.segments_retransmitted: i64 = 0
+        self.segments_out: i64 = 0
+        self.segments_in: i64 = 0
+
+    # The application's side ---------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Queues data to be sent. The caller has seen that there is room and that the state allows it."""
+        self.snd.queue.append(data)
+
+    def read(self, limit: i64) -> bytes:
+        """Takes up to limit octets of what was received; the peer hears of the room when that matters."""
+        data = self.rcv.queue.read(limit)
+        if may_receive(self.state) and self.rcv.window_opened():
+            self.need_ack = True
+        return data
+
+    def shut_write(self) -> None:
+        """No more will be written: a FIN follows what is queued (RFC 9293 3.10.4)."""
+        if self.write_shut:
+            return
+        self.write_shut = True
+        self.snd.fin_queued = is_open(self.state) or self.state == SYN_RECEIVED
+        self.transition(_CLOSE)
+        self.wake = True
+
+    def close(self, now: i64) -> None:
+        """The application lets go: finish in good order, or by RST if it left data unread (RFC 2525 2.17)."""
+        self.user = None
+        if self.rcv.queue.length > 0 and self.state != CLOSED:
+            self.stats.TCPAbortOnClose += 1
+            self.abort(0)
+            return
+        self.read_shut = True
+        if self.state == SYN_SENT:
+            self.fail(_CLOSE, 0)
+            return
+        self.shut_write()
+        if self.state == FIN_WAIT_2:
+            self.timers.wait = now + FIN_WAIT_2_TIME
+
+    def abort(self, error: int) -> None:
+        """Ends the connection now; the peer gets a RST if it knows of us (RFC 9293 3.10.5)."""
+        self.reset_due = is_synchronized(self.state) or self.state == SYN_RECEIVED
+        if self.state == TIME_WAIT:
+            self.reset_due = False
+        self.fail(_ABORT, error)
+
+    # What the roles share ---------------------------------------------------------------------------------------
+
+    def transition(self, event: int) -> None:
+        """Moves along the table: the only place that changes the state."""
+        self.state = next_state(self.state, event)
+
+    def fail(self, event: int, error: int) -> None:
+        """The connection is over; error is what the application will hear, 0 for nothing."""
+        if self.state == SYN_SENT or (self.state == SYN_RECEIVED and self.passive):
+            self.stats.AttemptFails += 1
+        elif may_receive(self.state) and event != _TIMEOUT:
+            self.stats.EstabResets += 1
+        self.transition(event)
+        if error:
+            self.error = error
+        self.read_shut = self.write_shut = True
+        self.timers.stop()
+        self.snd.queue.clear()
+        self.rcv.reassembly.clear()
+        self.syn_due = self.need_ack = self.probe_due = False
+        self.dup_acks_due = 0
+        self.wake = True
+
+    def refuse(self, segment: Segment) -> None:
+        """A segment acknowledges what was never sent: its sender gets a RST, this connection goes on."""
+        if not segment.flags & RST:
+            self.refused = segment.ack
+            self.refuse_due = True
+
+    def advertised_mss(self) -> i64:
+        """The largest segment that the way out takes, less headers (RFC 9293 3.7.1)."""
+        mss = min(self.route.interface.mtu, _LONGEST) - (40 if len(self.local) == 4 else 60)
+        return min(mss, self.user_mss) if self.user_mss else mss
+
+    def max_mss(self) -> i64:
+        """The largest segment that the whole way takes, as far as is known."""
+        return min(self.advertised_mss(), self.path_mtu - (40 if len(self.local) == 4 else 60))
+
+    def set_mss(self, mss: i64) -> None:
+        """Segments hold at most that many octets from now on."""
+        self.snd.mss = mss
+        self.recovery.cc.on_mss(mss)
+
+    def settle(self, now: i64) -> None:
+        """After a transition of the closing: starts the wait that the new state calls for."""
+        if self.state == TIME_WAIT:
+            self.timers.stop()
+            self.timers.wait = now + TIME_WAIT_TIME
+            self.snd.queue.clear()
+            self.wake = True
+        elif self.state == FIN_WAIT_2 and self.user is None:
+            self.timers.wait = now + FIN_WAIT_2_TIME
+        elif self.state == CLOSED:  # LAST-ACK is over
+            self.fail(_TIMEOUT, 0)

@@ -1,0 +1,37 @@
+import cython
+from libc.stdint cimport int64_t, uint32_t
+
+from aionetflow.packet cimport TxPacket
+from aionetflow.tcp.connection cimport Connection, ConnectionUser
+from aionetflow.tcp.options cimport SynOptions
+from aionetflow.tcp.recovery cimport Recovery
+from aionetflow.tcp.receive cimport Receiver
+from aionetflow.tcp.segment cimport Segment, emit
+from aionetflow.tcp.send cimport Sender
+from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq
+
+cdef int64_t RTO_FALLBACK
+cdef int ACK
+cdef int RST
+cdef int SYN
+cdef int SYN_SENT
+cdef int _PASSIVE_OPEN
+cdef int _ACTIVE_OPEN
+cdef int _RCV_SYN
+cdef int _RCV_SYN_ACK
+cdef int _RCV_ACK_OF_SYN
+cdef int _RCV_RST
+cdef int _WINDOW_SCALE
+
+cpdef void open_actively(Connection connection, int64_t now)
+cpdef void open_passively(Connection connection, Segment syn, int64_t now)
+@cython.locals(snd=Sender, acknowledges=bint)
+cpdef void receive_in_syn_sent(Connection connection, Segment segment, int64_t now)
+@cython.locals(snd=Sender, user=ConnectionUser)
+cpdef bint receive_ack_of_syn(Connection connection, Segment segment, int64_t now)
+@cython.locals(snd=Sender, rcv=Receiver, flags=int, scale=int, window=uint32_t, offer=bytes)
+cpdef void emit_syn(Connection connection, TxPacket packet)
+@cython.locals(offered=SynOptions, peer_mss=int)
+cpdef void _take_syn(Connection connection, Segment syn)
+@cython.locals(snd=Sender, recovery=Recovery)
+cpdef void _establish(Connection connection, Segment segment, int64_t now)

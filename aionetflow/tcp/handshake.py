@@ -1,0 +1,142 @@
+"""Opening a connection: who sends which SYN, and what the options agree on (RFC 9293 3.5, RFC 7323 2)."""
+
+import errno
+
+from aionetflow.config import DEFAULT_MSS, MIN_MSS, RTO_FALLBACK, TCP_BUFFER_MAX
+from aionetflow.packet import TxPacket
+from aionetflow.tcp import options
+from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.segment import ACK, RST, SYN, Segment, emit
+from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq
+from aionetflow.tcp.states import SYN_SENT, Event
+from aionetflow.widths import i64
+
+HEADERS = {4: 40, 16: 60}  # IP and TCP without options, by the length of an address
+_PASSIVE_OPEN = int(Event.PASSIVE_OPEN)
+_ACTIVE_OPEN = int(Event.ACTIVE_OPEN)
+_RCV_SYN = int(Event.RCV_SYN)
+_RCV_SYN_ACK = int(Event.RCV_SYN_ACK)
+_RCV_ACK_OF_SYN = int(Event.RCV_ACK_OF_SYN)
+_RCV_RST = int(Event.RCV_RST)
+
+
+def window_scale() -> int:
+    """The least scale with which the largest buffer fits a window field (Linux tcp_select_initial_window)."""
+    scale = 0
+    while (65535 << scale) < TCP_BUFFER_MAX:
+        scale += 1
+    return scale
+
+
+_WINDOW_SCALE = window_scale()
+
+
+def open_actively(connection: Connection, now: i64) -> None:
+    """connect(): the SYN is due."""
+    connection.transition(_ACTIVE_OPEN)
+    connection.stats.ActiveOpens += 1
+    connection.snd.snd_nxt = seq_add(connection.snd.iss, 1)
+    connection.rcv.rcv_wscale = _WINDOW_SCALE
+    connection.syn_due = True
+
+
+def open_passively(connection: Connection, syn: Segment, now: i64) -> None:
+    """A listener has taken a SYN: the SYN-ACK is due."""
+    connection.transition(_PASSIVE_OPEN)
+    connection.transition(_RCV_SYN)
+    connection.passive = True
+    connection.snd.snd_nxt = seq_add(connection.snd.iss, 1)
+    _take_syn(connection, syn)
+    connection.syn_due = True
+
+
+def receive_in_syn_sent(connection: Connection, segment: Segment, now: i64) -> None:
+    """RFC 9293 3.10.7.3."""
+    snd = connection.snd
+    acknowledges = False
+    if segment.flags & ACK:
+        if not (seq_gt(segment.ack, snd.iss) and seq_leq(segment.ack, snd.snd_nxt)):
+            connection.refuse(segment)
+            return
+        acknowledges = True
+    if segment.flags & RST:
+        if acknowledges:  # RFC 5961 3.2: only the answer to our SYN ends it
+            connection.fail(_RCV_RST, errno.ECONNREFUSED)
+        return
+    if not segment.flags & SYN:
+        return
+    _take_syn(connection, segment)
+    if acknowledges:
+        connection.transition(_RCV_SYN_ACK)
+        connection.need_ack = True
+        _establish(connection, segment, now)
+    else:
+        connection.transition(_RCV_SYN)  # simultaneous open
+        connection.syn_due = True
+
+
+def receive_ack_of_syn(connection: Connection, segment: Segment, now: i64) -> bool:
+    """RFC 9293 3.10.7.4 fifth, SYN-RECEIVED: our SYN is acknowledged, or the segment is from another life."""
+    snd = connection.snd
+    if not (seq_gt(segment.ack, snd.snd_una) and seq_leq(segment.ack, snd.snd_nxt)):
+        connection.refuse(segment)
+        return False
+    user = connection.user
+    if user is not None and not user.has_room():
+        return False  # Linux tcp_v4_syn_recv_sock: dropped, and our SYN-ACK sent again in a while
+    connection.transition(_RCV_ACK_OF_SYN)
+    _establish(connection, segment, now)
+    return True
+
+
+def emit_syn(connection: Connection, packet: TxPacket) -> None:
+    """Makes the SYN, or the SYN-ACK when the peer's SYN has been received."""
+    snd, rcv = connection.snd, connection.rcv
+    flags = SYN
+    scale = _WINDOW_SCALE
+    if connection.state != SYN_SENT:
+        flags = SYN | ACK
+        if not connection.scaling:
+            scale = -1
+    window = min(rcv.limit, 65535)  # RFC 7323 2.2: not scaled
+    rcv.rcv_adv = seq_add(rcv.rcv_nxt, window)
+    rcv.rcv_wup = rcv.rcv_nxt
+    offer = options.emit_syn(connection.advertised_mss(), scale)
+    emit(
+        packet, connection.local_port, connection.remote_port, snd.iss, rcv.rcv_nxt, flags, window, offer
+    )  # fmt: skip
+
+
+def _take_syn(connection: Connection, syn: Segment) -> None:
+    """Notes the peer's first number and what its options offer."""
+    offered = options.parse(syn.frame, syn.options, syn.options_end)
+    connection.rcv.start(syn.seq)
+    connection.scaling = offered.window_scale >= 0
+    if connection.scaling:
+        connection.snd.snd_wscale = offered.window_scale
+        connection.rcv.rcv_wscale = _WINDOW_SCALE
+    else:  # RFC 7323 2.2: both or none
+        connection.snd.snd_wscale = 0
+        connection.rcv.rcv_wscale = 0
+    peer_mss = max(offered.mss or DEFAULT_MSS, MIN_MSS)
+    connection.set_mss(min(peer_mss, connection.max_mss()))
+    connection.rcv.mss = connection.snd.mss
+    connection.snd.set_window(syn.window)  # never scaled in a SYN
+    connection.snd.snd_wl1 = syn.seq
+    connection.snd.snd_wl2 = syn.ack
+    connection.recovery.cc.start(connection.snd.mss)
+
+
+def _establish(connection: Connection, segment: Segment, now: i64) -> None:
+    snd, recovery = connection.snd, connection.recovery
+    snd.acknowledge(segment.ack)
+    if recovery.timing:
+        recovery.timing = False
+        recovery.rtt.sample(now - recovery.timed_at)
+    if connection.retries > 0:
+        recovery.rtt.base_rto = RTO_FALLBACK  # RFC 6298 5.7
+        recovery.cc.cwnd = snd.mss  # RFC 5681 3.1: a lost SYN means an initial window of one segment
+    recovery.rtt.backoff = 0
+    connection.retries = 0
+    connection.timers.stop()
+    connection.wake = True

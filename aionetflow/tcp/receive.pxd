@@ -1,0 +1,42 @@
+import cython
+from libc.stdint cimport int64_t, uint32_t
+
+from aionetflow.tcp.buffer cimport ReceiveQueue
+from aionetflow.tcp.reassembly cimport Reassembly
+from aionetflow.tcp.segment cimport Segment
+from aionetflow.tcp.sequence cimport seq_add, seq_geq, seq_gt, seq_leq, seq_lt, seq_sub
+
+cdef int _OLD
+cdef int _IN_ORDER
+cdef int _OUT_OF_ORDER
+cdef int _REFUSED
+
+cdef class Receiver:
+    cdef public uint32_t irs
+    cdef public uint32_t rcv_nxt
+    cdef public uint32_t rcv_wup
+    cdef public uint32_t rcv_adv
+    cdef public int rcv_wscale
+    cdef public int64_t mss
+    cdef public int64_t limit
+    cdef readonly ReceiveQueue queue
+    cdef readonly Reassembly reassembly
+    cdef public bint fin_received
+    cdef public uint32_t fin_seq
+    cdef public bint ended
+    cpdef void start(self, uint32_t irs)
+    @cython.locals(end=uint32_t)
+    cpdef bint acceptable(self, Segment segment)
+    @cython.locals(seq=uint32_t, data=bytes, behind=uint32_t, room=uint32_t, block=bytes)
+    cpdef int take(self, Segment segment)
+    @cython.locals(fin_seq=uint32_t)
+    cpdef void note_fin(self, Segment segment)
+    cpdef bint reaches_fin(self)
+    @cython.locals(offered=int64_t, space=int64_t, unit=int64_t)
+    cpdef int64_t window(self)
+    @cython.locals(offered=int64_t, space=int64_t)
+    cpdef bint window_opened(self)
+    cpdef uint32_t unacknowledged(self)
+    cpdef void set_limit(self, int64_t limit)
+    cpdef int64_t _step(self)
+    cpdef void _deliver(self, bytes data)

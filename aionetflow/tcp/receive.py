@@ -1,0 +1,134 @@
+"""What comes in: which segments are acceptable, what is delivered, what window is offered, when to acknowledge.
+
+                 rcv_wup      rcv_nxt                    rcv_adv
+    -----------------|------------|--------------------------|-----------------
+      acknowledged     received     the window we offered      not allowed yet
+"""
+
+from aionetflow.tcp.buffer import ReceiveQueue
+from aionetflow.tcp.reassembly import Reassembly
+from aionetflow.tcp.segment import Segment
+from aionetflow.tcp.sequence import seq_add, seq_geq, seq_gt, seq_leq, seq_lt, seq_sub
+from aionetflow.widths import i64, u32
+
+# What a piece of data was
+OLD = 0  # all of it was here before
+IN_ORDER = 1
+OUT_OF_ORDER = 2  # there is a hole before it
+REFUSED = 3  # no room
+
+_OLD = OLD
+_IN_ORDER = IN_ORDER
+_OUT_OF_ORDER = OUT_OF_ORDER
+_REFUSED = REFUSED
+
+
+class Receiver:
+    """The receiving half of a connection."""
+
+    def __init__(self, limit: i64) -> None:
+        self.irs: u32 = 0
+        self.rcv_nxt: u32 = 0  # the next octet expected
+        self.rcv_wup: u32 = 0  # what our last acknowledgment said
+        self.rcv_adv: u32 = 0  # the right edge of the window that was offered: never taken back
+        self.rcv_wscale = 0
+        self.mss: i64 = 536  # what the peer's full segments are taken to hold: the longest seen
+        self.limit = limit  # octets that may wait to be read
+        self.queue = ReceiveQueue()
+        self.reassembly = Reassembly()
+        self.fin_received = False  # a FIN has been seen, perhaps ahead of its turn
+        self.fin_seq: u32 = 0
+        self.ended = False  # everything up to the FIN was received
+
+    def start(self, irs: u32) -> None:
+        """The peer's SYN has arrived."""
+        self.irs = irs
+        self.rcv_nxt = seq_add(irs, 1)
+        self.rcv_wup = self.rcv_nxt
+        self.rcv_adv = self.rcv_nxt
+
+    def acceptable(self, segment: Segment) -> bool:
+        """Whether any of the segment may belong into the window (Linux tcp_sequence).
+
+        RFC 9293 3.10.7.4 with two differences of Linux's: a segment that begins at the right edge is let through, so
+        that its ACK counts while the window is closed, and the left edge is what was acknowledged last.
+        """
+        end = seq_add(segment.seq, segment.occupies())
+        return seq_geq(end, self.rcv_wup) and seq_leq(segment.seq, self.rcv_adv)
+
+    def take(self, segment: Segment) -> int:
+        """Takes a segment's data: trims it to the window, delivers it, or keeps it until the hole is filled."""
+        seq, data = segment.seq, segment.payload
+        if segment.length > self.mss * segment.count:
+            self.mss = segment.length // segment.count
+        if seq_lt(seq, self.rcv_nxt):
+            behind = seq_sub(self.rcv_nxt, seq)
+            if behind >= segment.length:
+                return _OLD
+            data = data[behind:]
+            seq = self.rcv_nxt
+        room = seq_sub(self.rcv_adv, seq) if seq_leq(seq, self.rcv_adv) else 0
+        if room == 0:
+            return _REFUSED
+        if len(data) > room:
+            data = data[:room]
+        if seq != self.rcv_nxt:
+            if self.reassembly.covers(seq, len(data)):
+                return _OLD
+            return _OUT_OF_ORDER if self.reassembly.insert(seq, data) else _REFUSED
+        self._deliver(data)
+        if self.reassembly.length:
+            for block in self.reassembly.take(self.rcv_nxt):
+                self._deliver(block)
+        return _IN_ORDER
+
+    def note_fin(self, segment: Segment) -> None:
+        """Remembers where the peer's stream ends, once its FIN lies inside the window."""
+        fin_seq = seq_add(segment.seq, segment.length)
+        if not self.fin_received and seq_leq(fin_seq, self.rcv_adv):
+            self.fin_received = True
+            self.fin_seq = fin_seq
+
+    def reaches_fin(self) -> bool:
+        """Whether everything before the peer's FIN has been received."""
+        return self.fin_received and self.rcv_nxt == self.fin_seq
+
+    def window(self) -> i64:
+        """The window to offer now; remembers its right edge.
+
+        RFC 9293 3.8.6.2.2: it opens in steps of a segment or half the buffer, and never closes below what was
+        offered.
+        """
+        offered: i64 = seq_sub(self.rcv_adv, self.rcv_nxt) if seq_geq(self.rcv_adv, self.rcv_nxt) else 0
+        space = self.limit - self.queue.length
+        if space - offered >= self._step():
+            unit = 1 << self.rcv_wscale
+            offered = min((space + unit - 1) & -unit, 65535 << self.rcv_wscale)
+            self.rcv_adv = seq_add(self.rcv_nxt, offered)
+        return offered
+
+    def window_opened(self) -> bool:
+        """Whether reading made so much room that the peer should hear of it at once (Linux tcp_cleanup_rbuf).
+
+        That is when the window was at most half of what it can be now, and grows by at least a segment.
+        """
+        offered: i64 = seq_sub(self.rcv_adv, self.rcv_nxt) if seq_geq(self.rcv_adv, self.rcv_nxt) else 0
+        space = min(self.limit - self.queue.length, 65535 << self.rcv_wscale)
+        return space - offered >= self._step() and space >= 2 * offered
+
+    def unacknowledged(self) -> u32:
+        """How much was received since our last acknowledgment."""
+        return seq_sub(self.rcv_nxt, self.rcv_wup)
+
+    def set_limit(self, limit: i64) -> None:
+        """Changes the buffer's size; what was offered stays offered."""
+        self.limit = limit
+
+    def _step(self) -> i64:
+        return min(self.limit // 2, self.mss)
+
+    def _deliver(self, data: bytes) -> None:
+        self.queue.append(data)
+        self.rcv_nxt = seq_add(self.rcv_nxt, len(data))
+        if seq_gt(self.rcv_nxt, self.rcv_adv):
+            self.rcv_adv = self.rcv_nxt

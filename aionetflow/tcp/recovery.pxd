@@ -1,0 +1,37 @@
+import cython
+from libc.stdint cimport int64_t, uint32_t
+
+from aionetflow.tcp.congestion.base cimport CongestionControl
+from aionetflow.tcp.rtt cimport RttEstimator
+from aionetflow.tcp.sequence cimport seq_add, seq_geq, seq_gt, seq_lt, seq_sub
+
+cdef int DUP_ACK_THRESHOLD
+cdef int _OPEN
+cdef int _DISORDER
+cdef int _RECOVERY
+cdef int _LOSS
+
+cdef class Recovery:
+    cdef public CongestionControl cc
+    cdef readonly RttEstimator rtt
+    cdef public int state
+    cdef public int dup_acks
+    cdef public uint32_t recover
+    cdef public uint32_t rexmit_nxt
+    cdef public bint one_by_one
+    cdef public bint hole_due
+    cdef public bint timing
+    cdef public uint32_t timed_seq
+    cdef public int64_t timed_at
+    cpdef void on_sent(self, uint32_t end, int64_t now)
+    cpdef void on_ack(self, uint32_t snd_una, uint32_t snd_nxt, int64_t acked, int64_t flight, int64_t now)
+    cpdef bint on_dup_ack(self, uint32_t snd_una, uint32_t snd_nxt, int64_t flight, int64_t now)
+    cpdef void on_timeout(self, uint32_t snd_una, uint32_t snd_nxt, int64_t flight, bint again, int64_t now)
+    cpdef int64_t window(self)
+    @cython.locals(out=uint32_t)
+    cpdef bint retransmit_at(self, uint32_t snd_una)
+    cpdef void on_resent(self, int64_t length)
+    cpdef void resend_all(self, uint32_t snd_una, uint32_t snd_nxt)
+    @cython.locals(cc=CongestionControl, flight=int64_t)
+    cpdef void _on_ack_in_recovery(self, uint32_t snd_una, uint32_t snd_nxt, int64_t acked)
+    cpdef void _on_ack_in_loss(self, uint32_t snd_una, int64_t acked, int64_t flight, int64_t now)

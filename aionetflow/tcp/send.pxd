@@ -1,0 +1,46 @@
+import cython
+from libc.stdint cimport int64_t, uint32_t
+
+from aionetflow.tcp.buffer cimport SendQueue
+from aionetflow.tcp.segment cimport Segment
+from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq, seq_lt, seq_sub
+
+cdef int64_t MAX_SEGMENT_RUN
+
+cdef class Sender:
+    cdef public uint32_t iss
+    cdef public uint32_t snd_una
+    cdef public uint32_t snd_nxt
+    cdef public int64_t snd_wnd
+    cdef public uint32_t snd_wl1
+    cdef public uint32_t snd_wl2
+    cdef public int snd_wscale
+    cdef public int64_t max_wnd
+    cdef public int64_t mss
+    cdef public int64_t limit
+    cdef readonly SendQueue queue
+    cdef public bint syn_acked
+    cdef public bint fin_queued
+    cdef public bint fin_sent
+    cdef public bint nodelay
+    cdef public bint corked
+    cdef public bint push_once
+    cdef public uint32_t snd_sml
+    cpdef uint32_t in_flight(self)
+    @cython.locals(flight=int64_t)
+    cpdef int64_t unacknowledged(self)
+    cpdef int64_t unsent(self)
+    cpdef int64_t room(self)
+    @cython.locals(unsent=int64_t, usable=int64_t, length=int64_t, short=int64_t)
+    cpdef int64_t next_length(self, int64_t cwnd)
+    @cython.locals(flight=int64_t)
+    cpdef bint fin_due(self, int64_t cwnd)
+    cpdef bint is_held(self)
+    cpdef void sent(self, int64_t length, bint fin)
+    @cython.locals(acked=int64_t, data=int64_t)
+    cpdef int64_t acknowledge(self, uint32_t ack)
+    cpdef bint fin_acknowledged(self)
+    @cython.locals(window=int64_t, same=bint)
+    cpdef void update_window(self, Segment segment)
+    cpdef void set_window(self, int64_t window)
+    cpdef bint _short_may_go(self)

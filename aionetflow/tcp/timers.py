@@ -1,0 +1,35 @@
+"""The timers of one connection: numbers, not objects. Arming one is storing when it is due (nanoseconds).
+
+The host keeps one entry per connection, for the earliest of them, and looks here when it is due.
+"""
+
+from aionetflow.config import NEVER
+from aionetflow.widths import i64
+
+TIMER_NAMES = ("retransmit", "persist", "delayed_ack", "cork", "wait")
+
+
+class Timers:
+    """When each timer of a connection is due; NEVER while it is off."""
+
+    def __init__(self) -> None:
+        self.retransmit: i64 = NEVER  # RFC 6298: what was sent is not acknowledged in time
+        self.persist: i64 = NEVER  # RFC 9293 3.8.6.1: the peer's window is closed, ask whether it still is
+        self.delayed_ack: i64 = NEVER  # RFC 9293 3.8.6.3: an acknowledgment is owed
+        self.cork: i64 = NEVER  # tcp(7), TCP_CORK: what is held back goes at last
+        self.wait: i64 = NEVER  # TIME-WAIT's 2 MSL, Linux's limit on FIN-WAIT-2
+
+    def deadline(self) -> i64:
+        """The earliest of them."""
+        earliest = min(self.retransmit, self.delayed_ack)
+        earliest = min(earliest, self.persist)
+        earliest = min(earliest, self.cork)
+        return min(earliest, self.wait)
+
+    def stop(self) -> None:
+        """Turns all of them off."""
+        self.retransmit = NEVER
+        self.persist = NEVER
+        self.delayed_ack = NEVER
+        self.cork = NEVER
+        self.wait = NEVER

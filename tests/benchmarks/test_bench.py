@@ -1,0 +1,180 @@
+"""The harness of the benchmarks: its arithmetic, its JSON, and one quick run for real."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("benchmarks.report", reason="the benchmarks are not in an installed package")
+
+from benchmarks import plot, report
+from benchmarks.contenders import CONTENDERS, LOOPS, PEERS, PLACE_TITLES, Contender, available_loops
+from benchmarks.measure import ROOT, BenchmarkError, Table, measure, run_in_process, with_references
+from benchmarks.places import PLACES
+from benchmarks.workloads import WORKLOADS, Workload
+
+ROUND_TRIP = WORKLOADS[0]
+THEIRS = Contender("kernel", "streams", "asyncio")
+OURS = Contender("link-1500", "coroutines", "asyncio")
+MACHINE: dict[str, object] = {
+    "cpu": "a cpu", "cores": 2, "system": "Linux", "python": "CPython 3.11", "uvloop": None, "aionetflow": "0",
+    "build": "pure",
+}  # fmt: skip
+
+
+class Script:
+    """Runs whose costs are given, in the order in which they are asked for."""
+
+    def __init__(self, *costs: list[float]) -> None:
+        self.costs = list(costs)
+        self.asked: list[Contender] = []
+
+    def __call__(self, workload: Workload, contender: Contender) -> list[float]:
+        self.asked.append(contender)
+        return self.costs.pop(0)
+
+
+def silent(workload: Workload, contender: Contender) -> None:
+    """No progress shown."""
+
+
+def scripted(*costs: list[float], workload: Workload = ROUND_TRIP) -> Table:
+    """Tables of theirs and ours, four runs to a round: theirs, ours, ours, theirs."""
+    (table,) = measure([workload], [THEIRS, OURS], len(costs) // 4, Script(*costs), silent)
+    return table
+
+
+# ---- arithmetic
+
+
+def test_a_round_goes_there_and_back() -> None:
+    script = Script(*[[1.0]] * 4)
+    measure([ROUND_TRIP], [THEIRS, OURS], 1, script, silent)
+    assert script.asked == [THEIRS, OURS, OURS, THEIRS]
+
+
+def test_a_rounds_figure_is_the_mean_of_its_two_runs_and_best_the_least_of_all() -> None:
+    theirs, ours = scripted([9.0, 7.0, 8.0], [2.0], [4.0], [10.0]).rows
+    assert (theirs.rounds, theirs.best) == ([9.0], 7.0)
+    assert (ours.rounds, ours.best) == ([3.0], 2.0)
+
+
+def test_a_ratio_is_the_median_of_the_ratios_within_the_rounds() -> None:
+    # The machine is ten times slower in the second round, which must not show.
+    table = scripted(
+        [4.0], [2.0], [2.0], [4.0],
+        [50.0], [20.0], [20.0], [50.0],
+        [9.0], [3.0], [3.0], [9.0],
+    )  # fmt: skip
+    theirs, ours = table.rows
+    assert table.ratios(ours) == {"asyncio": (2.5, 2.0, 3.0)}
+    assert table.ratios(theirs) == {}
+
+
+def test_costs_are_shown_in_the_workloads_unit() -> None:
+    round_trip, throughput = WORKLOADS[:2]
+    assert round_trip.shown(54e-6) == pytest.approx(54)
+    assert throughput.shown(262144 / 2.5e9) == pytest.approx(2.5)  # 2.5 GB/s in blocks of 256 KiB
+
+
+def test_a_contender_is_measured_beside_its_like_in_the_kernel_on_each_loop() -> None:
+    references = [Contender("kernel", "streams", loop) for loop in available_loops()]
+    assert with_references([OURS]) == [*references, OURS]
+
+
+def test_every_contender_can_run_every_workload() -> None:
+    for contender in CONTENDERS:
+        assert contender.place in PLACES
+        assert contender.place in PLACE_TITLES
+        assert contender.loop in LOOPS
+        assert contender.style in PEERS
+        for loop in LOOPS:
+            assert contender.reference(loop) in CONTENDERS
+
+
+# ---- what comes out
+
+
+def test_the_table_tells_best_median_and_ratio() -> None:
+    text = report.text([scripted([80e-6], [25e-6], [20e-6, 40e-6], [80e-6])], MACHINE)
+    (line,) = [line for line in text.splitlines() if "MTU 1500" in line]
+    assert line.split()[-6:] == ["coroutines", "asyncio", "20.0", "..", "27.5", "x2.91"]
+    assert "a cpu" in text
+
+
+def test_the_json_has_everything_the_table_has() -> None:
+    content = report.as_json([scripted([8e-6], [2e-6], [2e-6], [8e-6])], MACHINE, {"rounds": 1})
+    read = json.loads(json.dumps(content))
+    assert set(read) == {"format", "machine", "settings", "workloads"}
+    (workload,) = read["workloads"]
+    assert set(workload) == {"name", "title", "unit", "meter", "contenders"}
+    ours = workload["contenders"][1]
+    assert ours == {
+        "name": "link-1500-coroutines-asyncio", "place": "link-1500", "style": "coroutines", "loop": "asyncio",
+        "best": 2e-6, "median": 2e-6, "rounds": [2e-6], "shown": {"best": 2.0, "median": 2.0},
+        "against": {"asyncio": {"median": 4.0, "low": 4.0, "high": 4.0}},
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(not plot.available(), reason="no matplotlib")
+def test_the_plot_is_drawn(tmp_path: Path) -> None:
+    table = scripted([8e-6], [2e-6], [2e-6], [8e-6])
+    plot.draw([table, table], MACHINE, tmp_path / "made" / "bench.svg")
+    assert "<svg" in (tmp_path / "made" / "bench.svg").read_text()
+
+
+# ---- for real
+
+
+def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """python -m benchmarks, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.kernel
+def test_a_quick_run_prints_a_ratio_and_writes_the_json(tmp_path: Path) -> None:
+    output = tmp_path / "bench.json"
+    picture = ["--plot", str(tmp_path / "bench.svg")] if plot.available() else []
+    only = ["--only", "round-trip", "--only", OURS.name]
+    done = benchmarks("--quick", *only, "--json", str(output), *picture)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "round trip of 64 bytes" in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if "MTU 1500" in line]
+    read = json.loads(output.read_text())
+    assert read["machine"]["build"] in ("compiled", "pure")
+    measured: dict[str, dict[str, Any]] = {row["name"]: row for row in read["workloads"][0]["contenders"]}
+    ratio = measured[OURS.name]["against"]["asyncio"]["median"]
+    assert f"x{ratio:.2f}" in line
+    assert ratio == pytest.approx(measured[THEIRS.name]["median"] / measured[OURS.name]["median"])
+
+
+def test_the_list_names_all_workloads_and_contenders() -> None:
+    done = benchmarks("--list")
+    assert done.returncode == 0
+    for name in (*(workload.name for workload in WORKLOADS), *(contender.name for contender in CONTENDERS)):
+        assert f"  {name}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--only", "nonsense"), "'nonsense'"),
+        (("--rounds", "0"), "--rounds"),
+        (("--plot", "picture.txt"), "--plot"),
+    ],
+)
+def test_a_bad_value_is_one_line_and_status_2(arguments: tuple[str, ...], complaint: str) -> None:
+    done = benchmarks(*arguments)
+    assert done.returncode == 2
+    assert complaint in done.stderr.splitlines()[-1]
+
+
+def test_a_run_that_fails_says_which_and_why() -> None:
+    with pytest.raises(BenchmarkError, match=r"^round-trip of nowhere-streams-asyncio failed: KeyError: 'nowhere'$"):
+        run_in_process(0.01)(ROUND_TRIP, Contender("nowhere", "streams", "asyncio"))

@@ -1,0 +1,77 @@
+"""Which build is tested, and the decoder that reads every frame a test puts on a wire.
+
+AIONETFLOW_PURE=1 runs the .py twins even where compiled modules stand beside them; without it, what is
+compiled is what is tested, and a compiled module older than its source ends the run before it starts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import support.pure.sitecustomize as pure
+from support.build import extension_modules, package_folder, stale_extensions
+from support.decode import check_frame
+
+PURE = bool(os.environ.get("AIONETFLOW_PURE"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Here and not in the report header, which -q skips.
+    if PURE:
+        rest = os.environ.get("PYTHONPATH")
+        folder = str(Path(pure.__file__).parent)
+        os.environ["PYTHONPATH"] = folder + os.pathsep + rest if rest else folder
+    elif stale := stale_extensions(package_folder()):
+        pytest.exit("stale compiled modules, run make test:\n  " + "\n  ".join(stale), returncode=4)
+
+
+def pytest_report_header() -> str:
+    return "aionetflow: " + build()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    # With -q there is no header, and which build has passed must be seen.
+    if terminalreporter.no_header or terminalreporter.verbosity < 0:
+        terminalreporter.write_line("aionetflow: " + build())
+
+
+def build() -> str:
+    """Which build this run tests, in words."""
+    if PURE:
+        return "pure (AIONETFLOW_PURE)"
+    count = len(extension_modules(package_folder()))
+    return f"compiled ({count} modules)" if count else "pure (nothing is compiled here)"
+
+
+@pytest.fixture(autouse=True)
+def watched_frames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decodes each frame that a host puts on a wire in this test, by a decoder that is not ours.
+
+    Not in the soak tests, which send millions of them.
+    """
+    if request.node.get_closest_marker("soak"):
+        return
+    # not before pytest_configure has seen that what is compiled is fresh
+    from aionetflow.ethernet.interface import Interface
+    from aionetflow.stack import Stack
+
+    def watch(attach: Callable[..., Interface]) -> Callable[..., Interface]:
+        def attach_watched(stack: Stack, *args: Any, **kwargs: Any) -> Interface:
+            interface = attach(stack, *args, **kwargs)
+
+            def tap(now: int, frame: bytes, outbound: bool) -> None:
+                if outbound:  # what a router passes on may have been damaged before it came
+                    check_frame(frame, interface.linktype, forwarded=stack.ip.forwarding)
+
+            interface.taps.append(tap)
+            return interface
+
+        return attach_watched
+
+    monkeypatch.setattr(Stack, "attach_ethernet", watch(Stack.attach_ethernet))
+    monkeypatch.setattr(Stack, "attach_raw", watch(Stack.attach_raw))

@@ -1,0 +1,232 @@
+"""ICMP messages that a host answers or sends by itself (RFC 792, RFC 1122 3.2.2, RFC 1812 4.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.packet import Packet, Raw
+
+from support.lan import EVERYBODY, OURS, PEER, datagram, ether, ethernet_host, icmp, ip, raw_host
+
+ECHO, ECHO_REPLY = 8, 0
+
+
+def ping(data: bytes, info: int = 0x12345678, **fields: Any) -> Packet:
+    return ip(proto=1, **fields) / icmp(ECHO, 0, info, data)
+
+
+def octets(packet: Packet) -> bytes:
+    """The ICMP message as it was on the wire."""
+    return bytes(packet[IP])[packet[IP].ihl * 4 :]
+
+
+# ---- echo
+
+
+@given(st.binary(max_size=1472), st.integers(0, 0xFFFFFFFF))
+def test_an_echo_comes_back_octet_for_octet(data: bytes, info: int) -> None:
+    host = raw_host()
+    (said,) = host.wire.hears(ping(data, info))
+    message = octets(said)
+    assert message[:2] == b"\0\0"
+    assert message[4:] == info.to_bytes(4, "big") + data
+    assert (said.src, said.dst, said.ttl) == (OURS, PEER, 64)
+
+
+def test_padding_is_not_echoed() -> None:
+    host = ethernet_host()
+    host.wire.learns(2)
+    (said,) = host.wire.hears(bytes(ether() / ping(b"ab")) + bytes(20))
+    assert octets(said)[8:] == b"ab"
+
+
+def test_the_answer_comes_from_the_address_that_was_asked() -> None:
+    host = raw_host("10.0.0.1/24", "10.0.0.9/32")
+    (said,) = host.wire.hears(ping(b"x", destination="10.0.0.9"))
+    assert said.src == "10.0.0.9"
+
+
+def test_the_answer_has_the_type_of_service_of_the_question() -> None:
+    # RFC 1349 5.1, RFC 1812 4.3.2.5: MUST have the same TOS; Linux icmp_reply does
+    (said,) = raw_host().wire.hears(ping(b"x", tos=0x48))
+    assert said.tos == 0x48
+
+
+def test_a_wrong_checksum_is_counted_not_answered() -> None:
+    host = raw_host()
+    packet = bytearray(bytes(ping(b"hello")))
+    packet[-1] ^= 1
+    assert host.wire.hears(bytes(packet)) == []
+    assert (host.stack.stats.icmp.InCsumErrors, host.stack.stats.icmp.InErrors) == (1, 1)
+
+
+@pytest.mark.parametrize("length", range(8))
+def test_a_message_without_its_header_is_counted_not_answered(length: int) -> None:
+    host = raw_host()
+    assert host.wire.hears(ip(proto=1) / Raw(bytes(icmp(ECHO))[:length])) == []
+    assert host.stack.stats.icmp.InErrors == 1
+
+
+@pytest.mark.parametrize("destination", ["10.0.0.255", "255.255.255.255", "224.0.0.1"])
+def test_an_echo_to_everybody_is_not_answered(destination: str) -> None:
+    # net.ipv4.icmp_echo_ignore_broadcasts
+    host = ethernet_host()
+    host.wire.learns(2)
+    frame = ether(dst=EVERYBODY) / ping(b"x", destination=destination)
+    assert host.wire.hears(frame) == []
+    assert host.stack.stats.icmp.InEchos == 1
+
+
+@pytest.mark.parametrize("source", ["0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1"])
+def test_an_echo_from_nobody_in_particular_is_not_answered(source: str) -> None:
+    assert raw_host().wire.hears(ping(b"x", source=source)) == []
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2, 4, 5, 6, 7, 9, 10, 15, 16, 17, 18, 37, 41, 255])
+def test_other_messages_are_silently_ignored(kind: int) -> None:
+    # RFC 1122 3.2.2: a message of unknown type MUST be silently discarded
+    host = raw_host()
+    assert host.wire.hears(ip(proto=1) / icmp(kind, 0, 0, bytes(28))) == []
+    assert host.stack.stats.icmp.InMsgs == 1
+
+
+def test_an_answer_to_nobodys_question_is_counted_and_dropped() -> None:
+    host = raw_host()
+    assert host.wire.hears(ip(proto=1) / icmp(ECHO_REPLY)) == []
+    assert host.stack.stats.icmp.InEchoReps == 1
+
+
+# ---- errors: what they quote
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, 519, 520])
+def test_an_error_quotes_the_whole_packet_if_it_is_short(size: int) -> None:
+    host = raw_host()
+    packet = bytes(ip() / datagram(bytes(range(256))[: min(size, 256)] + bytes(max(size - 256, 0)), dport=9))
+    (said,) = host.wire.hears(packet)
+    assert octets(said)[:2] == b"\3\3"
+    assert octets(said)[4:8] == bytes(4)
+    assert octets(said)[8:] == packet
+
+
+@pytest.mark.parametrize("size", [521, 1000, 1472])
+def test_an_error_is_never_longer_than_576_octets(size: int) -> None:
+    # RFC 1812 4.3.2.3: as much of the original as possible without exceeding 576
+    packet = bytes(ip() / datagram(b"q" * size, dport=9))
+    (said,) = raw_host().wire.hears(packet)
+    assert said.len == 576
+    assert octets(said)[8:] == packet[:548]
+
+
+def test_padding_is_not_quoted() -> None:
+    host = ethernet_host()
+    host.wire.learns(2)
+    packet = bytes(ip() / datagram(b"", dport=9))
+    (said,) = host.wire.hears(ether(type=0x0800) / Raw(packet + bytes(18)))
+    assert octets(said)[8:] == packet
+
+
+def test_port_unreachable_comes_from_the_address_that_was_meant() -> None:
+    host = raw_host("10.0.0.1/24", "10.0.0.9/32")
+    (said,) = host.wire.hears(ip(destination="10.0.0.9") / datagram(dport=9))
+    assert (said.src, said[ICMP].type, said[ICMP].code) == ("10.0.0.9", 3, 3)
+    assert host.stack.stats.udp.NoPorts == 1
+    assert (host.stack.stats.icmp.OutMsgs, host.stack.stats.icmp.OutDestUnreachs) == (1, 1)
+
+
+# ---- errors: when none is sent (RFC 1122 3.2.2)
+
+ABOUT_ERRORS = {
+    "unreachable": 3, "source quench": 4, "redirect": 5, "time exceeded": 11, "parameter problem": 12,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ABOUT_ERRORS)
+def test_an_error_is_never_answered_with_an_error(name: str) -> None:
+    # one for a transport that nobody here speaks, which anything else would be told of
+    quote = bytes(ip(OURS, PEER, proto=253) / Raw(bytes(8)))
+    assert raw_host().wire.hears(ip(proto=1) / icmp(ABOUT_ERRORS[name], 0, 0, quote)) == []
+
+
+@pytest.mark.parametrize("destination", ["10.0.0.255", "255.255.255.255", "224.0.0.1"])
+@pytest.mark.parametrize("protocol", [17, 253])
+def test_what_was_sent_to_everybody_gets_no_error(destination: str, protocol: int) -> None:
+    host = raw_host()
+    assert host.wire.hears(ip(destination=destination, proto=protocol) / Raw(bytes(datagram(dport=9)))) == []
+
+
+def test_what_came_in_a_broadcast_frame_gets_no_error() -> None:
+    host = ethernet_host()
+    host.wire.learns(2)
+    assert host.wire.hears(ether(dst=EVERYBODY) / ip() / datagram(dport=9)) == []
+    assert host.wire.hears(ether(dst="01:00:5e:00:00:01") / ip() / datagram(dport=9)) == []
+    assert host.wire.hears(ether(dst=EVERYBODY) / ip() / TCP(sport=1, dport=9, flags="S")) == []
+
+
+@pytest.mark.parametrize("source", ["0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1", "127.0.0.1", "10.0.0.255"])
+def test_a_source_that_is_no_single_host_gets_no_error(source: str) -> None:
+    assert raw_host().wire.hears(ip(source) / datagram(dport=9)) == []
+
+
+@pytest.mark.parametrize("fields", [{"frag": 1}, {"frag": 185, "flags": "MF"}])
+def test_a_fragment_that_is_not_the_first_gets_no_error(fields: dict[str, Any]) -> None:
+    assert raw_host().wire.hears(ip(proto=253, **fields) / Raw(bytes(16))) == []
+
+
+def test_a_datagram_with_a_wrong_checksum_gets_no_error() -> None:
+    host = raw_host()
+    assert host.wire.hears(ip() / UDP(sport=1, dport=9, chksum=1) / Raw(b"x")) == []
+    assert host.stack.stats.udp.InCsumErrors == 1
+
+
+def test_there_is_no_error_without_a_way_back() -> None:
+    host = raw_host()
+    assert host.wire.hears(ip("192.0.2.7") / datagram(dport=9)) == []
+    assert host.stack.stats.udp.NoPorts == 1
+
+
+# ---- rate
+
+
+def test_errors_are_limited_to_a_burst_of_fifty_and_a_thousand_a_second() -> None:
+    # net.ipv4.icmp_msgs_burst, net.ipv4.icmp_msgs_per_sec
+    host = raw_host()
+    lost = [bytes(ip() / datagram(sport=n + 1, dport=9)) for n in range(200)]
+    assert len(host.wire.hears(*lost)) == 50
+    assert len(host.wire.hears(*lost)) == 0
+    host.clock.advance(0.010)
+    assert len(host.wire.hears(*lost)) == 10
+    host.clock.advance(100)
+    assert len(host.wire.hears(*lost)) == 50
+    assert host.stack.stats.icmp.OutRateLimitGlobal == 150 + 200 + 190 + 150
+
+
+def test_a_trickle_just_under_the_rate_is_never_limited() -> None:
+    host = raw_host()
+    lost = bytes(ip() / datagram(dport=9))
+    host.wire.interface.receive([lost] * 50)
+    for _ in range(300):
+        host.clock.advance(0.0011)
+        host.wire.interface.receive([lost])
+    assert len(host.wire.interface.sent) == 350
+
+
+def test_refills_add_up_however_short_the_steps() -> None:
+    host = raw_host()
+    lost = bytes(ip() / datagram(dport=9))
+    for _ in range(1000):
+        host.clock.advance(0.0004)
+        host.wire.interface.receive([lost])
+    # 0.4 s at a thousand a second, and the burst
+    assert 449 <= len(host.wire.interface.sent) <= 451
+
+
+def test_echoes_are_not_limited() -> None:
+    # icmp_ratemask leaves echo replies alone
+    host = raw_host()
+    host.wire.interface.receive([bytes(ping(b"x"))] * 300)
+    assert len(host.wire.interface.sent) == 300

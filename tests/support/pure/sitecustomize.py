@@ -1,0 +1,44 @@
+"""With AIONETFLOW_PURE=1, load aionetflow from its .py files, even where compiled modules stand beside them.
+
+conftest.py imports this file, and puts its folder on PYTHONPATH under the one name that Python imports by
+itself when it starts: so the processes that a test starts are as pure as the test.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import os
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+SOURCES = (importlib.machinery.SourceFileLoader, importlib.machinery.SOURCE_SUFFIXES)
+EXTENSIONS = (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES)
+
+
+def find(name: str, path: Sequence[str], kind: tuple[type, list[str]]) -> ModuleSpec | None:
+    specs = (importlib.machinery.FileFinder(entry, kind).find_spec(name) for entry in path)
+    return next((spec for spec in specs if spec is not None), None)
+
+
+class PureFinder:
+    """Finds the modules inside aionetflow as sources, and those that are only compiled not at all."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not name.startswith("aionetflow.") or path is None:
+            return None
+        spec = find(name, path, SOURCES)
+        if spec is None and find(name, path, EXTENSIONS) is not None:
+            # A bare None would let the next finder load it.
+            raise ModuleNotFoundError(f"{name} is not in the pure build", name=name)
+        return spec
+
+
+# A second copy of this file (pytest imports one by itself) would be harmless, and slower.
+INSTALLED = any(getattr(finder, "__name__", "") == PureFinder.__name__ for finder in sys.meta_path)
+if os.environ.get("AIONETFLOW_PURE") and not INSTALLED:
+    sys.meta_path.insert(0, PureFinder)

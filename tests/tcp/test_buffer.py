@@ -1,0 +1,110 @@
+"""The send and the receive queue against one long bytes."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aionetflow.packet import TxPacket
+from aionetflow.tcp.buffer import ReceiveQueue, SendQueue
+
+PIECE = st.binary(min_size=1, max_size=60)
+SHARES = st.tuples(st.floats(0, 1), st.floats(0, 1))
+# bytes: appended; a float: that share is released or read; two: that stretch is looked at
+STEPS = st.lists(PIECE | st.floats(0, 1) | SHARES, max_size=60)
+
+
+def filled(queue: SendQueue, position: int, length: int) -> bytes:
+    """The payload that fill() points a packet at."""
+    packet = TxPacket()
+    queue.fill(packet, position, length)
+    assert packet.length == length
+    assert isinstance(packet.payload, bytes)
+    return packet.payload[packet.start : packet.start + packet.length]
+
+
+@given(STEPS)
+def test_send_queue_is_one_long_bytes(steps: list[bytes | float | tuple[float, float]]) -> None:
+    queue, model = SendQueue(), b""
+    for step in steps:
+        if isinstance(step, bytes):
+            queue.append(step)
+            model += step
+        elif isinstance(step, float):
+            queue.release(round(step * len(model)))
+            model = model[round(step * len(model)) :]
+        elif model:
+            position = round(step[0] * (len(model) - 1))
+            length = 1 + round(step[1] * (len(model) - position - 1))
+            assert filled(queue, position, length) == model[position : position + length]
+        assert queue.length == len(model)
+    assert not model or filled(queue, 0, len(model)) == model
+
+
+@given(st.lists(PIECE, min_size=1, max_size=40), st.integers(1, 90))
+def test_send_queue_is_walked_segment_by_segment_and_again(pieces: list[bytes], mss: int) -> None:
+    queue, model = SendQueue(), b"".join(pieces)
+    for piece in pieces:
+        queue.append(piece)
+    for _ in range(2):
+        walked = b"".join(
+            filled(queue, position, min(mss, len(model) - position)) for position in range(0, len(model), mss)
+        )
+        assert walked == model
+
+
+@given(st.lists(PIECE, min_size=1, max_size=40), st.lists(st.integers(0, 2400), max_size=20))
+def test_send_queue_is_found_at_any_position(pieces: list[bytes], positions: list[int]) -> None:
+    queue, model = SendQueue(), b"".join(pieces)
+    for piece in pieces:
+        queue.append(piece)
+    for position in positions:
+        position %= len(model)
+        assert filled(queue, position, 1) == model[position : position + 1]
+
+
+def test_a_stretch_within_one_write_is_not_copied() -> None:
+    queue, packet, data = SendQueue(), TxPacket(), bytes(100_000)
+    queue.append(data)
+    queue.fill(packet, 1000, 60_000)
+    assert packet.payload is data
+
+
+def test_send_queue_forgets_everything_on_clear() -> None:
+    queue = SendQueue()
+    queue.append(b"abc")
+    queue.clear()
+    assert queue.length == 0
+    queue.append(b"d")
+    assert filled(queue, 0, 1) == b"d"
+
+
+@given(st.lists(PIECE | st.integers(1, 150), max_size=60))
+def test_receive_queue_is_one_long_bytes(steps: list[bytes | int]) -> None:
+    queue, model = ReceiveQueue(), b""
+    for step in steps:
+        if isinstance(step, bytes):
+            queue.append(step)
+            model += step
+        else:
+            assert queue.peek(step) == model[:step]
+            assert queue.read(step) == model[:step]
+            model = model[step:]
+        assert queue.length == len(model)
+    assert queue.peek(1 << 20) == model
+
+
+def test_reading_many_small_pieces_at_once() -> None:
+    queue = ReceiveQueue()
+    for index in range(1000):
+        queue.append(b"%04d" % index)
+    assert queue.read(4 * 999 + 2) == b"".join(b"%04d" % index for index in range(1000))[:-2]
+    assert queue.read(100) == b"99"
+    assert (queue.read(1), queue.length) == (b"", 0)
+
+
+def test_receive_queue_forgets_everything_on_clear() -> None:
+    queue = ReceiveQueue()
+    queue.append(b"abc")
+    queue.clear()
+    assert (queue.length, queue.read(10)) == (0, b"")

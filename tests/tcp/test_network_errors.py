@@ -1,0 +1,109 @@
+"""What ICMP says of a segment: RFC 1122 4.2.3.9, RFC 5927 4, RFC 1191, Linux tcp_v4_err."""
+
+import errno
+import struct
+
+import pytest
+
+from aionetflow.tcp.states import State
+from support.fixtures import established, fin_wait_1, syn_received, syn_sent
+from support.script import ACK, IRS, M32, PEER, PSH, STACK, SYN, Heard, Script, checksum, ip_packet
+
+
+def quoted(script: Script, seq: int) -> Heard:
+    """What a router quotes of a segment of the stack."""
+    return Heard(0, ACK, seq & M32, 0, 0, b"", {}, script.ports[::-1])
+
+
+@pytest.mark.parametrize(("code", "error"), [(0, errno.ENETUNREACH), (1, errno.EHOSTUNREACH)])
+def test_an_attempt_to_connect_ends_with_any_unreachable(code: int, error: int) -> None:
+    """Linux tcp_v4_err: in SYN-SENT even what RFC 1122 calls soft ends it at once."""
+    script = syn_sent()
+    script.sends_icmp(3, code, quoted(script, IRS)).expect_nothing()
+    assert script.state == State.CLOSED
+    assert script.sock.getsockopt(1, 4) == error
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 13])
+def test_an_established_connection_survives_an_icmp_error(code: int) -> None:
+    """RFC 5927 5.2, Linux: in a synchronized state all are soft."""
+    script = established()
+    script.sock.send(b"x")
+    script.expect(PSH | ACK, data=b"x")
+    script.sends_icmp(3, code, quoted(script, IRS + 1)).expect_nothing()
+    assert script.state == State.ESTABLISHED
+    script.sends(ACK)
+    assert script.sock.getsockopt(1, 4) == 0
+
+
+def test_a_soft_error_is_what_a_time_out_is_reported_as() -> None:
+    """Linux tcp_write_err: sk_err_soft before ETIMEDOUT."""
+    script = established()
+    script.sock.send(b"x")
+    script.expect(PSH | ACK, data=b"x")
+    for when in range(0, 1200, 10):
+        script.at(when)
+        script.sends_icmp(3, 1, quoted(script, IRS + 1)).drain()
+    assert script.state == State.CLOSED
+    assert script.sock.getsockopt(1, 4) == errno.EHOSTUNREACH
+
+
+def test_an_icmp_error_about_another_segment_is_ignored() -> None:
+    """RFC 5927 4.1: the quoted number must be under way."""
+    script = established()
+    for seq in (IRS - 1000, IRS + 5000):
+        script.sends_icmp(3, 4, quoted(script, seq), info=600).expect_nothing()
+    script.sock.send(bytes(1000))
+    script.expect_data(bytes(1000), [1000])
+
+
+@pytest.mark.parametrize("code", [1, 3])
+def test_syn_received_and_fin_wait_1_survive(code: int) -> None:
+    for script in (syn_received(), fin_wait_1()):
+        script.sends_icmp(3, code, quoted(script, IRS)).drain()
+    assert script.state == State.FIN_WAIT_1
+
+
+def test_a_smaller_path_mtu_has_the_segments_cut_anew() -> None:
+    """RFC 1191 6.4, Linux tcp_v4_mtu_reduced: what is too long is sent again at once, cut to the next hop's MTU."""
+    script = established(mss=1460)
+    data = bytes(index % 251 for index in range(2920))
+    script.sock.send(data)
+    script.expect_data(data, [1460, 1460])
+    script.sends_icmp(3, 4, quoted(script, IRS + 1), info=1000)
+    script.after(3)
+    again = script.drain()
+    assert again, "nothing was sent again"
+    assert max(len(heard.data) for heard in again) <= 960
+    assert again[0].data == data[:960]
+
+
+def test_a_path_mtu_that_cannot_be_is_ignored() -> None:
+    """RFC 1191 3: never below 68; Linux: net.ipv4.route.min_pmtu."""
+    script = established(mss=1460)
+    script.sock.send(bytes(1460))
+    script.expect_data(bytes(1460))
+    for info in (1, 40, 20):
+        script.sends_icmp(3, 4, quoted(script, IRS + 1), info=info)
+    script.after(5)
+    assert all(len(heard.data) >= 36 for heard in script.drain())
+
+
+@pytest.mark.parametrize("length", [*range(28), 10_000])
+def test_a_quote_that_is_too_short_is_ignored(length: int) -> None:
+    """RFC 792: the IP header and eight octets; what is less cannot be told apart. The last one is whole."""
+    script = syn_sent()
+    tcp = struct.pack("!HHI", *script.ports[::-1], IRS)
+    quote = ip_packet(6, tcp, STACK, PEER)[:length]
+    body = b"\x03\x03\0\0\0\0\0\0" + quote
+    body = body[:2] + checksum(body).to_bytes(2, "big") + body[4:]
+    script.deliver([ip_packet(1, body)]).expect_nothing()
+    assert script.state == (State.CLOSED if length > 28 else State.SYN_SENT)
+
+
+def test_a_syn_is_not_quoted_into_an_established_connection() -> None:
+    """An error about the SYN that comes late changes nothing."""
+    script = syn_sent()
+    script.sends(SYN | ACK, mss=1000).expect(ACK)
+    script.sends_icmp(3, 3, quoted(script, IRS)).expect_nothing()
+    assert script.state == State.ESTABLISHED
