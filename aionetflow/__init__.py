@@ -9,7 +9,6 @@ coroutines; `aionetflow.stack.Stack` is one host's stack without any I/O, for te
 """
 
 from aionetflow.api import (
-    Socket,
     accept,
     bind,
     close,
@@ -26,6 +25,7 @@ from aionetflow.api import (
     socket,
     write,
 )
+from aionetflow.async_socket import Socket
 from aionetflow.fast import COMPILED
 from aionetflow.ip.address import AF_INET
 from aionetflow.network.host import Host, Router, current_host

@@ -7,310 +7,15 @@ and loses no octet; one that fails raises an OSError with Linux's errno, of the 
 (ConnectionRefusedError, BrokenPipeError, ...); one on a closed socket raises OSError(EBADF).
 """
 
-import asyncio
 import errno
-import sys
-import warnings
-from typing import Self, overload
-from weakref import WeakValueDictionary
+from typing import overload
 
+from aionetflow.async_socket import Buffer, Socket, find
 from aionetflow.errors import os_error
 from aionetflow.ip.address import AF_INET
-from aionetflow.network.host import Host, current_host
-from aionetflow.socket import base
-from aionetflow.socket.base import ERR, HUP, IN, RDHUP, Address
-from aionetflow.socket.datagram import DatagramSocket
-from aionetflow.socket.options import SHUT_WR, SOCK_DGRAM, SOCK_STREAM
-from aionetflow.socket.stream import StreamSocket
-from aionetflow.tcp.states import CLOSING, FIN_WAIT_1, LAST_ACK
-
-Buffer = bytes | bytearray | memoryview
-_READABLE = IN | HUP | ERR | RDHUP
-_open: WeakValueDictionary[tuple[int, int], "Socket"] = WeakValueDictionary()  # by (id of the stack, descriptor)
-
-
-class _Waiters:
-    """The tasks that wait for a socket to change."""
-
-    def __init__(self) -> None:
-        self._futures: list[asyncio.Future[None]] = []
-        self.changes = 0
-
-    def __call__(self) -> None:
-        """The socket has changed: all look again, the longest waiting first."""
-        self.changes += 1
-        futures, self._futures = self._futures, []
-        for future in futures:
-            if not future.done():
-                future.set_result(None)
-
-    async def wait(self, seen: int) -> None:
-        """Until something has changed since `changes` was what the caller has seen."""
-        if self.changes != seen:
-            return
-        future = asyncio.get_running_loop().create_future()
-        self._futures.append(future)
-        try:
-            await future
-        finally:
-            if future.cancelled():
-                self._futures = [other for other in self._futures if other is not future]
-
-
-class Socket:
-    """One end of communication on a host; made by `socket()`, or by `accept()` for an incoming connection.
-
-    Its methods are described by the functions of the same names. `written` counts the octets that `write` has put into
-    the send buffer so far, also of a call that was cancelled: what is counted will be delivered.
-    """
-
-    def __init__(self, host: Host, core: base.Socket) -> None:
-        self.host = host
-        self.made_at = _caller()
-        self.written = 0
-        self._core = core
-        self._waiters = _Waiters()
-        self._writing = asyncio.Lock()
-        self._writers = 0  # tasks that write or wait for their turn
-        core.on_change = self._waiters
-        _open[id(host.bare_stack), core.fileno()] = self
-
-    @property
-    def family(self) -> int:
-        """AF_INET."""
-        return self._core.family
-
-    @property
-    def type(self) -> int:
-        """SOCK_STREAM or SOCK_DGRAM."""
-        return self._core.type
-
-    @property
-    def core(self) -> base.Socket:
-        """The non-blocking socket below: the control block."""
-        return self._core
-
-    def fileno(self) -> int:
-        """The descriptor on its host; -1 once closed."""
-        return self._core.fileno()
-
-    async def bind(self, address: Address) -> None:
-        """See the function `bind`."""
-        self._core.bind(self._resolve(address))
-
-    async def listen(self, backlog: int = 128) -> None:
-        """See the function `listen`."""
-        self._stream().listen(backlog)
-
-    async def accept(self) -> "tuple[Socket, Address]":
-        """See the function `accept`."""
-        core = self._stream()
-        while True:
-            seen = self._waiters.changes
-            try:
-                accepted, address = core.accept()
-            except BlockingIOError:
-                await self._waiters.wait(seen)
-            else:
-                return Socket(self.host, accepted), address
-
-    async def connect(self, address: Address) -> None:
-        """See the function `connect`."""
-        address = self._resolve(address)
-        core = self._core
-        if isinstance(core, DatagramSocket):
-            core.connect(address)
-            return
-        stream = self._stream()
-        while True:
-            seen = self._waiters.changes
-            try:
-                stream.connect(address)
-            except BlockingIOError:
-                if stream.is_connecting():  # on one host the handshake may be over already
-                    await self._waiters.wait(seen)
-            else:
-                return
-
-    async def write(self, data: Buffer) -> None:
-        """See the function `write`."""
-        core = self._core
-        if isinstance(core, DatagramSocket):
-            core.send(data)
-            return
-        stream = self._stream()
-        rest: Buffer = data if isinstance(data, bytes) else memoryview(data).cast("B")
-        if self._writers == 0 and not (rest := self._write_some(stream, rest)):
-            return
-        self._writers += 1
-        try:
-            async with self._writing:  # one task after another, so that no write is torn by the next
-                seen = self._waiters.changes
-                while rest := self._write_some(stream, rest):
-                    await self._waiters.wait(seen)
-                    seen = self._waiters.changes
-        finally:
-            self._writers -= 1
-
-    async def read(self, n: int) -> bytes:
-        """See the function `read`."""
-        _check_length(n)
-        core = self._both()
-        if n == 0 and core.type == SOCK_STREAM and core.is_connected():
-            return b""
-        while True:
-            seen = self._waiters.changes
-            # asking first costs less than an exception
-            if core.events() & _READABLE or not core.is_connected():
-                try:
-                    return core.recv(n)
-                except BlockingIOError:
-                    if isinstance(core, DatagramSocket) and core.read_shut:
-                        return b""
-            await self._waiters.wait(seen)
-
-    async def sendto(self, data: Buffer, address: Address) -> None:
-        """See the function `sendto`."""
-        self._datagram().sendto(data, self._resolve(address))
-
-    async def recvfrom(self, n: int) -> tuple[bytes, Address]:
-        """See the function `recvfrom`."""
-        _check_length(n)
-        core = self._datagram()
-        while True:
-            seen = self._waiters.changes
-            try:
-                return core.recvfrom(n)
-            except BlockingIOError:
-                if core.read_shut:
-                    return b"", ("0.0.0.0", 0)
-                await self._waiters.wait(seen)
-
-    async def shutdown(self, how: int) -> None:
-        """See the function `shutdown`."""
-        self._both().shutdown(how)
-
-    async def close(self) -> None:
-        """See the function `close`."""
-        core = self._core
-        try:
-            if isinstance(core, StreamSocket) and core.may_linger():
-                await self._linger(core)
-        finally:
-            self._close()
-
-    @overload
-    async def getsockopt(self, level: int, option: int) -> int: ...
-    @overload
-    async def getsockopt(self, level: int, option: int, length: int) -> bytes: ...
-    async def getsockopt(self, level: int, option: int, length: int = 0) -> int | bytes:
-        """See the function `getsockopt`."""
-        return self._core.getsockopt(level, option, length)
-
-    async def setsockopt(self, level: int, option: int, value: int | bytes) -> None:
-        """See the function `setsockopt`."""
-        self._core.setsockopt(level, option, value)
-
-    async def getsockname(self) -> Address:
-        """See the function `getsockname`."""
-        return self._core.getsockname()
-
-    async def getpeername(self) -> Address:
-        """See the function `getpeername`."""
-        return self._core.getpeername()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.close()
-
-    def __del__(self) -> None:
-        if not self._core.closed:
-            warnings.warn(f"unclosed {self!r} made at {self.made_at}", ResourceWarning, source=self, stacklevel=1)
-            self._close()
-
-    def __repr__(self) -> str:
-        return f"<aionetflow.Socket on {self.host.name}: {self._core!r}>"
-
-    # Inside -----------------------------------------------------------------------------------------------------
-
-    def _close(self) -> None:
-        _open.pop((id(self.host.bare_stack), self._core.fileno()), None)
-        self._core.close()
-        self._waiters()
-
-    def _write_some(self, stream: StreamSocket, data: Buffer) -> Buffer:
-        """Writes until nothing more fits; returns the rest."""
-        clock = self.host.network.clock
-        clock.hold()  # what is sent is delivered in this turn of the loop
-        try:
-            while True:
-                sent = stream.send(data)
-                self.written += sent
-                if sent == len(data):
-                    return b""
-                data = memoryview(data)[sent:]
-        except BlockingIOError:
-            return data
-        finally:
-            clock.release()
-
-    async def _linger(self, core: StreamSocket) -> None:
-        """SO_LINGER: waits until the peer has everything, at most so many seconds."""
-        core.shutdown(SHUT_WR)
-        connection = core.connection
-        assert connection is not None
-        try:
-            async with asyncio.timeout(core.linger_seconds):
-                while connection.state in (FIN_WAIT_1, CLOSING, LAST_ACK):
-                    await self._waiters.wait(self._waiters.changes)
-        except TimeoutError:
-            pass
-
-    def _stream(self) -> StreamSocket:
-        if not isinstance(self._core, StreamSocket):
-            raise os_error(errno.EOPNOTSUPP)
-        return self._core
-
-    def _datagram(self) -> DatagramSocket:
-        if not isinstance(self._core, DatagramSocket):
-            raise os_error(errno.EOPNOTSUPP)
-        return self._core
-
-    def _both(self) -> StreamSocket | DatagramSocket:
-        assert isinstance(self._core, StreamSocket | DatagramSocket)
-        return self._core
-
-    def _resolve(self, address: Address) -> Address:
-        try:
-            host, port = address
-        except (TypeError, ValueError):
-            return address  # the core says what is wrong with it
-        return (self.host.network.resolve(host)[0], port) if type(host) is str else address
-
-
-def _check_length(n: int) -> None:
-    if n < 0:
-        raise ValueError(f"cannot read {n} octets")
-
-
-def _caller() -> str:
-    """Where the program called into this module."""
-    frame = sys._getframe()
-    while frame.f_code.co_filename == __file__ and frame.f_back is not None:
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-def _of(sock: "Socket | int") -> Socket:
-    """The socket, or the one with that descriptor on the current host."""
-    if isinstance(sock, Socket):
-        return sock
-    found = _open.get((id(current_host().bare_stack), sock))
-    if found is None:
-        raise os_error(errno.EBADF)
-    return found
+from aionetflow.network.host import current_host
+from aionetflow.socket.base import Address
+from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
 
 
 async def socket(family: int = AF_INET, type: int = SOCK_STREAM) -> Socket:
@@ -320,6 +25,7 @@ async def socket(family: int = AF_INET, type: int = SOCK_STREAM) -> Socket:
     dropped unclosed is closed with a ResourceWarning that says where it was made. Raises RuntimeError outside a
     network, OSError(EAFNOSUPPORT) for another family. POSIX socket().
 
+    >>> import aionetflow, asyncio
     >>> async def main() -> None:
     ...     async with aionetflow.Network(seed=1), await aionetflow.socket() as sock:
     ...         print(sock.fileno(), await sock.getsockname())
@@ -339,6 +45,7 @@ async def bind(sock: Socket | int, address: Address) -> None:
 
     Raises OSError: EADDRINUSE, EADDRNOTAVAIL if the address is not this host's, EINVAL if the socket has one. bind(2).
 
+    >>> import aionetflow, asyncio
     >>> async def main() -> None:
     ...     async with aionetflow.Network(seed=1), await aionetflow.socket() as sock:
     ...         await aionetflow.bind(sock, ("localhost", 8080))
@@ -346,7 +53,7 @@ async def bind(sock: Socket | int, address: Address) -> None:
     >>> asyncio.run(main())
     ('127.0.0.1', 8080)
     """
-    await _of(sock).bind(address)
+    await find(sock).bind(address)
 
 
 async def listen(sock: Socket | int, backlog: int = 128) -> None:
@@ -355,6 +62,7 @@ async def listen(sock: Socket | int, backlog: int = 128) -> None:
     Binds the socket to a free port if it has none. Raises OSError: EADDRINUSE if another socket listens there, EINVAL
     on a connected socket. listen(2).
 
+    >>> import aionetflow, asyncio
     >>> async def main() -> None:
     ...     async with aionetflow.Network(seed=1) as net, await aionetflow.socket() as sock:
     ...         await aionetflow.bind(sock, ("", 80))
@@ -363,7 +71,7 @@ async def listen(sock: Socket | int, backlog: int = 128) -> None:
     >>> asyncio.run(main())
     ('LISTEN', ('0.0.0.0', 80))
     """
-    await _of(sock).listen(backlog)
+    await find(sock).listen(backlog)
 
 
 async def accept(sock: Socket | int) -> tuple[Socket, Address]:
@@ -371,7 +79,8 @@ async def accept(sock: Socket | int) -> tuple[Socket, Address]:
 
     Raises OSError(EINVAL) if the socket does not listen. accept(2).
 
-    >>> async def serve(listener: Socket) -> None:
+    >>> import aionetflow, asyncio
+    >>> async def serve(listener: aionetflow.Socket) -> None:
     ...     conn, peer = await aionetflow.accept(listener)
     ...     async with conn:
     ...         await aionetflow.write(conn, b"hello " + peer[0].encode())
@@ -387,7 +96,7 @@ async def accept(sock: Socket | int) -> tuple[Socket, Address]:
     >>> asyncio.run(main())
     b'hello 127.0.0.1'
     """
-    return await _of(sock).accept()
+    return await find(sock).accept()
 
 
 async def connect(sock: Socket | int, address: Address) -> None:
@@ -398,6 +107,7 @@ async def connect(sock: Socket | int, address: Address) -> None:
     OSError: ECONNREFUSED, ENETUNREACH (no route, no such name), EHOSTUNREACH (the next hop does not answer), ETIMEDOUT
     (after about two minutes, net.ipv4.tcp_syn_retries), EISCONN. connect(2), RFC 9293 3.5.
 
+    >>> import aionetflow, asyncio
     >>> async def main() -> None:
     ...     async with aionetflow.Network(seed=1) as net, await aionetflow.socket() as sock:
     ...         net.host("web")
@@ -408,7 +118,7 @@ async def connect(sock: Socket | int, address: Address) -> None:
     >>> asyncio.run(main())
     [Errno 111] Connection refused
     """
-    await _of(sock).connect(address)
+    await find(sock).connect(address)
 
 
 async def write(sock: Socket | int, data: Buffer) -> None:
@@ -419,7 +129,7 @@ async def write(sock: Socket | int, data: Buffer) -> None:
     much. On a datagram socket, sends one datagram. Raises OSError: EPIPE after a shutdown or without a connection,
     ECONNRESET. send(2); the example of `accept` uses it.
     """
-    await _of(sock).write(data)
+    await find(sock).write(data)
 
 
 async def read(sock: Socket | int, n: int) -> bytes:
@@ -428,7 +138,7 @@ async def read(sock: Socket | int, n: int) -> bytes:
     On a datagram socket, one datagram, cut to n octets. Raises ValueError for a negative n, OSError: ECONNRESET,
     ETIMEDOUT, ENOTCONN. recv(2); the example of `accept` uses it.
     """
-    return await _of(sock).read(n)
+    return await find(sock).read(n)
 
 
 async def sendto(sock: Socket | int, data: Buffer, address: Address) -> None:
@@ -437,9 +147,10 @@ async def sendto(sock: Socket | int, data: Buffer, address: Address) -> None:
     Raises OSError: EMSGSIZE if it does not fit one packet of the way out, EACCES for a broadcast address without
     SO_BROADCAST, ENETUNREACH, EOPNOTSUPP on a stream socket. sendto(2).
 
+    >>> import aionetflow, asyncio
     >>> async def main() -> None:
     ...     async with aionetflow.Network(seed=1) as net:
-    ...         a, b = await socket(type=SOCK_DGRAM), await socket(type=SOCK_DGRAM)
+    ...         a, b = [await aionetflow.socket(type=aionetflow.SOCK_DGRAM) for _ in range(2)]
     ...         async with a, b:
     ...             await aionetflow.bind(b, ("localhost", 53))
     ...             await aionetflow.sendto(a, b"question", ("localhost", 53))
@@ -448,7 +159,7 @@ async def sendto(sock: Socket | int, data: Buffer, address: Address) -> None:
     >>> asyncio.run(main())
     b'question' True
     """
-    await _of(sock).sendto(data, address)
+    await find(sock).sendto(data, address)
 
 
 async def recvfrom(sock: Socket | int, n: int) -> tuple[bytes, Address]:
@@ -457,7 +168,7 @@ async def recvfrom(sock: Socket | int, n: int) -> tuple[bytes, Address]:
     Raises OSError: ECONNREFUSED on a connected socket whose peer's host says that nobody listens, EOPNOTSUPP on a
     stream socket. recvfrom(2); the example of `sendto` uses it.
     """
-    return await _of(sock).recvfrom(n)
+    return await find(sock).recvfrom(n)
 
 
 async def shutdown(sock: Socket | int, how: int) -> None:
@@ -465,15 +176,16 @@ async def shutdown(sock: Socket | int, how: int) -> None:
 
     Raises OSError: ENOTCONN without a connection, EINVAL for another how. shutdown(2), RFC 9293 3.6.
 
+    >>> import aionetflow, asyncio
     >>> async def main() -> None:
     ...     async with aionetflow.Network(seed=1), await aionetflow.socket() as sock:
-    ...         await aionetflow.shutdown(sock, SHUT_WR)
+    ...         await aionetflow.shutdown(sock, aionetflow.SHUT_WR)
     >>> asyncio.run(main())
     Traceback (most recent call last):
         ...
     OSError: [Errno 107] Transport endpoint is not connected
     """
-    await _of(sock).shutdown(how)
+    await find(sock).shutdown(how)
 
 
 async def close(sock: Socket | int) -> None:
@@ -483,6 +195,7 @@ async def close(sock: Socket | int) -> None:
     has everything; with SO_LINGER of 0 seconds the connection is reset. Closing twice does nothing. close(2),
     RFC 9293 3.6.
 
+    >>> import aionetflow, asyncio
     >>> async def main() -> None:
     ...     async with aionetflow.Network(seed=1):
     ...         sock = await aionetflow.socket()
@@ -491,7 +204,7 @@ async def close(sock: Socket | int) -> None:
     >>> asyncio.run(main())
     -1
     """
-    await _of(sock).close()
+    await find(sock).close()
 
 
 @overload
@@ -503,7 +216,7 @@ async def getsockopt(sock: Socket | int, level: int, option: int, length: int = 
 
     Raises OSError(ENOPROTOOPT) for an option that the socket has not. getsockopt(2).
     """
-    return await _of(sock).getsockopt(level, option, length)
+    return await find(sock).getsockopt(level, option, length)
 
 
 async def setsockopt(sock: Socket | int, level: int, option: int, value: int | bytes) -> None:
@@ -512,21 +225,22 @@ async def setsockopt(sock: Socket | int, level: int, option: int, value: int | b
     Raises OSError: ENOPROTOOPT for an option that the socket has not or that cannot be set, EINVAL for a wrong value.
     setsockopt(2), tcp(7), ip(7).
 
+    >>> import aionetflow, asyncio
     >>> async def main() -> None:
     ...     async with aionetflow.Network(seed=1), await aionetflow.socket() as sock:
-    ...         await aionetflow.setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, 1)
-    ...         print(await aionetflow.getsockopt(sock, IPPROTO_TCP, TCP_NODELAY))
+    ...         await aionetflow.setsockopt(sock, aionetflow.IPPROTO_TCP, aionetflow.TCP_NODELAY, 1)
+    ...         print(await aionetflow.getsockopt(sock, aionetflow.IPPROTO_TCP, aionetflow.TCP_NODELAY))
     >>> asyncio.run(main())
     1
     """
-    await _of(sock).setsockopt(level, option, value)
+    await find(sock).setsockopt(level, option, value)
 
 
 async def getsockname(sock: Socket | int) -> Address:
     """The socket's own (host, port); ("0.0.0.0", 0) while it has none. getsockname(2)."""
-    return await _of(sock).getsockname()
+    return await find(sock).getsockname()
 
 
 async def getpeername(sock: Socket | int) -> Address:
     """The other end's (host, port). Raises OSError(ENOTCONN) while there is none. getpeername(2)."""
-    return await _of(sock).getpeername()
+    return await find(sock).getpeername()

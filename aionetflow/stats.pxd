@@ -13,7 +13,6 @@ cdef class IpStats(Counters):
     cdef public uint64_t InDiscards
     cdef public uint64_t InDelivers
     cdef public uint64_t OutRequests
-    cdef public uint64_t OutDiscards
     cdef public uint64_t OutNoRoutes
     cdef public uint64_t FragFails
 
@@ -30,7 +29,6 @@ cdef class IcmpStats(Counters):
     cdef public uint64_t OutRateLimitGlobal
     cdef public uint64_t OutDestUnreachs
     cdef public uint64_t OutTimeExcds
-    cdef public uint64_t OutEchos
     cdef public uint64_t OutEchoReps
 
 cdef class UdpStats(Counters):
@@ -55,7 +53,6 @@ cdef class TcpStats(Counters):
     cdef public uint64_t ListenOverflows
     cdef public uint64_t ListenDrops
     cdef public uint64_t TCPTimeouts
-    cdef public uint64_t TCPLostRetransmit
     cdef public uint64_t TCPFastRetrans
     cdef public uint64_t TCPOFOQueue
     cdef public uint64_t TCPRcvQDrop
@@ -63,7 +60,6 @@ cdef class TcpStats(Counters):
     cdef public uint64_t TCPAbortOnClose
     cdef public uint64_t TCPAbortOnTimeout
     cdef public uint64_t TCPChallengeACK
-    cdef public uint64_t TCPZeroWindowDrop
     cdef public uint64_t TCPReqQFullDrop
     cdef public uint64_t DelayedACKs
     cdef public uint64_t TCPACKSkippedSeq

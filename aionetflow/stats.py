@@ -23,7 +23,6 @@ class IpStats(Counters):
         self.InDiscards: u64 = 0
         self.InDelivers: u64 = 0
         self.OutRequests: u64 = 0
-        self.OutDiscards: u64 = 0
         self.OutNoRoutes: u64 = 0
         self.FragFails: u64 = 0
 
@@ -44,7 +43,6 @@ class IcmpStats(Counters):
         self.OutRateLimitGlobal: u64 = 0
         self.OutDestUnreachs: u64 = 0
         self.OutTimeExcds: u64 = 0
-        self.OutEchos: u64 = 0
         self.OutEchoReps: u64 = 0
 
 
@@ -77,7 +75,6 @@ class TcpStats(Counters):
         self.ListenOverflows: u64 = 0
         self.ListenDrops: u64 = 0
         self.TCPTimeouts: u64 = 0
-        self.TCPLostRetransmit: u64 = 0
         self.TCPFastRetrans: u64 = 0
         self.TCPOFOQueue: u64 = 0
         self.TCPRcvQDrop: u64 = 0
@@ -85,7 +82,6 @@ class TcpStats(Counters):
         self.TCPAbortOnClose: u64 = 0
         self.TCPAbortOnTimeout: u64 = 0
         self.TCPChallengeACK: u64 = 0
-        self.TCPZeroWindowDrop: u64 = 0
         self.TCPReqQFullDrop: u64 = 0
         self.DelayedACKs: u64 = 0
         self.TCPACKSkippedSeq: u64 = 0

@@ -21,7 +21,7 @@ GENERATED = ROOT / "build" / "cython"
 FLOORS = (
     ("__main__", "cli", "testing"),
     ("",),
-    ("api", "inspect"),
+    ("api", "async_socket", "inspect"),
     ("loop",),
     ("network",),
     ("stack",),

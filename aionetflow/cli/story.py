@@ -7,7 +7,7 @@ first octet of each direction is number 1.
 
 from collections.abc import Callable
 
-from aionetflow.api import Socket
+from aionetflow.async_socket import Socket
 from aionetflow.cli.frames import TcpFrame, read_tcp
 from aionetflow.cli.output import TITLE, Line
 from aionetflow.clock import Clock

@@ -38,18 +38,3 @@ def mac_text(mac: bytes) -> str:
     '02:00:00:00:00:01'
     """
     return mac.hex(":")
-
-
-def parse_mac(text: str) -> bytes:
-    """The 6 octets of a MAC address written with colons or hyphens; ValueError if it is none.
-
-    >>> parse_mac("02:00:00:00:00:0a").hex()
-    '02000000000a'
-    """
-    try:
-        mac = bytes.fromhex(text.replace(":", "").replace("-", ""))
-    except ValueError:
-        mac = b""
-    if len(mac) != 6:
-        raise ValueError(f"not a MAC address: {text!r}")
-    return mac

@@ -78,8 +78,3 @@ def pack_endpoint(family: int, address: object) -> tuple[bytes, int]:
     if family_of(packed) != family:
         raise os_error(errno.EAFNOSUPPORT, host)
     return packed, port
-
-
-def is_multicast(address: bytes) -> bool:
-    """Whether an address means a group (224.0.0.0/4, ff00::/8)."""
-    return (address[0] >> 4 == 14) if len(address) == 4 else address[0] == 0xFF

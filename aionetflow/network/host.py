@@ -100,7 +100,8 @@ class Host:
         return [unpack(entry.address) for nic in self.interfaces for entry in nic.addresses]
 
     def socket(self, family: int = AF_INET, kind: int = SOCK_STREAM) -> Socket:
-        """A new non-blocking socket on this host, owned by the running task."""
+        """A new non-blocking socket on this host, owned by the running task; RuntimeError if its network has ended."""
+        self.network.check_open()
         return self.stack.socket(family, kind, self.owner())
 
     def owner(self) -> Owner:

@@ -28,20 +28,22 @@ class Network:
 
     There is always a host named "localhost". Hosts without a link of their own share one LAN.
 
+    >>> import aionetflow, asyncio
     >>> async def main() -> None:
-    ...     async with Network(seed=7) as net:
+    ...     async with aionetflow.Network(seed=7) as net:
     ...         web, client = net.host("web"), net.host("client")
     ...         router = net.router("core")
     ...         uplink = net.link(client, router, delay=0.020, rate=10e6)
     ...         net.link(router, web)
     ...         print(client.addresses, net.resolve("web"))
     >>> asyncio.run(main())
-    ['10.128.0.1'] ['10.128.0.9']
+    ['10.128.0.1'] ['10.128.0.10']
     """
 
     def __init__(self, seed: int | str | None = None, *, clock: Clock | None = None) -> None:
         self.seed = stdlib_random.SystemRandom().getrandbits(32) if seed is None else seed
         self.clock: Clock = clock if clock is not None else LoopClock()
+        self.closed = False
         self.nodes: dict[str, Node] = {}
         self.links: list[MemoryLink] = []
         self._segments_of: dict[EthernetInterface | Switch, list[EthernetInterface | Switch]] = {}
@@ -132,6 +134,7 @@ class Network:
     # Living -------------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        self.check_open()
         enter(self.localhost)
         return self
 
@@ -143,12 +146,18 @@ class Network:
             leave()
 
     def close(self) -> None:
-        """Closes all sockets and stops the network's time."""
+        """Closes all sockets and stops the network's time: nothing can be done on it any more."""
+        self.closed = True
         for host in self.hosts:
             for sock in list(host.bare_stack.sockets.values()):
                 sock.close()
         if isinstance(self.clock, LoopClock):
             self.clock.close()
+
+    def check_open(self) -> None:
+        """RuntimeError once the network has ended."""
+        if self.closed:
+            raise RuntimeError("this network has ended: make another")
 
     async def _end_tasks(self) -> None:
         own = asyncio.current_task()

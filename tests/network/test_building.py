@@ -217,3 +217,12 @@ async def test_a_network_that_was_not_entered_can_be_used_by_its_hosts() -> None
         with pytest.raises(ConnectionRefusedError):
             await sock.connect((net.localhost.addresses[0], 80))
     net.close()
+
+
+async def test_a_network_that_has_ended_gives_out_nothing() -> None:
+    async with Network(seed=1) as net:
+        host = net.host("a")
+    with pytest.raises(RuntimeError, match="has ended"):
+        host.socket()
+    with pytest.raises(RuntimeError, match="has ended"):
+        await net.__aenter__()
