@@ -12,10 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 import support.pure.sitecustomize as pure
 from support.build import extension_modules, package_folder, stale_extensions
 from support.decode import check_frame
+
+# The same examples in every run, and no deadline: what a machine is busy with is no fault of the code.
+settings.register_profile("aionetflow", derandomize=True, deadline=None)
+settings.load_profile("aionetflow")
 
 PURE = bool(os.environ.get("AIONETFLOW_PURE"))
 
