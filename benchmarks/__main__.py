@@ -44,8 +44,11 @@ def main(arguments: list[str] | None = None) -> int:
     print(report.text(tables, described))
     settings = {"rounds": rounds, "seconds": seconds, "order": "A B C ... C B A", "processes": "one per run"}
     report.write(options.json or OUTPUT / "latest.json", report.as_json(tables, described, settings))
+    picture = options.plot or OUTPUT / "latest.svg"
     if options.plot is not None or plot.available():
-        plot.draw(tables, described, options.plot or OUTPUT / "latest.svg")
+        plot.draw(tables, described, picture)
+    if options.page is not None:
+        options.page.write_text(report.page(report.text(tables, described), picture, settings), encoding="utf-8")
     return 0
 
 
@@ -62,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="default build/bench/latest.json")
     parser.add_argument("--plot", type=_picture, metavar="FILE", help="default build/bench/latest.svg")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="also write the table as a page of the documentation")
     parser.add_argument("--list", action="store_true", help="the workloads and contenders, and nothing else")
     return parser
 

@@ -22,6 +22,28 @@ def text(tables: Sequence[Table], machine: dict[str, object]) -> str:
     return "\n\n".join([*blocks, LEGEND, _machine_line(machine)])
 
 
+PAGE = """# Performance
+
+Written by `python -m benchmarks --json docs/performance.json --plot docs/{picture} --page docs/performance.md`, on the
+machine that the last line of the table names: {rounds} rounds, each run in a process of its own, in the order
+{order}. Run `make bench` to see what yours says.
+
+![CPU time per operation, beside the kernel's loopback]({picture})
+
+```
+{table}
+```
+
+"Link, MTU 1500" are two hosts joined by a link in memory: every frame is a true Ethernet frame, every checksum computed
+and verified. "Loopback" is one host's own lo, with an MTU of 65536.
+"""
+
+
+def page(table: str, picture: Path, settings: dict[str, object]) -> str:
+    """The table as a page of the documentation."""
+    return PAGE.format(table=table, picture=picture.name, **settings)
+
+
 def as_json(tables: Sequence[Table], machine: dict[str, object], settings: dict[str, object]) -> dict[str, object]:
     """Everything, costs in seconds of CPU or octets per operation, ratios as in the table."""
     return {

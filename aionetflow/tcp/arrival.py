@@ -142,7 +142,7 @@ def _receive_new_ack(connection: Connection, segment: Segment, now: i64) -> None
     snd.update_window(segment)
     connection.retries = 0
     connection.soft_error = 0
-    connection.recovery.on_ack(snd.snd_una, snd.snd_nxt, acked, flight, now)
+    connection.recovery.on_ack(snd.snd_una, acked, flight, now)
     # RFC 6298 5.2, 5.3
     connection.timers.retransmit = now + connection.recovery.rtt.rto() if snd.in_flight() else NEVER
     if acked:

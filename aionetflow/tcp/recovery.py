@@ -45,13 +45,13 @@ class Recovery:
             self.timed_seq = end
             self.timed_at = now
 
-    def on_ack(self, snd_una: u32, snd_nxt: u32, acked: i64, flight: i64, now: i64) -> None:
+    def on_ack(self, snd_una: u32, acked: i64, flight: i64, now: i64) -> None:
         """New data was acknowledged: snd_una has moved by acked, flight is what was out before."""
         if self.timing and seq_geq(snd_una, self.timed_seq):
             self.timing = False
             self.rtt.sample(now - self.timed_at)
         if self.state == _RECOVERY:
-            self._on_ack_in_recovery(snd_una, snd_nxt, acked)
+            self._on_ack_in_recovery(snd_una, acked)
         elif self.state == _LOSS:
             self._on_ack_in_loss(snd_una, acked, flight, now)
         else:
@@ -130,12 +130,11 @@ class Recovery:
         self.one_by_one = False
         self.timing = False
 
-    def _on_ack_in_recovery(self, snd_una: u32, snd_nxt: u32, acked: i64) -> None:
+    def _on_ack_in_recovery(self, snd_una: u32, acked: i64) -> None:
         """RFC 6582 3.2 steps 4 and 5."""
         cc = self.cc
         if seq_geq(snd_una, self.recover):
-            flight: i64 = seq_sub(snd_nxt, snd_una)
-            cc.cwnd = min(cc.ssthresh, max(flight, cc.mss) + cc.mss)
+            cc.cwnd = cc.ssthresh  # step 3, option 2, as Linux tcp_end_cwnd_reduction
             self.state = _OPEN
             # only holes were sent again, so duplicate ACKs from here on are news of another loss
             self.recover = seq_sub(self.recover, 1)
