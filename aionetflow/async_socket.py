@@ -67,6 +67,7 @@ class Socket:
         self.made_at = _caller()
         self.written = 0
         self._core = core
+        self._loop = asyncio.get_running_loop()
         self._waiters = _Waiters()
         self._writing = asyncio.Lock()
         self._writers = 0  # tasks that write or wait for their turn
@@ -110,6 +111,7 @@ class Socket:
             except BlockingIOError:
                 await self._waiters.wait(seen)
             else:
+                accepted.owner = self.host.owner()
                 return Socket(self.host, accepted), address
 
     async def connect(self, address: Address) -> None:
@@ -226,7 +228,11 @@ class Socket:
     def __del__(self) -> None:
         if not self._core.closed:
             warnings.warn(f"unclosed {self!r} made at {self.made_at}", ResourceWarning, source=self, stacklevel=1)
-            self._close()
+            # The garbage collector may come in the middle of anything: what closing does is left to the loop.
+            if self._loop.is_closed():
+                self._core.close()
+            else:
+                self._loop.call_soon_threadsafe(self._core.close)
 
     def __repr__(self) -> str:
         return f"<aionetflow.Socket on {self.host.name}: {self._core!r}>"

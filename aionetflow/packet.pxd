@@ -2,6 +2,8 @@ from libc.stdint cimport int64_t
 
 from aionetflow._fast cimport get16
 
+cdef Py_ssize_t _HEADROOM
+
 cpdef Py_ssize_t packet_end(bytes frame, Py_ssize_t l3)
 
 cdef class RxPacket:
@@ -13,6 +15,8 @@ cdef class RxPacket:
     cdef public Py_ssize_t l3
     cdef public Py_ssize_t l4
     cdef public Py_ssize_t stop
+    cdef public bytes source
+    cdef public bytes destination
     cdef public int protocol
     cdef public int ttl
     cdef public bint broadcast

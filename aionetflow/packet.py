@@ -15,6 +15,7 @@ from aionetflow.fast import get16
 from aionetflow.widths import i64
 
 HEADROOM = 64  # where the transport header begins: Ethernet (14) and the longest IP header (40) fit before it
+_HEADROOM = HEADROOM
 HEADER_SPACE = 128  # the longest TCP header (60) fits behind
 
 
@@ -37,6 +38,8 @@ class RxPacket:
         self.l3 = 0
         self.l4 = 0
         self.stop = 0  # where the IP packet in `frame` ends: padding may follow
+        self.source = b""
+        self.destination = b""
         self.protocol = 0
         self.ttl = 0
         self.broadcast = False  # sent to more than one host: never answered with an error (RFC 1122 3.2.2)
@@ -74,8 +77,8 @@ class TxPacket:
 
     def reset(self, protocol: int, header_length: int) -> None:
         """Makes room for a transport header of that length, and forgets the payload."""
-        self.l4 = HEADROOM
-        self.l5 = HEADROOM + header_length
+        self.l4 = _HEADROOM
+        self.l5 = _HEADROOM + header_length
         self.protocol = protocol
         self.payload = b""
         self.start = 0

@@ -26,7 +26,7 @@ sent when the clock gets there.
 
 from heapq import heappop, heappush
 
-from aionetflow.clock import Clock
+from aionetflow.clock import Clock, Timer
 from aionetflow.config import DEFAULT_MTU, NEVER
 from aionetflow.ethernet.interface import (
     LIMITED_BROADCAST,
@@ -57,6 +57,10 @@ from aionetflow.widths import i64
 _FIRST_DESCRIPTOR = 3  # after stdin, stdout and stderr
 _NOBODY = Owner(0, "")
 
+# What attach_ethernet and attach_raw make; tests put interfaces here whose every frame is looked at.
+make_ethernet = EthernetInterface
+make_raw = Interface
+
 
 class Stack(Node):
     """The network stack of one host.
@@ -86,7 +90,9 @@ class Stack(Node):
         self.interfaces: list[Interface] = [self.lo]
         self._datagram = TxPacket()
         self._free: list[int] = []  # descriptors below the highest in use, a heap
+        self._failures: list[Exception] = []
         self._running = False
+        self._timer: Timer | None = None
         self._armed_at: i64 = NEVER
         self._add_loopback()
 
@@ -94,13 +100,13 @@ class Stack(Node):
 
     def attach_ethernet(self, name: str, mac: bytes, mtu: int = DEFAULT_MTU) -> EthernetInterface:
         """A new Ethernet interface with that MAC (6 octets) and MTU (octets)."""
-        interface = EthernetInterface(self, self.ip, name, len(self.interfaces) + 1, mac, mtu)
+        interface = make_ethernet(self, self.ip, name, len(self.interfaces) + 1, mac, mtu)
         self.interfaces.append(interface)
         return interface
 
     def attach_raw(self, name: str, mtu: int = DEFAULT_MTU) -> Interface:
         """A new interface for bare IP packets, as Linux's tun."""
-        interface = Interface(self, self.ip, name, len(self.interfaces) + 1, mtu)
+        interface = make_raw(self, self.ip, name, len(self.interfaces) + 1, mtu)
         self.interfaces.append(interface)
         return interface
 
@@ -113,20 +119,25 @@ class Stack(Node):
         self.routes.insert(Route(packed, 8 * len(packed), self.lo, kind=LOCAL, source=packed))
         entry = InterfaceAddress(packed, length)
         interface.addresses.append(entry)
+        self._add_routes(interface, entry)
+        interface.announce(self.clock.now())
+        self.run()
+
+    def _add_routes(self, interface: Interface, entry: InterfaceAddress) -> None:
+        """The routes that follow from an address; a second address on the same network adds none."""
+        packed, length = entry
         bits = 8 * len(packed) - length
         network = (int.from_bytes(packed, "big") >> bits << bits).to_bytes(len(packed), "big")
         wanted = []
         if bits:
             wanted.append(Route(network, length, interface, source=packed))
-        if len(packed) == 4 and bits > 1:
+        if entry.broadcast:
             wanted.append(Route(entry.broadcast, 32, interface, kind=BROADCAST, source=packed))
         if len(packed) == 4:
             wanted.append(Route(LIMITED_BROADCAST, 32, interface, kind=BROADCAST, source=packed))
         for route in wanted:
-            if not self.routes.has(route):  # a second address on the same network adds none
+            if not self.routes.has(route):
                 self.routes.insert(route)
-        interface.announce(self.clock.now())
-        self.run()
 
     def remove_address(self, interface: Interface, address: str) -> None:
         """Takes an address and its routes away again, as `ip addr del`; ValueError if the interface has it not."""
@@ -134,6 +145,8 @@ class Stack(Node):
         interface.addresses.remove(entry)
         for route in [r for r in self.routes if r.source == entry.address and r.interface in (interface, self.lo)]:
             self.routes.remove(route)
+        for remaining in interface.addresses:
+            self._add_routes(interface, remaining)
 
     def set_up(self, interface: Interface, up: bool) -> None:
         """Turns an interface on or off, as `ip link set`: routes over one that is down are not used."""
@@ -175,6 +188,10 @@ class Stack(Node):
         """Something about a connection has changed: `run` will send what it has to send."""
         self.driver.touch(connection)
 
+    def callback_failed(self, error: Exception) -> None:
+        """An on_change has raised: told when the work is done."""
+        self._failures.append(error)
+
     def released(self, sock: Socket) -> None:
         """An application has closed a socket: its descriptor is free."""
         if self.sockets.pop(sock.descriptor, None) is not None:
@@ -186,12 +203,13 @@ class Stack(Node):
         """A link delivers frames to one of the interfaces."""
         if self._running:
             raise RuntimeError("frames arrived while the stack was at work: links deliver from the clock")
+        now = self.clock.now()
         self._running = True
         try:
-            interface.input(frames, self.clock.now())
+            interface.input(frames, now)
         finally:
             self._running = False
-        self.run()
+        self._run(now)
 
     def failed(self, what: str, error: Exception) -> None:
         """An exception of somebody's callback goes to whoever keeps the time: an event loop, or a test."""
@@ -204,11 +222,12 @@ class Stack(Node):
 
     def run(self) -> None:
         """Sends all that is due now, and sees to it that the clock calls for what is due later."""
-        if self._running:
-            return  # called from below: whoever runs will get to it
+        if not self._running:  # else called from below: whoever runs will get to it
+            self._run(self.clock.now())
+
+    def _run(self, now: i64) -> None:
         self._running = True
         try:
-            now = self.clock.now()
             while True:
                 self.driver.run(now)
                 for interface in self.interfaces:
@@ -217,7 +236,9 @@ class Stack(Node):
                     break
         finally:
             self._running = False
-        self._arm()
+            self._arm()
+        while self._failures:
+            self.failed("exception in a socket's on_change", self._failures.pop(0))
 
     def deadline(self) -> int:
         """When the stack has something to do by itself, in nanoseconds; NEVER if it has not."""
@@ -233,18 +254,20 @@ class Stack(Node):
         for interface in self.interfaces:
             if interface.deadline <= now:
                 interface.expire(now)
-        self.run()
+        self._run(now)
 
     def _arm(self) -> None:
         """One timer for the whole host; one that is too early does no harm."""
         deadline = self.deadline()
         if deadline < self._armed_at:
+            if self._timer is not None:
+                self._timer.cancel()
             self._armed_at = deadline
-            self.clock.call_at(deadline, self._on_timer)
+            self._timer = self.clock.call_at(deadline, self._on_timer)
 
     def _on_timer(self) -> None:
-        if self.clock.now() >= self._armed_at:
-            self._armed_at = NEVER
+        self._timer = None
+        self._armed_at = NEVER
         self.expire()
 
     def _add_loopback(self) -> None:

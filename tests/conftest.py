@@ -62,21 +62,21 @@ def watched_frames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     if request.node.get_closest_marker("soak"):
         return
     # not before pytest_configure has seen that what is compiled is fresh
+    from aionetflow import stack
     from aionetflow.ethernet.interface import Interface
-    from aionetflow.stack import Stack
 
-    def watch(attach: Callable[..., Interface]) -> Callable[..., Interface]:
-        def attach_watched(stack: Stack, *args: Any, **kwargs: Any) -> Interface:
-            interface = attach(stack, *args, **kwargs)
+    def watch(make: Callable[..., Interface]) -> Callable[..., Interface]:
+        def make_watched(node: stack.Stack, *args: Any) -> Interface:
+            interface = make(node, *args)
 
             def tap(now: int, frame: bytes, outbound: bool) -> None:
                 if outbound:  # what a router passes on may have been damaged before it came
-                    check_frame(frame, interface.linktype, forwarded=stack.ip.forwarding)
+                    check_frame(frame, interface.linktype, forwarded=node.ip.forwarding)
 
             interface.taps.append(tap)
             return interface
 
-        return attach_watched
+        return make_watched
 
-    monkeypatch.setattr(Stack, "attach_ethernet", watch(Stack.attach_ethernet))
-    monkeypatch.setattr(Stack, "attach_raw", watch(Stack.attach_raw))
+    monkeypatch.setattr(stack, "make_ethernet", watch(stack.make_ethernet))
+    monkeypatch.setattr(stack, "make_raw", watch(stack.make_raw))

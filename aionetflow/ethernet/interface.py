@@ -40,7 +40,9 @@ class InterfaceAddress(NamedTuple):
 
     @property
     def broadcast(self) -> bytes:
-        """The last address of the network, which means all its hosts (IPv4, prefix shorter than 31)."""
+        """The last address of the network, which means all its hosts; empty if there is none (RFC 3021, IPv6)."""
+        if len(self.address) != 4 or self.prefix_length >= 31:
+            return b""
         host_bits = 32 - self.prefix_length
         return (int.from_bytes(self.address, "big") | ((1 << host_bits) - 1)).to_bytes(4, "big")
 
@@ -105,6 +107,10 @@ class Interface:
         self.tx_packets: u64 = 0
         self.tx_bytes: u64 = 0
         self.tx_dropped: u64 = 0
+
+    def set_mtu(self, mtu: int) -> None:
+        """Packets may be that many octets long from now on; connections cut their segments to fit."""
+        self.mtu = mtu
 
     def receive(self, frames: list[bytes]) -> None:
         """Takes frames from the link. What is due because of them has been sent when this returns."""

@@ -7,6 +7,7 @@ from aionetflow.errors import os_error
 
 AF_INET = 2  # Linux's numbers
 AF_INET6 = 10
+LOOPBACK = {AF_INET: bytes((127, 0, 0, 1)), AF_INET6: bytes(15) + b"\x01"}
 ANY = {AF_INET: bytes(4), AF_INET6: bytes(16)}
 
 

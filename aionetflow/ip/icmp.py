@@ -14,7 +14,7 @@ import errno
 from aionetflow.config import ICMP_ERROR_QUOTE, ICMP_RATE_LIMIT, ICMP_RATE_PER_SECOND, SECOND
 from aionetflow.errors import UNREACHABLE_CODES
 from aionetflow.fast import get16, put16, verify
-from aionetflow.ip.route import LOCAL
+from aionetflow.ip.route import LOCAL, UNREACHABLE
 from aionetflow.ip.v4 import PROTOCOL_ICMP, IcmpErrors, IPv4
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.stats import IcmpStats
@@ -70,6 +70,8 @@ class Icmp(PacketHandler):
     def send_error(self, frame: bytes, l3: int, kind: int, code: int, info: int, now: int) -> None:
         """Tells the sender of the packet at l3 what became of it, if it may be told (RFC 1122 3.2.2)."""
         l4 = l3 + (frame[l3] & 15) * 4
+        if get16(frame, l3 + 6) & 0x1FFF:
+            return  # not the first fragment: it does not say whose it is
         if frame[l3 + 9] == PROTOCOL_ICMP and (l4 >= len(frame) or frame[l4] in _ERRORS):
             return
         sender = frame[l3 + 12 : l3 + 16]
@@ -117,11 +119,12 @@ class Icmp(PacketHandler):
 
     def _send(self, packet: TxPacket, source: bytes, destination: bytes, now: int) -> None:
         route = self.ip.routes.lookup(destination)
-        if route is None:
+        source = source or (route.source if route is not None else b"")
+        if route is None or route.kind == UNREACHABLE or not source:
             self.stats.OutErrors += 1
             return
         self.stats.OutMsgs += 1
-        self.ip.output(packet, route, source or route.source, destination, now)
+        self.ip.output(packet, route, source, destination, now)
 
     def _error_source(self, frame: bytes, l3: int) -> bytes:
         """RFC 1812 4.3.2.4: the address the packet was sent to, if it is ours; else that of the interface used."""

@@ -38,7 +38,7 @@ cdef class IPv4(PacketHandler):
     cpdef void output(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
     @cython.locals(frame=bytes, l3=Py_ssize_t, header_length=Py_ssize_t, stop=Py_ssize_t)
     cpdef bint _parse(self, RxPacket packet)
-    @cython.locals(frame=bytes, l3=Py_ssize_t, source=bytes, route=Route)
+    @cython.locals(source=bytes, route=Route)
     cpdef bint _may_come_from(self, RxPacket packet, bytes destination)
     @cython.locals(handler=PacketHandler)
     cpdef void _deliver(self, RxPacket packet, int64_t now)

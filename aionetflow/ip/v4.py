@@ -72,7 +72,8 @@ class IPv4(PacketHandler):
             self.stats.InHdrErrors += 1
             return
         frame, l3 = packet.frame, packet.l3
-        destination = frame[l3 + 16 : l3 + 20]
+        packet.source = frame[l3 + 12 : l3 + 16]
+        packet.destination = destination = frame[l3 + 16 : l3 + 20]
         route = self.routes.lookup(destination)
         if not self._may_come_from(packet, destination):
             self.stats.InAddrErrors += 1
@@ -138,8 +139,7 @@ class IPv4(PacketHandler):
         RFC 1122 3.2.1.3: groups and broadcast addresses send nothing, and loopback's appear on no wire. Nor does our
         own address come from elsewhere.
         """
-        frame, l3 = packet.frame, packet.l3
-        source = frame[l3 + 12 : l3 + 16]
+        source = packet.source
         if source[0] >= 224 or (source[0] == 0 and destination not in _FOR_ALL):
             return False  # RFC 1122 3.2.1.3 (a): who has no address yet speaks to all
         if packet.interface is self.loopback:

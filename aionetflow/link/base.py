@@ -1,6 +1,7 @@
 """What a link is to the interface or switch port at each of its ends."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -20,6 +21,7 @@ class LinkEnd(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
         self.receiver: Receiver | None = None
+        self.on_mtu: Callable[[int], None] | None = None  # called when what may be sent from here changes, in octets
 
     @property
     @abstractmethod

@@ -105,6 +105,7 @@ class Channel:
     def __init__(self, name: str, clock: Clock, random: Random) -> None:
         self.name = name
         self.taps: tuple[Tap, ...] = ()
+        self.source: LinkEnd | None = None  # where frames enter
         self.target: LinkEnd | None = None  # the end where frames arrive
         self.tx_frames = self.tx_bytes = self.delivered = self.in_flight = 0
         self.lost = self.duplicated = self.reordered = self.corrupted = 0
@@ -320,6 +321,8 @@ class Channel:
                 flight.leaves = self._transmit(flight.bits, now)
             self._reschedule()
             self._settle(now)
+        elif name == "mtu" and self.source is not None and self.source.on_mtu is not None:
+            self.source.on_mtu(value)
         elif name in ("delay", "jitter"):
             # From now on: what follows may overtake what is on its way already.
             self._floor = 0

@@ -38,6 +38,7 @@ class MemoryEnd(LinkEnd):
         super().__init__(name)
         self.outgoing = outgoing
         self.incoming = incoming
+        outgoing.source = self
         incoming.target = self
 
     @property

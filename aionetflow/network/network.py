@@ -120,7 +120,6 @@ class Network:
         """Gives out the addresses and routes that are missing; called by whatever needs them."""
         if self._settled:
             return
-        self._settled = True
         for host in self.hosts:
             if not isinstance(host, Router) and len(host.bare_stack.interfaces) == 1:
                 self._join(host, self.lan, {})
@@ -130,6 +129,7 @@ class Network:
             segment.note_addresses()
         self._addresses.give(segments)
         self._automatic = topology.set_routes(self.hosts, segments, self._automatic)
+        self._settled = True
 
     # Living -------------------------------------------------------------------------------------------------------
 
@@ -212,6 +212,7 @@ class Network:
         nic = stack.attach_ethernet(f"eth{index}", mac, end.mtu)
         nic.link = end
         end.attach(nic)
+        end.on_mtu = nic.set_mtu
         self._segments_of[nic] = []
         self._owners[nic] = node
         return nic
@@ -223,9 +224,11 @@ class Network:
             bare = [nic for nic in nics if not nic.addresses]
             while wanted and bare:
                 nic = bare.pop(0)
-                host.bare_stack.add_address(nic, wanted.pop(0))
-                while wanted and not bare:
-                    host.bare_stack.add_address(nic, wanted.pop(0))
+                while wanted:
+                    host.bare_stack.add_address(nic, wanted[0])
+                    del wanted[0]  # not before it has worked
+                    if bare:
+                        break
 
     def _find_segments(self) -> list[topology.Segment]:
         segments: list[topology.Segment] = []

@@ -60,6 +60,9 @@ class Services(Protocol):
     def make_stream(self, owner: Owner, family: int) -> "StreamSocket":
         """A new stream socket on the same host."""
 
+    def callback_failed(self, error: Exception) -> None:
+        """An on_change has raised: that must not stop the work it was called in the middle of."""
+
     def released(self, sock: "Socket") -> None:
         """A socket has been closed by the application."""
 
@@ -204,10 +207,20 @@ class Socket:
             raise os_error(errno.EINVAL)  # Linux __mkroute_output: a loopback address does not leave the host
         return route
 
+    def source_for(self, route: Route) -> bytes:
+        """The address to send from: the socket's own, or the route's; EADDRNOTAVAIL if there is none."""
+        source = self.local if any(self.local) else route.source
+        if not source:
+            raise os_error(errno.EADDRNOTAVAIL)
+        return source
+
     def notify(self) -> None:
-        """Tells whoever waits that something has changed."""
+        """Tells whoever waits that something has changed; what that raises is reported when the stack has finished."""
         if self.on_change is not None:
-            self.on_change()
+            try:
+                self.on_change()
+            except Exception as error:
+                self._services.callback_failed(error)
 
     def _may_bind(self, address: bytes) -> bool:
         """Linux inet_bind: an own address, or a broadcast or group address."""

@@ -4,7 +4,7 @@ import errno
 from collections import deque
 
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET, ANY, pack_endpoint, unpack
+from aionetflow.ip.address import AF_INET, ANY, LOOPBACK, pack_endpoint, unpack
 from aionetflow.ip.route import BROADCAST, Route
 from aionetflow.ip.v4 import PROTOCOL_UDP
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Address, Owner, Services, Socket
@@ -35,10 +35,9 @@ class DatagramSocket(Socket):
         self.check_open()
         remote, port = pack_endpoint(self.family, address)
         if not any(remote):
-            remote = b"\x7f\x00\x00\x01"
+            remote = LOOPBACK[self.family]
         route = self._route(remote)
-        if not any(self.local):
-            self.local = route.source or remote
+        self.local = self.source_for(route)
         self.remote, self.remote_port = remote, port
         self._autobind()
 
@@ -59,7 +58,7 @@ class DatagramSocket(Socket):
         remote, port = pack_endpoint(self.family, address)
         if port == 0:
             raise os_error(errno.EINVAL)
-        return self._send(data, remote if any(remote) else b"\x7f\x00\x00\x01", port)
+        return self._send(data, remote if any(remote) else LOOPBACK[self.family], port)
 
     def recv(self, limit: int, flags: int = 0) -> bytes:
         """The next datagram, cut to limit octets; BlockingIOError if there is none."""
@@ -85,9 +84,11 @@ class DatagramSocket(Socket):
         self.check_open()
         if how not in (SHUT_RD, SHUT_WR, SHUT_RDWR):
             raise os_error(errno.EINVAL)
+        before = self.read_shut, self._write_shut
         self.read_shut = self.read_shut or how != SHUT_WR
         self._write_shut = self._write_shut or how != SHUT_RD
-        self.notify()
+        if before != (self.read_shut, self._write_shut):
+            self.notify()
         if not self.is_connected():
             raise os_error(errno.ENOTCONN)  # Linux inet_shutdown: and yet it counts
 
@@ -162,12 +163,12 @@ class DatagramSocket(Socket):
             raise os_error(self.take_error())
         if self._write_shut:
             raise os_error(errno.EPIPE)
-        payload = data if type(data) is bytes else bytes(data)
+        payload = data if type(data) is bytes else bytes(memoryview(data))
         route = self._route(remote)
         if len(payload) > min(MAX_PAYLOAD, route.interface.mtu - _HEADERS[len(remote)]):
             raise os_error(errno.EMSGSIZE)
         self._autobind()
-        source = self.local if any(self.local) else route.source or remote
+        source = self.source_for(route)
         self._services.send_datagram(self, payload, route, source, remote, port)
         return len(payload)
 

@@ -2,6 +2,7 @@ import cython
 from libc.stdint cimport int64_t
 
 from aionetflow._fast cimport get16, get32
+from aionetflow.ip.route cimport Route
 from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.socket.driver cimport Driver
 from aionetflow.socket.table cimport SocketTable, connection_key
@@ -17,6 +18,7 @@ cdef int RST
 cdef int SYN
 cdef int CLOSED
 cdef int TIME_WAIT
+cdef int UNREACHABLE
 cdef int HEADER_LENGTH
 
 cdef class TcpDemux(PacketHandler):
@@ -31,6 +33,7 @@ cdef class TcpDemux(PacketHandler):
     cpdef void _dispatch(self, RxPacket packet, Segment segment, int64_t now)
     cpdef void _begin(self, RxPacket packet, Segment segment, int64_t iss, int64_t now)
     cpdef bint _is_replaced(self, Connection connection, Segment segment)
+    @cython.locals(route=Route)
     cpdef void _refuse(self, RxPacket packet, Segment segment, int64_t now)
     cpdef void _receive_each(self, RxPacket packet, int64_t now)
 
@@ -38,5 +41,5 @@ cdef class UdpDemux(PacketHandler):
     cdef readonly SocketTable table
     cdef readonly UdpStats stats
     cdef object errors
-    @cython.locals(frame=bytes, l3=Py_ssize_t, l4=Py_ssize_t)
+    @cython.locals(frame=bytes, l4=Py_ssize_t, source=bytes, port=int)
     cpdef void receive(self, RxPacket packet, int64_t now)

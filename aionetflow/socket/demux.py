@@ -2,6 +2,7 @@
 
 from aionetflow.fast import get16, get32
 from aionetflow.ip.icmp import IcmpErrorSender
+from aionetflow.ip.route import UNREACHABLE
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.socket.driver import Driver
 from aionetflow.socket.table import SocketTable, connection_key
@@ -69,8 +70,7 @@ class TcpDemux(PacketHandler):
 
     def _begin(self, packet: RxPacket, segment: Segment, iss: i64, now: i64) -> None:
         """A segment for no connection: a listener may make one of it; iss is the number to begin with, -1 for any."""
-        frame, l3 = packet.frame, packet.l3
-        listener = self.table.listener_of(frame[l3 + 16 : l3 + 20], segment.destination_port)
+        listener = self.table.listener_of(packet.destination, segment.destination_port)
         if listener is None or segment.flags & ACK:
             self._refuse(packet, segment, now)
             return
@@ -89,14 +89,12 @@ class TcpDemux(PacketHandler):
     def _refuse(self, packet: RxPacket, segment: Segment, now: i64) -> None:
         if not reset.answer(self.answer, segment):
             return
-        frame, l3 = packet.frame, packet.l3
-        source, destination = frame[l3 + 16 : l3 + 20], frame[l3 + 12 : l3 + 16]
-        route = self.driver.routes.lookup(destination)
-        if route is None:
+        route = self.driver.routes.lookup(packet.source)
+        if route is None or route.kind == UNREACHABLE:
             return
         self.stats.OutRsts += 1
         self.stats.OutSegs += 1
-        self.driver.ip.output(self.answer, route, source, destination, now)
+        self.driver.ip.output(self.answer, route, packet.destination, packet.source, now)
 
     def _receive_each(self, packet: RxPacket, now: i64) -> None:
         """One of a run has a wrong checksum: each for itself."""
@@ -129,11 +127,9 @@ class UdpDemux(PacketHandler):
             self.stats.InCsumErrors += 1
             self.stats.InErrors += 1
             return
-        frame, l3, l4 = packet.frame, packet.l3, packet.l4
-        source, port = frame[l3 + 12 : l3 + 16], get16(frame, l4)
-        sockets = self.table.datagrams_of(
-            source, port, frame[l3 + 16 : l3 + 20], get16(frame, l4 + 2), packet.broadcast
-        )  # fmt: skip
+        frame, l4 = packet.frame, packet.l4
+        source, port = packet.source, get16(frame, l4)
+        sockets = self.table.datagrams_of(source, port, packet.destination, get16(frame, l4 + 2), packet.broadcast)
         if not sockets:
             self.stats.NoPorts += 1
             self.errors.port_unreachable(packet, now)

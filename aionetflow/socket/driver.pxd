@@ -1,7 +1,7 @@
 import cython
 from libc.stdint cimport int64_t
 
-from aionetflow.ip.route cimport RoutingTable
+from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.ip.v4 cimport IPv4
 from aionetflow.packet cimport TxPacket
 from aionetflow.socket.table cimport SocketTable
@@ -11,6 +11,7 @@ from aionetflow.tcp.departure cimport expire, output
 
 cdef int64_t NEVER
 cdef int CLOSED
+cdef int UNREACHABLE
 
 cdef class Driver:
     cdef readonly IPv4 ip
@@ -25,9 +26,9 @@ cdef class Driver:
     @cython.locals(changed=list, connection=Connection, user=ConnectionUser)
     cpdef void run(self, int64_t now)
     cpdef int64_t deadline(self)
-    @cython.locals(connection=Connection)
+    @cython.locals(connection=Connection, when=int64_t)
     cpdef void expire(self, int64_t now)
-    @cython.locals(packet=TxPacket)
+    @cython.locals(packet=TxPacket, route=Route)
     cpdef void _send(self, Connection connection, int64_t now)
     @cython.locals(deadline=int64_t)
     cpdef void _schedule(self, Connection connection)

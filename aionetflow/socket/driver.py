@@ -8,7 +8,7 @@ deadline is earlier).
 from heapq import heappop, heappush
 
 from aionetflow.config import NEVER
-from aionetflow.ip.route import RoutingTable
+from aionetflow.ip.route import UNREACHABLE, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_TCP, IPv4
 from aionetflow.packet import TxPacket
 from aionetflow.socket.table import SocketTable
@@ -62,7 +62,9 @@ class Driver:
     def expire(self, now: i64) -> None:
         """Lets the connections whose deadline has come do what is due."""
         while self._heap and self._heap[0][0] <= now:
-            connection = heappop(self._heap)[2]
+            when, _, connection = heappop(self._heap)
+            if when != connection.scheduled_at:
+                continue  # an earlier entry took its place
             connection.scheduled_at = NEVER
             if connection.timers.deadline() <= now:
                 expire(connection, now)
@@ -73,7 +75,9 @@ class Driver:
     def _send(self, connection: Connection, now: i64) -> None:
         if connection.retries > 0:
             # the way may have changed since it worked (Linux dst_negative_advice)
-            connection.route = self.routes.lookup(connection.remote) or connection.route
+            route = self.routes.lookup(connection.remote)
+            if route is not None and route.kind != UNREACHABLE:
+                connection.route = route
         packet = self.packet
         while output(connection, packet, now):
             packet.ttl = connection.ttl

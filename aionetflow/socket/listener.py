@@ -19,7 +19,7 @@ class Listener(ConnectionUser):
     """Takes SYNs for one address and port."""
 
     def __init__(
-        self, address: bytes, hold: PortHold, backlog: int, make: Callable[[RxPacket, Segment, int], Connection],
+        self, address: bytes, hold: PortHold, backlog: int, make: Callable[[RxPacket, Segment, int], Connection | None],
         changed: Callable[[], None], stats: TcpStats,
     ) -> None:  # fmt: skip
         self.address = address
@@ -28,7 +28,8 @@ class Listener(ConnectionUser):
         self._make = make  # makes the control block of a new connection, and enters it into the table
         self._tell = changed
         self._stats = stats
-        self.handshaking: dict[Connection, None] = {}
+        self.handshaking: dict[Connection, bool] = {}  # and whether it has a place in the accept queue
+        self._admitted = 0
         self.ready: deque[Connection] = deque()
 
     def receive(self, packet: RxPacket, segment: Segment, iss: int, now: int) -> Connection | None:
@@ -39,21 +40,32 @@ class Listener(ConnectionUser):
         """
         if segment.flags & (SYN | ACK | RST) != SYN or segment.broadcast:
             return None
-        if not self.has_room():
+        if not self._has_room():
             return None
         if len(self.handshaking) > self.backlog:
             self._stats.TCPReqQFullDrop += 1
             self._stats.ListenDrops += 1
             return None
         connection = self._make(packet, segment, iss)
+        if connection is None:
+            self._stats.ListenDrops += 1
+            return None
         connection.user = self
         open_passively(connection, segment, now)
-        self.handshaking[connection] = None
+        self.handshaking[connection] = False
         return connection
 
-    def has_room(self) -> bool:
-        """Whether the accept queue takes another connection (Linux sk_acceptq_is_full); counts it if not."""
-        if len(self.ready) <= self.backlog:
+    def admits(self, connection: Connection) -> bool:
+        """Whether a handshake may end: the accept queue has a place, which is kept for the connection."""
+        if not self._has_room():
+            return False
+        self.handshaking[connection] = True
+        self._admitted += 1
+        return True
+
+    def _has_room(self) -> bool:
+        """Linux sk_acceptq_is_full; counts it if there is none."""
+        if len(self.ready) + self._admitted <= self.backlog:
             return True
         self._stats.ListenOverflows += 1
         self._stats.ListenDrops += 1
@@ -63,7 +75,8 @@ class Listener(ConnectionUser):
         """A connection that nobody has accepted yet has moved on."""
         if connection not in self.handshaking or connection.state == SYN_RECEIVED:
             return
-        del self.handshaking[connection]
+        if self.handshaking.pop(connection):
+            self._admitted -= 1
         if connection.state != CLOSED:
             self._stats.PassiveOpens += 1
             self.ready.append(connection)

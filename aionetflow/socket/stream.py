@@ -8,8 +8,8 @@ import errno
 
 from aionetflow.config import DEFAULT_MSS, SOMAXCONN
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET, ANY, pack_endpoint, unpack
-from aionetflow.ip.route import BROADCAST, Route
+from aionetflow.ip.address import AF_INET, ANY, LOOPBACK, pack_endpoint, unpack
+from aionetflow.ip.route import BROADCAST, UNREACHABLE, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
 from aionetflow.packet import RxPacket
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Address, Owner, Services, Socket
@@ -53,6 +53,7 @@ class StreamSocket(Socket):
         self.cork = False
         self.connection: Connection | None = None
         self.listener: Listener | None = None
+        self._user: _User | None = None
         self._connecting = False
         self._read_shut = False  # by shutdown() without a connection: it fails, and yet is seen by poll()
 
@@ -111,7 +112,7 @@ class StreamSocket(Socket):
             self._continue_connecting(self.connection)
             return
         if not any(remote):
-            remote = b"\x7f\x00\x00\x01"  # Linux: connecting to 0.0.0.0 means this host
+            remote = LOOPBACK[self.family]  # Linux: connecting to 0.0.0.0 means this host
         route = self.route_to(remote)
         if route.kind == BROADCAST or remote[0] >= 224:
             raise os_error(errno.ENETUNREACH)
@@ -175,12 +176,13 @@ class StreamSocket(Socket):
             raise os_error(errno.ENOTCONN)
         if connection.state == SYN_SENT:
             self._disconnect(connection, errno.ECONNRESET)  # Linux inet_shutdown, tcp_disconnect
+            connection.wake = True
         else:
             self._connecting = self._connecting and connection.state == SYN_RECEIVED
-            connection.read_shut = connection.read_shut or how != SHUT_WR
+            if how != SHUT_WR and not connection.read_shut:
+                connection.read_shut = connection.wake = True
             if how != SHUT_RD:
                 connection.shut_write()
-        connection.wake = True
         self._services.touch(connection)
         self._services.run()
 
@@ -200,6 +202,7 @@ class StreamSocket(Socket):
             self._services.table.release(self.proto, self.hold)
         self.notify()
         self.on_change = None
+        self._user = None
         self._services.released(self)
         self._services.run()
 
@@ -275,10 +278,9 @@ class StreamSocket(Socket):
         if connection is None:
             return
         snd = connection.snd
-        if snd.corked and not self.cork:
-            snd.push_once = True  # tcp(7): clearing the option sends what was held back
-        elif self.nodelay and not snd.nodelay:
-            snd.push_once = True  # tcp(7): setting it flushes, even what is corked
+        # tcp(7): clearing TCP_CORK sends what it held back, setting TCP_NODELAY even what is corked
+        if (snd.corked and not self.cork) or (self.nodelay and not snd.nodelay):
+            snd.push_once = snd.unsent() > 0
         connection.ttl, connection.tos = self.ttl, self.tos
         snd.nodelay = self.nodelay
         snd.corked = self.cork
@@ -291,7 +293,7 @@ class StreamSocket(Socket):
 
     def _start_connecting(self, route: Route, remote: bytes, port: int) -> None:
         services = self._services
-        local = self.local if any(self.local) else route.source or remote
+        local = self.source_for(route)
         if self.hold is None or self.hold.released:
             self.hold = services.table.hold_for_connect(self.proto, local, remote, port, services.random)
             self.local_port = self.hold.port
@@ -328,14 +330,15 @@ class StreamSocket(Socket):
             self._disconnect(connection, 0)
             raise os_error(error)
 
-    def _make_connection(self, packet: RxPacket, syn: Segment, iss: int) -> Connection:
-        """The control block for a SYN that came to this listening socket."""
-        assert self.hold is not None
-        frame, l3 = packet.frame, packet.l3
-        remote, local = frame[l3 + 12 : l3 + 16], frame[l3 + 16 : l3 + 20]
-        route = self.route_to(remote)
+    def _make_connection(self, packet: RxPacket, syn: Segment, iss: int) -> Connection | None:
+        """The control block for a SYN that came to this listening socket; None if there is no way back."""
+        remote, local = packet.source, packet.destination
+        route = self._services.routes.lookup(remote)
+        if route is None or route.kind == UNREACHABLE:
+            return None
         connection = self._new_connection(route, local, self.local_port, remote, syn.source_port, iss)
         hold = PortHold(local, self.local_port, self.reuse_address)
+        hold.locked = False  # no socket keeps it: it goes with the connection
         self._services.table.share(self.proto, hold)
         self._services.table.add(connection, hold)
         return connection
@@ -374,7 +377,7 @@ class StreamSocket(Socket):
         raise os_error(errno.EAGAIN if connection is not None else errno.ENOTCONN)
 
     def _let_go(self, connection: Connection) -> None:
-        if self.linger_on and self.linger_seconds == 0 and connection.state != CLOSED:
+        if self.linger_on and self.linger_seconds == 0 and connection.state not in (CLOSED, TIME_WAIT):
             connection.user = None
             connection.abort(0)
         else:

@@ -34,6 +34,7 @@ cdef int ECONNRESET
 cdef int EPIPE
 cdef int EMSGSIZE
 cdef int64_t _MIN_PATH_MTU
+cdef int64_t _NO_MTU_SAID
 
 cpdef void receive(Connection connection, Segment segment, int64_t now)
 cpdef void receive_icmp(Connection connection, int code, int64_t mtu, int64_t now)

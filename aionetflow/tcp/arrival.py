@@ -31,12 +31,12 @@ _MAX_DUP_ACKS = 64  # what one batch of frames ahead of their turn may call for
 ECONNRESET = errno.ECONNRESET
 EPIPE = errno.EPIPE
 EMSGSIZE = errno.EMSGSIZE
-_MIN_PATH_MTU = 552  # net.ipv4.route.min_pmtu
+_MIN_PATH_MTU = 88  # net.ipv4.tcp_min_snd_mss + 40. Not min_pmtu, 552: below it Linux lets routers fragment
+_NO_MTU_SAID = 576  # RFC 1191 5: the router is older than that RFC
 
 
 def receive(connection: Connection, segment: Segment, now: i64) -> None:
     """Takes a segment whose checksum has been verified."""
-    connection.segments_in += segment.count
     if connection.state == SYN_SENT:
         receive_in_syn_sent(connection, segment, now)
         return
@@ -232,8 +232,8 @@ def _deliver_fin(connection: Connection, now: i64) -> None:
 def _receive_path_mtu(connection: Connection, mtu: i64) -> None:
     """Our packets are longer than a link on the way takes (RFC 1191 6.4): cut smaller, and send again."""
     snd = connection.snd
-    connection.path_mtu = min(connection.path_mtu, max(mtu, _MIN_PATH_MTU))
+    connection.path_mtu = min(connection.path_mtu, max(mtu or _NO_MTU_SAID, _MIN_PATH_MTU))
     if is_synchronized(connection.state) and connection.max_mss() < snd.mss:
         connection.set_mss(connection.max_mss())
-        if snd.in_flight():
+        if snd.syn_acked and snd.in_flight():
             connection.recovery.resend_all(snd.snd_una, snd.snd_nxt)

@@ -55,6 +55,7 @@ class SendQueue:
             self._join_tail()
         done = 0
         while done < len(self._chunks) and self._starts[done] + len(self._chunks[done]) <= self._released:
+            self._chunks[done] = b""  # the octets go now, their place in the list later
             done += 1
         # chunks go in groups, so that taking from the front of the list costs little
         if done >= 32 or done == len(self._chunks):

@@ -27,7 +27,7 @@ cdef int _TIMEOUT
 
 cdef class ConnectionUser:
     cpdef void changed(self, Connection connection)
-    cpdef bint has_room(self)
+    cpdef bint admits(self, Connection connection)
 
 cdef class Connection:
     cdef public Route route
@@ -55,6 +55,7 @@ cdef class Connection:
     cdef public int64_t path_mtu
     cdef public int retries
     cdef public bint syn_due
+    cdef public bint syn_sent
     cdef public bint need_ack
     cdef public int dup_acks_due
     cdef public bint probe_due
@@ -65,9 +66,6 @@ cdef class Connection:
     cdef public bint wake
     cdef public bint queued
     cdef public int64_t scheduled_at
-    cdef public int64_t segments_retransmitted
-    cdef public int64_t segments_out
-    cdef public int64_t segments_in
     cpdef void write(self, bytes data)
     @cython.locals(data=bytes)
     cpdef bytes read(self, int64_t limit)

@@ -47,7 +47,7 @@ class ConnectionUser:
     def changed(self, connection: "Connection") -> None:
         """Its state, its readable data, its room to write or its error has changed."""
 
-    def has_room(self) -> bool:
+    def admits(self, connection: "Connection") -> bool:
         """Whether it takes a connection whose handshake is about to end."""
         return True
 
@@ -84,6 +84,7 @@ class Connection:
         self.path_mtu: i64 = _LONGEST  # RFC 1191: no packet longer than this has been refused
         self.retries = 0  # retransmissions, or probes, since the peer was last heard
         self.syn_due = False
+        self.syn_sent = False
         self.need_ack = False
         self.dup_acks_due = 0  # acknowledgments owed for segments ahead of their turn, one each (RFC 5681 4.2)
         self.probe_due = False
@@ -94,9 +95,6 @@ class Connection:
         self.wake = False  # the user should be told
         self.queued = False  # the driver has it on its list
         self.scheduled_at: i64 = NEVER  # the driver's timer entry
-        self.segments_retransmitted: i64 = 0
-        self.segments_out: i64 = 0
-        self.segments_in: i64 = 0
 
     # The application's side ---------------------------------------------------------------------------------
 
@@ -123,7 +121,7 @@ class Connection:
     def close(self, now: i64) -> None:
         """The application lets go: finish in good order, or by RST if it left data unread (RFC 2525 2.17)."""
         self.user = None
-        if self.rcv.queue.length > 0 and self.state != CLOSED:
+        if self.rcv.queue.length > 0 and self.state != CLOSED and self.state != TIME_WAIT:
             self.stats.TCPAbortOnClose += 1
             self.abort(0)
             return
@@ -152,7 +150,7 @@ class Connection:
         """The connection is over; error is what the application will hear, 0 for nothing."""
         if self.state == SYN_SENT or (self.state == SYN_RECEIVED and self.passive):
             self.stats.AttemptFails += 1
-        elif may_receive(self.state) and event != _TIMEOUT:
+        elif is_open(self.state):
             self.stats.EstabResets += 1
         self.transition(event)
         if error:

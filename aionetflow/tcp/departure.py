@@ -32,6 +32,10 @@ def output(connection: Connection, packet: TxPacket, now: i64) -> bool:
         _emit(connection, packet, snd.snd_nxt, ACK)
         return True
     if may_send(connection.state):
+        if snd.mss > connection.max_mss():  # the interface's MTU has changed (Linux tcp_current_mss)
+            connection.set_mss(connection.max_mss())
+            if snd.syn_acked and snd.in_flight():
+                connection.recovery.resend_all(snd.snd_una, snd.snd_nxt)
         if connection.recovery.retransmit_at(snd.snd_una):
             _emit_again(connection, packet, now)
             return True
@@ -78,7 +82,6 @@ def _emit(connection: Connection, packet: TxPacket, seq: u32, flags: int) -> Non
     rcv.rcv_wup = rcv.rcv_nxt
     connection.need_ack = False
     connection.timers.delayed_ack = NEVER
-    connection.segments_out += 1
 
 
 def _emit_reset(connection: Connection, packet: TxPacket) -> None:
@@ -95,15 +98,15 @@ def _emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     recovery = connection.recovery
     connection.syn_due = False
     connection.need_ack = False
-    connection.segments_out += 1
     emit_syn(connection, packet)
     if connection.timers.retransmit == NEVER:
         connection.timers.retransmit = now + recovery.rtt.rto()
-    if connection.retries == 0:
-        recovery.on_sent(connection.snd.snd_nxt, now)
-    else:
+    if connection.syn_sent:
         recovery.timing = False  # Karn
         connection.stats.RetransSegs += 1
+    else:
+        recovery.on_sent(connection.snd.snd_nxt, now)
+    connection.syn_sent = True
 
 
 def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> None:
@@ -111,7 +114,7 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> None:
     snd, recovery = connection.snd, connection.recovery
     seq = recovery.rexmit_nxt
     offset: i64 = seq_sub(seq, snd.snd_una)
-    data = snd.unacknowledged() - offset
+    data = max(snd.unacknowledged() - offset, 0)
     length = min(data, snd.mss)
     fin = snd.fin_sent and length == data
     flags = ACK
@@ -124,7 +127,6 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> None:
         snd.queue.fill(packet, offset, length)
     recovery.on_resent(length + (1 if fin else 0))
     connection.stats.RetransSegs += 1
-    connection.segments_retransmitted += 1
     if offset == 0 or connection.timers.retransmit == NEVER:
         # Linux tcp_xmit_retransmit_queue: the oldest segment gets its full time to be acknowledged anew
         connection.timers.retransmit = now + recovery.rtt.rto()
@@ -151,7 +153,6 @@ def _emit_new(connection: Connection, packet: TxPacket, now: i64) -> bool:
         _emit(connection, packet, snd.snd_nxt, (flags | FIN) if fin else flags)
         snd.queue.fill(packet, snd.unacknowledged(), length)
         packet.mss = snd.mss
-        connection.segments_out += (length - 1) // snd.mss
         recovery.on_sent(seq_add(snd.snd_nxt, min(length, snd.mss)), now)
         snd.sent(length, fin)
         connection.sent_at = now
@@ -191,7 +192,9 @@ def _on_retransmission_timeout(connection: Connection, now: i64) -> None:
 
 def _on_persist_timeout(connection: Connection) -> None:
     """RFC 9293 3.8.6.1: the window is closed, or too small for a segment; ask, or send what fits."""
-    if connection.retries >= RETRIES:
+    # Linux tcp_probe_timer: a peer that only answers probes does not keep what no application holds
+    patience = connection.recovery.rtt.backoff if connection.user is None else connection.retries
+    if patience >= _retry_limit(connection):
         _give_up(connection)
         return
     connection.retries += 1

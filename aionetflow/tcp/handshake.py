@@ -11,7 +11,6 @@ from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq
 from aionetflow.tcp.states import SYN_SENT, Event
 from aionetflow.widths import i64
 
-HEADERS = {4: 40, 16: 60}  # IP and TCP without options, by the length of an address
 _PASSIVE_OPEN = int(Event.PASSIVE_OPEN)
 _ACTIVE_OPEN = int(Event.ACTIVE_OPEN)
 _RCV_SYN = int(Event.RCV_SYN)
@@ -82,7 +81,7 @@ def receive_ack_of_syn(connection: Connection, segment: Segment, now: i64) -> bo
         connection.refuse(segment)
         return False
     user = connection.user
-    if user is not None and not user.has_room():
+    if user is not None and not user.admits(connection):
         return False  # Linux tcp_v4_syn_recv_sock: dropped, and our SYN-ACK sent again in a while
     connection.transition(_RCV_ACK_OF_SYN)
     _establish(connection, segment, now)
@@ -120,7 +119,7 @@ def _take_syn(connection: Connection, syn: Segment) -> None:
         connection.rcv.rcv_wscale = 0
     peer_mss = max(offered.mss or DEFAULT_MSS, MIN_MSS)
     connection.set_mss(min(peer_mss, connection.max_mss()))
-    connection.rcv.mss = connection.snd.mss
+    connection.rcv.mss = min(connection.snd.mss, DEFAULT_MSS)  # until a longer one is seen
     connection.snd.set_window(syn.window)  # never scaled in a SYN
     connection.snd.snd_wl1 = syn.seq
     connection.snd.snd_wl2 = syn.ack
@@ -137,6 +136,7 @@ def _establish(connection: Connection, segment: Segment, now: i64) -> None:
         recovery.rtt.base_rto = RTO_FALLBACK  # RFC 6298 5.7
         recovery.cc.cwnd = snd.mss  # RFC 5681 3.1: a lost SYN means an initial window of one segment
     recovery.rtt.backoff = 0
+    connection.syn_due = False  # a late SYN may have asked for another SYN-ACK in the same batch
     connection.retries = 0
     connection.timers.stop()
     connection.wake = True

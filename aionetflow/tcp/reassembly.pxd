@@ -1,7 +1,7 @@
 import cython
 from libc.stdint cimport int64_t, uint32_t
 
-from aionetflow.tcp.sequence cimport seq_add, seq_geq, seq_gt, seq_leq, seq_lt, seq_sub
+from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq, seq_lt, seq_sub
 
 cdef class Reassembly:
     cdef readonly int64_t length

@@ -3,7 +3,7 @@
 Blocks are kept in order and do not overlap; where two say different things, the one that came first stays.
 """
 
-from aionetflow.tcp.sequence import seq_add, seq_geq, seq_gt, seq_leq, seq_lt, seq_sub
+from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq, seq_lt, seq_sub
 from aionetflow.widths import i64, u32
 
 MAX_BLOCKS = 1024  # against peers that send single octets with holes between them
@@ -69,10 +69,6 @@ class Reassembly:
         self._starts.clear()
         self._blocks.clear()
         self.length = 0
-
-    def covers(self, seq: u32, length: i64) -> bool:
-        """Whether all of [seq, seq + length) is held already."""
-        return any(seq_geq(seq, a) and seq_leq(seq_add(seq, length), b) for a, b in self.blocks())
 
     def _put(self, index: i64, seq: u32, data: bytes) -> bool:
         if not data:

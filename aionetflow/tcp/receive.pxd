@@ -27,7 +27,8 @@ cdef class Receiver:
     cpdef void start(self, uint32_t irs)
     @cython.locals(end=uint32_t)
     cpdef bint acceptable(self, Segment segment)
-    @cython.locals(seq=uint32_t, data=bytes, behind=uint32_t, room=uint32_t, block=bytes)
+    @cython.locals(
+        seq=uint32_t, data=bytes, behind=uint32_t, edge=uint32_t, room=uint32_t, held=int64_t, block=bytes)
     cpdef int take(self, Segment segment)
     @cython.locals(fin_seq=uint32_t)
     cpdef void note_fin(self, Segment segment)

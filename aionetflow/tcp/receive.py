@@ -67,15 +67,17 @@ class Receiver:
                 return _OLD
             data = data[behind:]
             seq = self.rcv_nxt
-        room = seq_sub(self.rcv_adv, seq) if seq_leq(seq, self.rcv_adv) else 0
+        edge = self.fin_seq if self.fin_received else self.rcv_adv  # nothing follows a FIN
+        room = seq_sub(edge, seq) if seq_leq(seq, edge) else 0
         if room == 0:
             return _REFUSED
         if len(data) > room:
             data = data[:room]
         if seq != self.rcv_nxt:
-            if self.reassembly.covers(seq, len(data)):
-                return _OLD
-            return _OUT_OF_ORDER if self.reassembly.insert(seq, data) else _REFUSED
+            held = self.reassembly.length
+            if not self.reassembly.insert(seq, data):
+                return _REFUSED
+            return _OUT_OF_ORDER if self.reassembly.length > held else _OLD
         self._deliver(data)
         if self.reassembly.length:
             for block in self.reassembly.take(self.rcv_nxt):

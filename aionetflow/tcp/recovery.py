@@ -56,6 +56,8 @@ class Recovery:
             self._on_ack_in_loss(snd_una, acked, flight, now)
         else:
             self.state = _OPEN
+            if seq_gt(snd_una, self.recover):
+                self.recover = seq_sub(snd_una, 1)  # keeps up, so that it stays behind when the numbers wrap
             self.cc.on_ack(acked, flight, now)
         self.dup_acks = 0
 
@@ -136,6 +138,7 @@ class Recovery:
         if seq_geq(snd_una, self.recover):
             cc.cwnd = cc.ssthresh  # step 3, option 2, as Linux tcp_end_cwnd_reduction
             self.state = _OPEN
+            self.hole_due = False  # it may have been asked for and filled in one batch
             # only holes were sent again, so duplicate ACKs from here on are news of another loss
             self.recover = seq_sub(self.recover, 1)
             return

@@ -88,6 +88,7 @@ class Sender:
         self.snd_nxt = seq_add(self.snd_nxt, length)
         if length % self.mss:
             self.snd_sml = self.snd_nxt
+        if self.unsent() <= 0:
             self.push_once = False
         if fin:
             self.snd_nxt = seq_add(self.snd_nxt, 1)

@@ -6,8 +6,6 @@ The host keeps one entry per connection, for the earliest of them, and looks her
 from aionetflow.config import NEVER
 from aionetflow.widths import i64
 
-TIMER_NAMES = ("retransmit", "persist", "delayed_ack", "cork", "wait")
-
 
 class Timers:
     """When each timer of a connection is due; NEVER while it is off."""

@@ -87,18 +87,6 @@ def test_any_order_of_arrival_gives_the_stream(order: list[int]) -> None:
     assert (store.length, store.blocks()) == (0, [])
 
 
-@given(STEPS, st.integers(0, SPAN), st.integers(1, 40))
-def test_covers_says_whether_all_is_held(
-    steps: list[tuple[int, int] | None], offset: int, length: int
-) -> None:
-    store, model = Reassembly(), Model()
-    for step in filter(None, steps):
-        store.insert((START + step[0]) & M32, STREAM[step[0] : sum(step)])
-        model.insert(step[0], STREAM[step[0] : sum(step)])
-    wanted = all(index in model.held for index in range(offset, offset + length))
-    assert store.covers((START + offset) & M32, length) == wanted
-
-
 def test_nothing_is_taken_before_a_gap_is_filled() -> None:
     store = Reassembly()
     store.insert((START + 1) & M32, b"b")
