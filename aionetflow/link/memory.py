@@ -89,8 +89,8 @@ class MemoryLink:
     - `mtu`: octets of the longest IP packet; frames longer than that and an Ethernet header are dropped.
     - `up`: while False all frames are lost, also those under way when it is set.
 
-    `offload` says whether the stacks at the ends may leave work to the link that only a real wire needs; the
-    link itself carries frames as they are. Raises ValueError for a setting that makes no sense.
+    `offload` will say whether the stacks at the ends may leave work to the link that only a real wire needs; it has
+    no effect yet: every link carries true frames. Raises ValueError for a setting that makes no sense.
 
     >>> import random
     >>> from aionetflow.clock import ManualClock
