@@ -21,7 +21,7 @@ cdef class Stack(Node):
     cdef readonly Stats stats
     cdef readonly RoutingTable routes
     cdef readonly SocketTable table
-    cdef public dict sockets
+    cdef public object sockets
     cdef readonly IPv4 ip
     cdef readonly object icmp
     cdef readonly Driver driver
