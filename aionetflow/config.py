@@ -52,6 +52,7 @@ RTO_MAX = 120 * SECOND  # Linux TCP_RTO_MAX
 DELAYED_ACK = 40 * MILLISECOND  # Linux TCP_DELACK_MIN
 CORK_LIMIT = 200 * MILLISECOND  # tcp(7), TCP_CORK: a ceiling on the time that output is corked
 TIME_WAIT_TIME = 60 * SECOND  # Linux TCP_TIMEWAIT_LEN
+MAX_TIME_WAIT = 262144  # net.ipv4.tcp_max_tw_buckets of a large machine: how many are kept, the rest is closed at once
 FIN_WAIT_2_TIME = 60 * SECOND  # net.ipv4.tcp_fin_timeout
 SYN_RETRIES = 6  # net.ipv4.tcp_syn_retries
 SYNACK_RETRIES = 5  # net.ipv4.tcp_synack_retries

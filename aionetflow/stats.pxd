@@ -63,6 +63,7 @@ cdef class TcpStats(Counters):
     cdef public uint64_t TCPReqQFullDrop
     cdef public uint64_t DelayedACKs
     cdef public uint64_t TCPACKSkippedSeq
+    cdef public uint64_t TCPTimeWaitOverflow
 
 cdef class Stats:
     cdef readonly IpStats ip

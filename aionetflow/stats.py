@@ -85,6 +85,7 @@ class TcpStats(Counters):
         self.TCPReqQFullDrop: u64 = 0
         self.DelayedACKs: u64 = 0
         self.TCPACKSkippedSeq: u64 = 0
+        self.TCPTimeWaitOverflow: u64 = 0
 
 
 class Stats:

@@ -11,6 +11,8 @@ from aionetflow.tcp.departure cimport expire, output
 
 cdef int64_t NEVER
 cdef int CLOSED
+cdef int TIME_WAIT
+cdef int _TIMEOUT
 cdef int UNREACHABLE
 
 cdef class Driver:
@@ -19,6 +21,8 @@ cdef class Driver:
     cdef readonly SocketTable table
     cdef readonly TcpStats stats
     cdef TxPacket packet
+    cdef readonly int64_t time_wait
+    cdef public int64_t max_time_wait
     cdef list _changed
     cdef list _heap
     cdef int64_t _order
@@ -30,6 +34,7 @@ cdef class Driver:
     cpdef void expire(self, int64_t now)
     @cython.locals(packet=TxPacket, route=Route)
     cpdef void _send(self, Connection connection, int64_t now)
+    cpdef void _count_waiting(self, Connection connection)
     @cython.locals(deadline=int64_t)
     cpdef void _schedule(self, Connection connection)
     cpdef void forget(self, Connection connection)

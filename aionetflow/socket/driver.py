@@ -7,7 +7,7 @@ deadline is earlier).
 
 from heapq import heappop, heappush
 
-from aionetflow.config import NEVER
+from aionetflow.config import MAX_TIME_WAIT, NEVER
 from aionetflow.ip.route import UNREACHABLE, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_TCP, IPv4
 from aionetflow.packet import TxPacket
@@ -15,8 +15,10 @@ from aionetflow.socket.table import SocketTable
 from aionetflow.stats import TcpStats
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.departure import expire, output
-from aionetflow.tcp.states import CLOSED
+from aionetflow.tcp.states import CLOSED, TIME_WAIT, Event
 from aionetflow.widths import i64
+
+_TIMEOUT = int(Event.TIMEOUT)
 
 
 class Driver:
@@ -28,6 +30,8 @@ class Driver:
         self.table = table
         self.stats = stats
         self.packet = TxPacket()
+        self.time_wait = 0  # connections in TIME-WAIT
+        self.max_time_wait = MAX_TIME_WAIT
         self._changed: list[Connection] = []
         self._heap: list[tuple[int, int, Connection]] = []
         self._order: i64 = 0
@@ -84,10 +88,20 @@ class Driver:
             packet.tos = connection.tos
             self.stats.OutSegs += 1 + ((packet.length - 1) // packet.mss if packet.mss > 0 else 0)
             self.ip.output(packet, connection.route, connection.local, connection.remote, now)
+        if connection.state == TIME_WAIT and not connection.waiting:
+            self._count_waiting(connection)
         if connection.state == CLOSED:
             self.forget(connection)
         else:
             self._schedule(connection)
+
+    def _count_waiting(self, connection: Connection) -> None:
+        """Linux inet_twsk_alloc: a host keeps only so many connections in TIME-WAIT."""
+        connection.waiting = True
+        self.time_wait += 1
+        if self.time_wait > self.max_time_wait:
+            self.stats.TCPTimeWaitOverflow += 1
+            connection.fail(_TIMEOUT, 0)
 
     def _schedule(self, connection: Connection) -> None:
         deadline = connection.timers.deadline()
@@ -99,5 +113,8 @@ class Driver:
     def forget(self, connection: Connection) -> None:
         """A connection is over: its place in the table is free, and its port if no socket keeps it."""
         hold = self.table.remove(connection)
+        if connection.waiting:
+            connection.waiting = False
+            self.time_wait -= 1
         if hold is not None and not (hold.locked and connection.user is not None):
             self.table.release(PROTOCOL_TCP, hold)

@@ -64,6 +64,7 @@ cdef class Connection:
     cdef public bint refuse_due
     cdef public int64_t answered_at
     cdef public bint wake
+    cdef public bint waiting
     cdef public bint queued
     cdef public int64_t scheduled_at
     cpdef void write(self, bytes data)

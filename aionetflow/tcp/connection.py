@@ -93,6 +93,7 @@ class Connection:
         self.refuse_due = False
         self.answered_at: i64 = -NEVER  # when a segment that makes no sense was last answered
         self.wake = False  # the user should be told
+        self.waiting = False  # counted among the host's connections in TIME-WAIT
         self.queued = False  # the driver has it on its list
         self.scheduled_at: i64 = NEVER  # the driver's timer entry
 

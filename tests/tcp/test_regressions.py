@@ -231,3 +231,18 @@ def test_time_wait_outlives_close_with_unread_data() -> None:
     pair.clock.advance(1)
     assert pair.right.stats.tcp.OutRsts == 0
     assert len(pair.right.table.connections) == 1
+
+
+def test_only_so_many_connections_are_kept_in_time_wait() -> None:
+    pair = Pair()
+    pair.left.driver.max_time_wait = 3
+    for port in range(80, 85):
+        client, server = pair.connected(port)
+        client.close()
+        pair.clock.advance(0.1)
+        server.close()
+        pair.clock.advance(0.1)
+    assert len(pair.left.table.connections) == pair.left.driver.time_wait == 3
+    assert pair.left.stats.tcp.TCPTimeWaitOverflow == 2
+    pair.clock.advance(61)
+    assert (len(pair.left.table.connections), pair.left.driver.time_wait) == (0, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -207,3 +209,11 @@ def test_a_flood_of_single_octets_out_of_order_is_bounded() -> None:
     assert {heard.ack for heard in answers} == {(ISS + 1) & M32}
     script.sends(PSH | ACK, data=b"ab")
     assert script.drain()[-1].ack in {(ISS + 3 + n) & M32 for n in (0, 1)}
+
+
+def test_the_picture_in_the_documentation_is_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "states.md").read_text(encoding="utf-8")
+    drawn = set(re.findall(r"^    (\w+) --> (\w+): (\w+)$", page, re.MULTILINE))
+    ends = (Event.ABORT, Event.RCV_RST)
+    table = {(state.name, after.name, event.name) for (state, event), after in TRANSITIONS.items() if event not in ends}
+    assert drawn == table
