@@ -24,9 +24,10 @@ def text(tables: Sequence[Table], machine: dict[str, object]) -> str:
 
 PAGE = """# Performance
 
-Written by `python -m benchmarks --json docs/performance.json --plot docs/{picture} --page docs/performance.md`, on the
-machine that the last line of the table names: {rounds} rounds, each run in a process of its own, in the order
-{order}. Run `make bench` to see what yours says.
+Written by
+`make bench ARGS="--rounds {rounds} --json docs/performance.json --plot docs/{picture} --page docs/performance.md"`, on
+the machine that the last line of the table names: each run in a process of its own, in the
+order {order}. Run `make bench` to see what yours says.
 
 ![CPU time per operation, beside the kernel's loopback]({picture})
 
@@ -34,8 +35,8 @@ machine that the last line of the table names: {rounds} rounds, each run in a pr
 {table}
 ```
 
-"Link, MTU 1500" are two hosts joined by a link in memory: every frame is a true Ethernet frame, every checksum computed
-and verified. "Loopback" is one host's own lo, with an MTU of 65536.
+"aionetflow, link" are two hosts joined by a link in memory: every frame is a true Ethernet frame, every checksum
+computed and verified. "aionetflow, 127.0.0.1" is one host's own lo, with an MTU of 65536.
 """
 
 

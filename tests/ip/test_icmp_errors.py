@@ -232,6 +232,14 @@ def test_an_absurdly_small_mtu_is_not_followed_all_the_way(mtu: int) -> None:
     assert sock.max_segment() == max(mtu - 40, 48)
 
 
+def test_a_router_that_says_no_mtu_means_576() -> None:
+    # RFC 1191 5
+    host = raw_host()
+    sock, packet = in_flight(host)
+    host.wire.hears(icmp_error(packet, 3, 4, 0))
+    assert sock.max_segment() == 576 - 40
+
+
 def test_a_connecting_socket_does_not_fail_by_fragmentation_needed() -> None:
     host = raw_host()
     sock = host.connecting((PEER, 80))
