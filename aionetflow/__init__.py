@@ -28,6 +28,7 @@ from aionetflow.api import (
 from aionetflow.async_socket import Socket
 from aionetflow.fast import COMPILED
 from aionetflow.ip.address import AF_INET
+from aionetflow.loop.attach import attach
 from aionetflow.network.host import Host, Router, current_host
 from aionetflow.network.network import Network
 from aionetflow.network.switch import Switch
@@ -60,6 +61,8 @@ from aionetflow.socket.options import (
 )
 
 __version__ = "0.1.0"
+
+Network.attach = staticmethod(attach)  # what a network does on entering: imports point down only
 
 __all__ = [
     "AF_INET", "COMPILED", "IPPROTO_IP", "IPPROTO_TCP", "IPPROTO_UDP", "IP_TOS", "IP_TTL", "MSG_PEEK", "SHUT_RD",
