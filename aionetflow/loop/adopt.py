@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from aionetflow.loop.dropin import VirtualSocket, by_descriptor
+from aionetflow.loop.dropin import VirtualSocket, of_descriptor
 from aionetflow.network.host import Host
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -73,7 +73,7 @@ def known(sock: Any) -> VirtualSocket | None:
     if isinstance(sock, VirtualSocket):
         return sock
     if isinstance(sock, int):
-        return by_descriptor.get(sock)
+        return of_descriptor(sock)
     if isinstance(sock, TransportSocket):
         return known(sock._sock)  # type: ignore[attr-defined]
     return adopted.get(sock) if isinstance(sock, AdoptedSocket) else None

@@ -27,8 +27,9 @@ Buffer = bytes | bytearray | memoryview
 _Core = StreamSocket | DatagramSocket
 _KIND_BITS = 0xF  # the rest of a socket's type is SOCK_CLOEXEC and SOCK_NONBLOCK
 
-# By the descriptors that programs have asked for: whose they are.
-by_descriptor: "WeakValueDictionary[int, VirtualSocket]" = WeakValueDictionary()
+# By the descriptors that programs have asked for: whose they are, and those whose object was detached.
+_by_descriptor: "WeakValueDictionary[int, VirtualSocket]" = WeakValueDictionary()
+_detached: dict[int, Description] = {}
 
 
 class VirtualSocket(socket.socket):
@@ -140,7 +141,7 @@ class VirtualSocket(socket.socket):
             return -1
         descriptor = self._call(self.description.descriptor)
         if descriptor >= 0:
-            by_descriptor.setdefault(descriptor, self)
+            _by_descriptor.setdefault(descriptor, self)
         return descriptor
 
     # Addresses and options --------------------------------------------------------------------------------------
@@ -293,7 +294,7 @@ class VirtualSocket(socket.socket):
         """Closes the object and leaves the socket open: its descriptor is returned (socket.socket(fileno=...))."""
         descriptor = self.fileno()
         if descriptor >= 0:
-            detached[descriptor] = self.description
+            _detached[descriptor] = self.description
             self._closed = self._shut = True
         return descriptor
 
@@ -347,8 +348,17 @@ class VirtualSocket(socket.socket):
         return wait_for(self.description.loop, name, action, self._timeout)
 
 
-# Descriptions without an object, by descriptor: between detach() and socket.socket(fileno=...).
-detached: dict[int, Description] = {}
+def of_descriptor(descriptor: int) -> VirtualSocket | None:
+    """The virtual socket that a descriptor stands for; None if it is the kernel's own."""
+    sock = _by_descriptor.get(descriptor)
+    mirror = sock.description.mirror if sock is not None else None
+    return sock if mirror is not None and mirror.descriptor == descriptor else None
+
+
+def reattach(descriptor: int) -> VirtualSocket | None:
+    """An object for a socket that was detached from its own; None if there is none of that descriptor."""
+    description = _detached.pop(descriptor, None)
+    return None if description is None else VirtualSocket(description.host, description=description)
 
 
 def _room(buffer: Any, nbytes: int) -> int:

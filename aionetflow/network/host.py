@@ -53,6 +53,15 @@ def current_host() -> "Host":
     return networks[-1].localhost
 
 
+def optional_host() -> "Host | None":
+    """The host that a call is made on: that of the task, or the running loop's; None where there is no network."""
+    host = _current.get()
+    if host is not None and not host.network.closed:
+        return host
+    networks = networks_of(asyncio._get_running_loop())
+    return networks[-1].localhost if networks else None
+
+
 def networks_of(loop: asyncio.AbstractEventLoop | None) -> list["Network"]:
     """The networks that an event loop's calls go to, the one for tasks that are on no host last."""
     networks: list[Network] = getattr(loop, "networks", [])
