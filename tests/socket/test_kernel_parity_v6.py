@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -265,12 +266,19 @@ def a_v6only_socket_reaches_no_ipv4(world: World) -> None:
     sock.sendto(b"x", (MAPPED, 9))
 
 
+def free_port(world: World, kind: Callable[[World, int], Endpoint]) -> int:
+    """A port that nobody on the machine has at any address; not logged."""
+    with closing(kind(world, AF_INET6).sock) as sock:
+        sock.bind(("::", 0))
+        return int(sock.getsockname()[1])
+
+
 def claims(world: World, kind: Callable[[World, int], Endpoint], *, reuse: tuple[int, ...] = ()) -> None:
     """Binds every pair of addresses to one port, one after the other."""
     ends = (("0.0.0.0", 0), (LO, 0), ("::", 0), ("::", 1), (LO6, 0), (MAPPED, 0), ("::ffff:0.0.0.0", 0))
     for first, first_only in ends:
         for second, second_only in ends:
-            port = 0
+            port = free_port(world, kind)
             opened = []
             for host, only in ((first, first_only), (second, second_only)):
                 sock = kind(world, AF_INET6 if ":" in host else socket.AF_INET)
@@ -281,7 +289,6 @@ def claims(world: World, kind: Callable[[World, int], Endpoint], *, reuse: tuple
                 sock.bind((host, port))
                 if sock.sock.type == SOCK_STREAM:
                     sock.listen(1)
-                port = sock.port
                 opened.append(sock)
             for sock in opened:
                 sock.close()
