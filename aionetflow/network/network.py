@@ -126,6 +126,11 @@ class Network:
         self.settle()
         return names.resolve(name, self._find)
 
+    def resolve_all(self, name: str) -> list[str]:
+        """The same, with "localhost" in both families: 127.0.0.1 and ::1."""
+        self.settle()
+        return names.resolve_all(name, self._find)
+
     def sockets(self) -> list[ControlBlock]:
         """All control blocks of all hosts, as `ss -a` would list them: print one to see the line."""
         return [block for host in self.hosts for block in control_blocks(host)]
