@@ -241,7 +241,8 @@ class TestVirtualTimeLoop:
             await asyncio.sleep(2.5)
             await asyncio.Event().wait()
 
-        with pytest.raises(RuntimeError, match=r"(?s)nothing can ever happen at 2\.5 s.*1 tasks wait:\n +reader: test_clock"):
+        report = r"(?s)nothing can ever happen at 2\.5 s.*1 tasks wait:\n +reader: test_clock"
+        with pytest.raises(RuntimeError, match=report):
             run_virtual(main)
 
     def test_time_stands_still_while_a_thread_works(self) -> None:
