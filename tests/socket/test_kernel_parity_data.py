@@ -272,7 +272,7 @@ def test_urgent_data_and_datagrams_in_parts_are_refused(kind: str, flag: int) ->
     # the kernel has urgent data, which RFC 6093 says to leave alone, and UDP_CORK
     world = StackWorld()
     sender = pair(world)[0] if kind == "tcp" else datagrams(world)[1]
-    for call in (lambda: sender.sock.send(b"x", flag), lambda: sender.sock.sendmsg([b"x"], [], flag)):
+    for call, arguments in ((sender.sock.send, (b"x", flag)), (sender.sock.sendmsg, ([b"x"], [], flag))):
         with pytest.raises(OSError, match="not supported") as failure:
-            call()
+            call(*arguments)
         assert failure.value.errno == errno.EOPNOTSUPP
