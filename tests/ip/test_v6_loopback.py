@@ -236,6 +236,19 @@ def test_there_is_no_route_to_anywhere_else(address: str) -> None:
         assert failure.value.errno == errno.ENETUNREACH
 
 
+def test_an_ipv6_address_on_a_wire_is_reached_from_the_host_alone() -> None:
+    loop = Loop()
+    loop.host.stack.add_address(loop.host.wire.interface, "2001:db8::1/64")
+    receiver, sender = loop.udp(), loop.udp()
+    receiver.bind(("2001:db8::1", 5000))
+    sender.sendto(b"data", ("2001:db8::1", 5000))
+    assert receiver.recvfrom(10)[1][0] == "2001:db8::1"
+    with pytest.raises(OSError, match="unreachable") as failure:
+        sender.sendto(b"data", ("2001:db8::2", 5000))
+    assert failure.value.errno == errno.ENETUNREACH
+    assert loop.host.wire.says() == []
+
+
 def test_ipv6_comes_in_by_loopback_alone() -> None:
     host = raw_host()
     receiver = host.stack.socket(AF_INET6, SOCK_DGRAM)
