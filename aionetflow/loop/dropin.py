@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 from aionetflow.errors import os_error
 from aionetflow.loop import resolve
+from aionetflow.loop.arguments import check_address, check_kind, checked
 from aionetflow.loop.description import Description
 from aionetflow.loop.threads import call_in_loop, on_the_loop, wait_for
 from aionetflow.network.host import Host
@@ -25,7 +26,7 @@ from aionetflow.socket.stream import StreamSocket
 _T = TypeVar("_T")
 Buffer = bytes | bytearray | memoryview
 _Core = StreamSocket | DatagramSocket
-_KIND_BITS = 0xF  # the rest of a socket's type is SOCK_CLOEXEC and SOCK_NONBLOCK
+_INT_SIZE = 4
 
 # By the descriptors that programs have asked for: whose they are, and those whose object was detached.
 _by_descriptor: "WeakValueDictionary[int, VirtualSocket]" = WeakValueDictionary()
@@ -58,13 +59,7 @@ class VirtualSocket(socket.socket):
         *, description: Description | None = None,
     ) -> None:  # fmt: skip
         if description is None:
-            kind = type & _KIND_BITS
-            if family not in (socket.AF_INET, socket.AF_INET6):
-                raise os_error(errno.EAFNOSUPPORT)
-            if kind not in (SOCK_STREAM, SOCK_DGRAM):
-                raise os_error(errno.ESOCKTNOSUPPORT)
-            if proto not in (0, socket.IPPROTO_TCP if kind == SOCK_STREAM else socket.IPPROTO_UDP):
-                raise os_error(errno.EPROTONOSUPPORT)
+            kind = check_kind(family, type, proto)
             loop = host.network.event_loop()
             description = Description(host.socket(family, kind), host, loop)
         self.description = description
@@ -79,9 +74,8 @@ class VirtualSocket(socket.socket):
     @property
     def core(self) -> _Core:
         """The control block below; OSError(EBADF) once the socket object is closed."""
+        self._check_open()
         core = self.description.core
-        if self._shut:
-            raise os_error(errno.EBADF)
         assert isinstance(core, StreamSocket | DatagramSocket)
         return core
 
@@ -114,14 +108,18 @@ class VirtualSocket(socket.socket):
         """The same."""
         return self._timeout
 
+    @checked
     def settimeout(self, value: float | None) -> None:
         """See socket.settimeout()."""
         if value is not None and value < 0:
             raise ValueError("Timeout value out of range")
+        self._check_open()
         self._timeout = None if value is None else float(value)
 
+    @checked
     def setblocking(self, flag: bool) -> None:
         """See socket.setblocking()."""
+        self._check_open()
         self._timeout = None if flag else 0.0
 
     def getblocking(self) -> bool:
@@ -130,10 +128,12 @@ class VirtualSocket(socket.socket):
 
     def get_inheritable(self) -> bool:
         """No other program can inherit it."""
+        self._check_open()
         return False
 
     def set_inheritable(self, inheritable: bool) -> None:
         """Has no effect."""
+        self._check_open()
 
     def fileno(self) -> int:
         """A descriptor that poll(2) answers for as for this socket, made when first asked for; -1 once closed."""
@@ -148,8 +148,10 @@ class VirtualSocket(socket.socket):
 
     def bind(self, address: Any) -> None:
         """See bind(2)."""
-        self._call(lambda: self.core.bind(self._literal(address)))
+        target = self._literal("bind", address)
+        self._call(lambda: self.core.bind(target))
 
+    @checked
     def listen(self, backlog: int = 128) -> None:
         """See listen(2)."""
         self._call(lambda: self.core.listen(backlog))
@@ -162,21 +164,28 @@ class VirtualSocket(socket.socket):
         """See getpeername(2)."""
         return self._call(self.core.getpeername)
 
+    @checked
     def getsockopt(self, level: int, option: int, length: int = 0) -> Any:
         """See getsockopt(2)."""
         return self._call(lambda: self.core.getsockopt(level, option, length))
 
+    @checked
     def setsockopt(self, level: int, option: int, value: Any, length: int | None = None) -> None:
         """See setsockopt(2)."""
-        if value is None:
-            value = bytes(length or 0)
+        if (value is None) != (length is not None):
+            raise TypeError("a length, and only then, if the value is None")
+        if length is not None:  # the kernel would read it at address 0
+            raise os_error(errno.EFAULT if length >= _INT_SIZE else errno.EINVAL)
         self._call(lambda: self.core.setsockopt(level, option, value))
 
     # Connections ------------------------------------------------------------------------------------------------
 
     def connect(self, address: Any) -> None:
         """See connect(2)."""
-        target = self._literal(address)
+        self._connect("connect", address)
+
+    def _connect(self, call: str, address: Any) -> None:
+        target = self._literal(call, address)
         if self._timeout == 0 or self.type == SOCK_DGRAM:
             self._call(lambda: self.core.connect(target))
         else:
@@ -185,7 +194,7 @@ class VirtualSocket(socket.socket):
     def connect_ex(self, address: Any) -> int:
         """As connect(), but returns the errno."""
         try:
-            self.connect(address)
+            self._connect("connect_ex", address)
         except OSError as error:
             if error.errno is None or isinstance(error, socket.gaierror):
                 raise
@@ -219,22 +228,26 @@ class VirtualSocket(socket.socket):
         description = Description(core, self.host, self.description.loop)
         return VirtualSocket(self.host, proto=self._proto, description=description), address
 
+    @checked
     def shutdown(self, how: int) -> None:
         """See shutdown(2)."""
         self._call(lambda: self.core.shutdown(how))
 
     # Data -------------------------------------------------------------------------------------------------------
 
+    @checked
     def send(self, data: Any, flags: int = 0) -> int:
         """See send(2)."""
         return self._retry("send", lambda: self._written(self.core.send(data, flags)), flags)
 
+    @checked
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Sends all of it; see socket.sendall()."""
         rest = memoryview(data).cast("B")
         while len(rest):
             rest = rest[self.send(rest, flags) :]
 
+    @checked
     def sendto(self, data: Any, *flags_and_address: Any) -> int:
         """sendto(data, address) or sendto(data, flags, address); see sendto(2)."""
         if not 1 <= len(flags_and_address) <= 2:
@@ -242,9 +255,10 @@ class VirtualSocket(socket.socket):
         core = self.core
         if not isinstance(core, DatagramSocket):
             return self.send(data)
-        address = self._literal(flags_and_address[-1])
+        address = self._literal("sendto", flags_and_address[-1])
         return self._call(lambda: core.sendto(data, address))
 
+    @checked
     def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
         """See sendmsg(2); there is no ancillary data on a virtual network."""
         if list(ancdata):
@@ -252,10 +266,12 @@ class VirtualSocket(socket.socket):
         data = b"".join(buffers)
         return self.send(data, flags) if address is None else self.sendto(data, flags, address)
 
+    @checked
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """See recv(2)."""
         return self._retry("recv", lambda: self._taken(self.core.recv(bufsize, flags)), flags)
 
+    @checked
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """See recvfrom(2)."""
         core = self.core
@@ -263,15 +279,18 @@ class VirtualSocket(socket.socket):
             return self.recv(bufsize, flags), None
         return self._retry("recvfrom", lambda: self._taken(core.recvfrom(bufsize, flags)), flags)
 
+    @checked
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """See recv(2)."""
         return _copied(buffer, self.recv(_room(buffer, nbytes), flags))
 
+    @checked
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
         """See recvfrom(2)."""
         data, address = self.recvfrom(_room(buffer, nbytes), flags)
         return _copied(buffer, data), address
 
+    @checked
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
         """See recvmsg(2); there is no ancillary data on a virtual network."""
         data, address = self.recvfrom(bufsize, flags)
@@ -300,6 +319,7 @@ class VirtualSocket(socket.socket):
 
     def dup(self) -> "VirtualSocket":
         """Another object for the same socket."""
+        self._check_open()
         self.description.references += 1
         copy = VirtualSocket(self.host, proto=self._proto, description=self.description)
         copy.settimeout(self._timeout)
@@ -321,8 +341,14 @@ class VirtualSocket(socket.socket):
 
     # Inside -----------------------------------------------------------------------------------------------------
 
-    def _literal(self, address: Any) -> Any:
-        return resolve.to_literal(self.host, self.description.core.family, address)
+    def _check_open(self) -> None:
+        if self._shut:
+            raise os_error(errno.EBADF)
+
+    def _literal(self, call: str, address: Any) -> Any:
+        family = self.description.core.family
+        check_address(call, family, address)
+        return resolve.to_literal(self.host, family, address)
 
     def _written(self, count: int) -> int:
         self.description.reflect()
