@@ -5,6 +5,7 @@ for addresses: the C class that socket.socket derives from is asked.
 """
 
 import _socket
+import contextlib
 import errno
 import functools
 import socket
@@ -38,10 +39,8 @@ def checked(method: Callable[_P, _T]) -> Callable[_P, _T]:
     theirs = getattr(_socket.socket, method.__name__)
 
     def refuse(args: Any, kwargs: Any) -> None:
-        try:
+        with contextlib.suppress(OSError):  # EBADF: it finds no fault with the arguments
             theirs(_unopened, *args[1:], **kwargs)
-        except OSError:
-            pass  # EBADF: it finds no fault with the arguments
 
     @functools.wraps(method)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -103,7 +103,8 @@ async def buffers(trial: Trial) -> None:
 async def options(trial: Trial) -> None:
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         sock = trial.sock(kind)
-        for value in ("1", None, 1.5, [], 2**31, -(2**31) - 1, 2**70, b"", b"\1", b"\1\0\0"):
+        values: tuple[Any, ...] = ("1", None, 1.5, [], 2**31, -(2**31) - 1, 2**70, b"", b"\1", b"\1\0\0")
+        for value in values:
             trial.call(sock.setsockopt, socket.SOL_SOCKET, socket.SO_REUSEADDR, value)
         for level, option in (("1", 2), (1, "2"), (None, 2), (1.5, 2), (2**31, 2), (1, 2**31)):
             trial.call(sock.setsockopt, level, option, 1)
@@ -128,9 +129,11 @@ async def options(trial: Trial) -> None:
 @collect
 async def times_and_modes(trial: Trial) -> None:
     sock = trial.sock()
-    for value in (-1, -0.5, "1", b"1", [], float("nan"), float("inf"), 1e20, 2**70):
+    times: tuple[Any, ...] = (-1, -0.5, "1", b"1", [], float("nan"), float("inf"), 1e20, 2**70)
+    flags: tuple[Any, ...] = ("1", None, [], 1.5, 2**40)
+    for value in times:
         trial.call(sock.settimeout, value)
-    for flag in ("1", None, [], 1.5, 2**40):
+    for flag in flags:
         trial.call(sock.setblocking, flag)
         trial.call(sock.getblocking)
         trial.call(sock.gettimeout)
