@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.events
+import contextvars
+import functools
 import selectors
+import threading
 from collections.abc import Callable
 
 from conformance.suites import UVLOOP, Suite
@@ -32,16 +35,43 @@ def plug(suite: Suite, loop: str) -> None:
 
 
 def _our_loop() -> NewLoop:
+    """Ours, on a network whose only host is the one that the test and the threads it starts are on."""
     import aionetflow
+    from aionetflow.loop.attach import attach
+    from aionetflow.network.clock import LoopClock
+    from aionetflow.network.host import enter, leave
+    from aionetflow.network.network import Network
 
-    class PluggedLoop(aionetflow.EventLoop):
+    class PluggedLoop(asyncio.SelectorEventLoop):
         """Made as asyncio's is, with a selector that it has no use for."""
 
         def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
-            if selector is not None:
-                selector.close()
-            super().__init__()
+            super().__init__(selector)
+            self.network = Network(seed=1, clock=LoopClock(self))
+            asyncio._set_running_loop(self)
+            try:
+                self.detach = attach(self.network)
+            finally:
+                asyncio._set_running_loop(None)
+            enter(self.network.localhost)
+
+        def close(self) -> None:
+            if self.is_running():
+                raise RuntimeError("Cannot close a running event loop")
+            if not self.is_closed():
+                self.network.close()
+                leave()
+            super().close()
 
     asyncio.SelectorEventLoop = PluggedLoop
+    threading.Thread.start = _start_in_context
     aionetflow.patch()
     return PluggedLoop
+
+
+_start = threading.Thread.start
+
+
+def _start_in_context(thread: threading.Thread) -> None:
+    thread.run = functools.partial(contextvars.copy_context().run, thread.run)
+    _start(thread)

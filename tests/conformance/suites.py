@@ -8,6 +8,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -23,59 +24,62 @@ class SourcesMissing(Exception):
 class Suite:
     """The tests of one project.
 
-    `files` gives for each file the classes taken, as prefixes of their names: one loop of ours is enough
-    where the same tests are there for several loops of theirs.
+    `files` gives for each file the tests taken, as patterns of `Class.method`. Where the same tests are there for
+    several loops, those for one of them are taken: ours is the same in all of them.
     """
 
     name: str
     package: str
     files: dict[str, tuple[str, ...]]
 
-    def takes(self, file: str, class_name: str) -> bool:
-        """Whether the tests of this class are run.
+    def takes(self, file: str, test: str) -> bool:
+        """Whether a test of a file is run, by its `Class.method`.
 
-        >>> CPYTHON.takes("test_server", "SelectorStartServerTests")
-        True
-        >>> UVLOOP.takes("test_tcp", "Test_AIO_TCP")
+        >>> CPYTHON.takes("test_sendfile", "PollEventLoopTests.test_sendfile")
         False
         """
-        return class_name.startswith(self.files[file])
+        return any(fnmatchcase(test, pattern) for pattern in self.files[file])
 
 
-EVERY = ("",)
+EVERY = ("*",)
 
 CPYTHON = Suite(
     "cpython",
     "test.test_asyncio",
     {
         "test_streams": EVERY,
-        "test_sock_lowlevel": ("EPoll",),
+        "test_sock_lowlevel": ("EPoll*",),
         "test_server": EVERY,
         "test_buffered_proto": EVERY,
-        "test_sendfile": ("EPoll",),
-        "test_events": ("EPoll",),
+        "test_sendfile": ("EPoll*",),
+        "test_events": ("EPoll*",),
         "test_sslproto": EVERY,
         "test_ssl": EVERY,
     },
 )
 
+# uvloop runs its tests on both loops. Those for its own say more, and are taken, but where they hold what uvloop does
+# against what asyncio does: there it is asyncio that we follow.
 UVLOOP = Suite(
     "uvloop",
     "tests",
     {
-        "test_tcp": ("Test_UV",),
-        "test_udp": ("Test_UV",),
-        "test_sockets": ("TestUV",),
-        "test_dns": ("Test_UV",),
-        "test_unix": ("Test_UV",),
-        "test_base": ("TestBaseUV",),
-        "test_context": ("Test_UV",),
-        "test_executors": ("TestUV",),
-        "test_pipes": ("Test_UV",),
-        "test_process": ("Test_UV",),
-        "test_signals": ("Test_UV",),
+        "test_tcp": (
+            "Test_UV*",
+            "Test_AIO_TCP.test_create_connection_open_con_sock",
+            "Test_AIO_TCP.test_create_server_1",
+        ),
+        "test_udp": ("Test_UV*",),
+        "test_sockets": ("TestUV*",),
+        "test_dns": ("Test_UV*",),
+        "test_unix": ("Test_UV*",),
+        "test_base": ("TestBaseUV*",),
+        "test_context": ("Test_AIO*",),
+        "test_executors": ("TestUV*",),
+        "test_pipes": ("Test_UV*",),
+        "test_process": ("Test_AIO*",),
         "test_regr1": EVERY,
-        "test_aiohttp": ("Test_UV",),
+        "test_aiohttp": ("Test_UV*",),
     },
 )
 
