@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from aionetflow.loop.bridge import Bridge
 from aionetflow.loop.calls import NAMES, NetworkCalls
 from aionetflow.network.network import Network
 
@@ -27,8 +28,11 @@ def attach(network: Network) -> Callable[[], None]:
     if not networks:
         _replace(loop)
     networks.append(network)
+    bridge = Bridge(network, loop) if network.bridge == "loopback" else None
 
     def detach() -> None:
+        if bridge is not None:
+            bridge.close()
         networks.remove(network)
         if not networks:
             _restore(loop)

@@ -10,14 +10,15 @@ import errno
 import socket
 import warnings
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Self, TypeVar
-from weakref import WeakValueDictionary
+from typing import Any, Protocol, Self, TypeVar
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from aionetflow.errors import os_error
 from aionetflow.loop import resolve
 from aionetflow.loop.description import Description
 from aionetflow.loop.threads import call_in_loop, on_the_loop, wait_for
 from aionetflow.network.host import Host
+from aionetflow.network.network import Network
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
 from aionetflow.socket.stream import StreamSocket
@@ -27,9 +28,27 @@ Buffer = bytes | bytearray | memoryview
 _Core = StreamSocket | DatagramSocket
 _KIND_BITS = 0xF  # the rest of a socket's type is SOCK_CLOEXEC and SOCK_NONBLOCK
 
+# The networks whose loopback addresses are joined to the kernel's; see bridge.py.
+bridges: "WeakKeyDictionary[Network, Crossing]" = WeakKeyDictionary()
 # By the descriptors that programs have asked for: whose they are, and those whose object was detached.
 _by_descriptor: "WeakValueDictionary[int, VirtualSocket]" = WeakValueDictionary()
 _detached: dict[int, Description] = {}
+
+
+class Crossing(Protocol):
+    """What a bridge does for the sockets of its network."""
+
+    def lead_out(self, sock: "VirtualSocket", address: Any) -> None:
+        """A socket is about to connect."""
+
+    def reserve(self, sock: "VirtualSocket", address: Any) -> Any:
+        """A socket is about to bind: to the address that is returned."""
+
+    def enlist(self, sock: "VirtualSocket") -> None:
+        """A socket listens."""
+
+    def delist(self, sock: "VirtualSocket") -> None:
+        """A socket is being closed."""
 
 
 class VirtualSocket(socket.socket):
@@ -148,11 +167,11 @@ class VirtualSocket(socket.socket):
 
     def bind(self, address: Any) -> None:
         """See bind(2)."""
-        self._call(lambda: self.core.bind(self._literal(address)))
+        self._call(lambda: self._bind(self._literal(address)))
 
     def listen(self, backlog: int = 128) -> None:
         """See listen(2)."""
-        self._call(lambda: self.core.listen(backlog))
+        self._call(lambda: self._listen(backlog))
 
     def getsockname(self) -> Any:
         """See getsockname(2)."""
@@ -178,7 +197,7 @@ class VirtualSocket(socket.socket):
         """See connect(2)."""
         target = self._literal(address)
         if self._timeout == 0 or self.type == SOCK_DGRAM:
-            self._call(lambda: self.core.connect(target))
+            self._call(lambda: self.begin(target))
         else:
             self._wait("connect", lambda: self.connected(target))
 
@@ -192,18 +211,23 @@ class VirtualSocket(socket.socket):
             return error.errno
         return 0
 
+    def begin(self, target: Any) -> None:
+        """connect() to a literal address that does not wait, whatever the time-out is."""
+        core = self.core
+        crossing = self._crossing()
+        if crossing is not None and isinstance(core, StreamSocket) and core.connection is None:
+            crossing.lead_out(self, target)
+        core.connect(target)
+
     async def connected(self, target: Any) -> None:
         """Connects to a literal address, and waits for the end of the handshake."""
         core = self.core
-        if not isinstance(core, StreamSocket):
-            core.connect(target)
-            return
         while True:
             seen = self.description.changes
             try:
-                core.connect(target)
+                self.begin(target)
             except BlockingIOError:
-                if core.is_connecting():  # on one host the handshake may be over already
+                if isinstance(core, StreamSocket) and core.is_connecting():  # else it is over: on one host
                     await self.description.wait(seen)
             else:
                 return
@@ -287,6 +311,8 @@ class VirtualSocket(socket.socket):
     def _real_close(self, *args: Any) -> None:
         # socket.socket's close() calls it when no file object uses the socket any more
         if not self._shut:
+            if (crossing := self._crossing()) is not None:
+                crossing.delist(self)
             self._shut = True
             self._call(self.description.release)
 
@@ -320,6 +346,26 @@ class VirtualSocket(socket.socket):
         return f"<aionetflow.VirtualSocket on {self.host.name}: {self.description.core!r}>"
 
     # Inside -----------------------------------------------------------------------------------------------------
+
+    def _crossing(self) -> Crossing | None:
+        return bridges.get(self.host.network) if bridges and self.type == SOCK_STREAM else None
+
+    def _bind(self, address: Any) -> None:
+        core = self.core
+        crossing = self._crossing()
+        if crossing is None:
+            core.bind(address)
+            return
+        try:
+            core.bind(crossing.reserve(self, address))
+        except BaseException:
+            crossing.delist(self)
+            raise
+
+    def _listen(self, backlog: int) -> None:
+        self.core.listen(backlog)
+        if (crossing := self._crossing()) is not None:
+            crossing.enlist(self)
 
     def _literal(self, address: Any) -> Any:
         return resolve.to_literal(self.host, self.description.core.family, address)

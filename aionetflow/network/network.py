@@ -27,6 +27,10 @@ class Network:
     one it is drawn and told by `seed`. clock is the time that the network runs on: that of the running event loop
     (asyncio or uvloop) if none is given, or a ManualClock.
 
+    bridge="loopback" joins 127.0.0.1 and ::1 of "localhost" to the kernel's: a connection to a port where no virtual
+    socket listens goes to whoever listens there in the kernel, and what listens on the network is listed there, too.
+    Without it nothing of the real network is reached, and nobody there reaches this one.
+
     There is always a host named "localhost". Hosts without a link of their own share one LAN.
 
     >>> import aionetflow, asyncio
@@ -44,7 +48,12 @@ class Network:
     # Gives a running event loop the network calls of a network, and returns what takes them back; see loop/attach.py.
     attach: Callable[["Network"], Callable[[], None]] = staticmethod(lambda network: lambda: None)
 
-    def __init__(self, seed: int | str | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, seed: int | str | None = None, bridge: str | None = None, *, clock: Clock | None = None
+    ) -> None:
+        if bridge not in (None, "loopback"):
+            raise ValueError(f'bridge is "loopback" or None, not {bridge!r}')
+        self.bridge = bridge
         self.seed = stdlib_random.SystemRandom().getrandbits(32) if seed is None else seed
         self.clock: Clock = clock if clock is not None else LoopClock()
         self.closed = False
@@ -116,6 +125,11 @@ class Network:
         """The addresses of a name (or of a literal, itself); OSError if nobody has it."""
         self.settle()
         return names.resolve(name, self._find)
+
+    def resolve_all(self, name: str) -> list[str]:
+        """The same, with "localhost" in both families: 127.0.0.1 and ::1."""
+        self.settle()
+        return names.resolve_all(name, self._find)
 
     def sockets(self) -> list[ControlBlock]:
         """All control blocks of all hosts, as `ss -a` would list them: print one to see the line."""
