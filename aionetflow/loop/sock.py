@@ -21,10 +21,8 @@ async def recv(sock: VirtualSocket, n: int) -> bytes:
 
 async def recv_into(sock: VirtualSocket, buffer: Any) -> int:
     """See loop.sock_recv_into()."""
-    view = memoryview(buffer).cast("B")
-    data = await recv(sock, len(view))
-    view[: len(data)] = data
-    return len(data)
+    count: int = await sock.description.until_done(lambda: _reflected(sock, sock.core.recv_into(buffer)))
+    return count
 
 
 async def recvfrom(sock: VirtualSocket, bufsize: int) -> tuple[bytes, Any]:
@@ -37,10 +35,10 @@ async def recvfrom(sock: VirtualSocket, bufsize: int) -> tuple[bytes, Any]:
 
 async def recvfrom_into(sock: VirtualSocket, buffer: Any, nbytes: int = 0) -> tuple[int, Any]:
     """See loop.sock_recvfrom_into()."""
-    view = memoryview(buffer).cast("B")
-    data, address = await recvfrom(sock, nbytes or len(view))
-    view[: len(data)] = data
-    return len(data), address
+    result: tuple[int, Any] = await sock.description.until_done(
+        lambda: _reflected(sock, sock.core.recvfrom_into(buffer, nbytes))
+    )
+    return result
 
 
 async def sendall(sock: VirtualSocket, data: Any) -> None:
