@@ -99,9 +99,7 @@ class Description:
 
     def close(self) -> None:
         """Closes the socket for all who have it."""
-        for watch in self._watches.values():
-            watch.cancel()
-        self._watches.clear()
+        self._end_watches()
         if self.mirror is not None:
             self.mirror.close()
             self.mirror = None
@@ -170,10 +168,17 @@ class Description:
         else:
             self.changes += 1
         self._rouse()
+        if self.core.closed:  # by the end of its network
+            self._end_watches()
         for watch in list(self._watches.values()):
             watch.look()
         if self.mirror is not None:
             self.reflect()
+
+    def _end_watches(self) -> None:
+        for watch in self._watches.values():
+            watch.cancel()
+        self._watches.clear()
 
     def _wake(self) -> None:
         """All look again, the longest waiting first."""

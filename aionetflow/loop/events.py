@@ -7,7 +7,7 @@ import time as wall_clock
 import warnings
 import weakref
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from logging import getLogger
@@ -97,8 +97,15 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
         self, executor: Executor | None, func: Callable[[*_Arguments], _Result], *args: *_Arguments
     ) -> asyncio.Future[_Result]:
         """As in asyncio; virtual time stands still until `func` is done."""
-        future = super().run_in_executor(executor, func, *args)
         hold = self.clock.hold()
+        try:
+            if executor is None or isinstance(executor, ThreadPoolExecutor):
+                future = super().run_in_executor(executor, hold.run, func, *args)
+            else:
+                future = super().run_in_executor(executor, func, *args)
+        except BaseException:
+            hold.release()
+            raise
         future.add_done_callback(lambda _: hold.release())
         return future
 
