@@ -69,7 +69,7 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
         if time not in CLOCKS:
             raise ValueError(f"time is one of {', '.join(map(repr, CLOCKS))}, not {time!r}")
         Tick.__init__(self)
-        asyncio.SelectorEventLoop.__init__(self, selector)
+        super(Tick, self).__init__(selector)
         self._ready = []
         self.clock = CLOCKS[time](self)
         self.networks: list[Network] = []
@@ -87,7 +87,7 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
 
     def close(self) -> None:
         """Closes the loop: what is ready and what has a time does not run any more. RuntimeError if it runs."""
-        asyncio.SelectorEventLoop.close(self)
+        super().close()
         self._heap.clear()
         self._own_network.close()
 
