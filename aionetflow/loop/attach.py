@@ -52,7 +52,7 @@ def _restore(loop: asyncio.AbstractEventLoop) -> None:
     own: dict[str, Any] = vars(loop)
     for name, value in own.pop("_aionetflow_before").items():
         if value is _MISSING:
-            del own[name]
+            own.pop(name, None)  # or the program has deleted it
         else:
             own[name] = value
 
