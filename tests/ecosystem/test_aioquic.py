@@ -58,7 +58,7 @@ def test_pages_are_fetched_at_once(run: Callable[..., None], certificates: Any) 
     @contextlib.asynccontextmanager
     async def serve(name: str) -> AsyncIterator[int]:
         configuration = QuicConfiguration(is_client=False, alpn_protocols=H3_ALPN)
-        configuration.load_cert_chain(certificates.chain)
+        configuration.load_cert_chain(certificates.chain, certificates.chain)
         server = await listen(name, 0, configuration=configuration, create_protocol=Http3)
         yield server._transport.get_extra_info("sockname")[1]
         server.close()

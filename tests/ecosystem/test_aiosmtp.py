@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from email.message import EmailMessage
 from typing import Any
 
-import aiosmtplib
 import pytest
 from aiosmtpd.smtp import SMTP
+from aiosmtplib import SMTP as connect
 
 LINES = "".join(f"line {number}\r\n" for number in range(5000))
 
@@ -41,7 +41,7 @@ def serve(tls: Any) -> Callable[[str], Any]:
 def test_messages_are_carried(run: Callable[..., None], tls: bool, certificates: Any) -> None:
     async def use(name: str, port: int) -> None:
         context = certificates.client if tls else None
-        async with aiosmtplib.SMTP(name, port, start_tls=tls, tls_context=context, local_hostname="client") as client:
+        async with connect(hostname=name, port=port, start_tls=tls, tls_context=context) as client:
             for sender in ("one@example.org", "two@example.org"):
                 message = EmailMessage()
                 message["From"], message["To"], message["Subject"] = sender, "box@example.org", "lines"

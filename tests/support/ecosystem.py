@@ -79,7 +79,11 @@ def run(place: str, serve: Serve, use: Use, *, patched: bool = False) -> None:
     with contextlib.ExitStack() as stack:
         used = stack.enter_context(kernel_calls())
         runner = stack.enter_context(asyncio.Runner(loop_factory=LOOPS["asyncio" if place == KERNEL else loop]))
-        runner.run(main())
+        try:
+            runner.run(main())
+        except BaseException as error:
+            error.add_note(f"told to the exception handler: {told}")
+            raise
     assert not told, told
     assert bool(used) == (place == KERNEL), used
 
