@@ -18,7 +18,7 @@ LINES = "".join(f"line {number}\r\n" for number in range(5000))
 class Box:
     """Answers with how much it was given."""
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         safe = "TLS" if session.ssl else "plain"
         return f"250 {safe} {envelope.mail_from} {envelope.rcpt_tos[0]} {envelope.content.count(b'line')}"
 

@@ -34,7 +34,7 @@ def serve(folder: Path) -> Callable[[str], Any]:
         key = asyncssh.generate_private_key("ssh-ed25519")
         async with asyncssh.listen(
             name, 0, server_factory=Guests, server_host_keys=[key], process_factory=shout,
-            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(folder)),
+            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=bytes(folder)),
         ) as acceptor:  # fmt: skip
             yield acceptor.get_port()
 

@@ -24,7 +24,8 @@ def answer(question: bytes, *, by_udp: bool) -> bytes:
     else:
         texts = ["192.0.2.7"] if kind == dns.rdatatype.A else [f'"{"text " * 40}{number}"' for number in range(50)]
         response.answer.append(dns.rrset.from_text(name, 60, "IN", dns.rdatatype.to_text(kind), *texts))
-    return response.to_wire()
+    wire: bytes = response.to_wire()
+    return wire
 
 
 class Datagrams(asyncio.DatagramProtocol):

@@ -13,7 +13,7 @@ import pytest
 from hypercorn.asyncio import serve as run_hypercorn
 from hypercorn.config import Config
 
-from .test_httpx_uvicorn import app, at_once, keep_alive
+from support.asgi import app, at_once, keep_alive
 
 
 def free_port(name: str) -> int:

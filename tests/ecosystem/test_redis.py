@@ -37,7 +37,7 @@ class Store:
     def do(self, writer: asyncio.StreamWriter, name: bytes, *given: bytes) -> Any:
         match name.upper(), *given:
             case b"HELLO", *_:
-                return {b"server": b"redis", b"version": b"7.4.0", b"proto": 3, b"role": b"master", b"mode": b"standalone"}
+                return {b"server": b"redis", b"version": b"7.4.0", b"proto": 3, b"role": b"master"}
             case b"SET", key, value, *_:
                 self.keys[key] = value
             case b"GET", key:
@@ -89,16 +89,14 @@ async def commands(client: redis.asyncio.Redis) -> None:
 
 
 async def subscribing(client: redis.asyncio.Redis) -> None:
-    async with client.pubsub(ignore_subscribe_messages=True) as channel:
+    async with client.pubsub() as channel:
         await channel.subscribe("news")
-        while not await client.publish("news", "first"):
-            await asyncio.sleep(0.01)
-        await client.publish("news", "second")
-        got: list[bytes] = []
-        while len(got) < 2:
-            message = await channel.get_message(timeout=5)
-            got += [message["data"]] if message else []
-    assert got == [b"first", b"second"]
+        got = [await channel.get_message(timeout=5)]
+        assert [await client.publish("news", text) for text in ("first", "second")] == [1, 1]
+        got += [await channel.get_message(timeout=5) for _ in range(2)]
+    assert [(message["type"], message["data"]) for message in got] == [
+        ("subscribe", 1), ("message", b"first"), ("message", b"second")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("use", [commands, subscribing], ids=lambda use: use.__name__)

@@ -33,7 +33,7 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "own": lambda: aionetflow.new_event_loop(),
     "virtual": lambda: aionetflow.new_event_loop(time="virtual"),
 }
-LINKS: dict[str, dict[str, float]] = {"clean": {}, "lossy": {"delay": 0.020, "loss": 0.02}}
+LINKS: dict[str, dict[str, Any]] = {"clean": {}, "lossy": {"delay": 0.020, "loss": 0.02}}
 KERNEL = "kernel"
 PLACES = [KERNEL, *(f"{loop}-{link}" for loop in LOOPS for link in LINKS)]
 
