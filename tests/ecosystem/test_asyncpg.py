@@ -122,7 +122,7 @@ def serve(tls: Any) -> Callable[[str], Any]:
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             session = Session(reader, writer)
-            with contextlib.suppress(asyncio.IncompleteReadError):
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 if await session.start(sessions, next(numbers), tls):
                     await session.talk()
             writer.close()

@@ -37,7 +37,7 @@ class Datagrams(asyncio.DatagramProtocol):
 
 
 async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(asyncio.IncompleteReadError):
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
         while True:
             length = int.from_bytes(await reader.readexactly(2), "big")
             response = answer(await reader.readexactly(length), by_udp=False)

@@ -114,7 +114,7 @@ _listening: list[list[str]] = []
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if _listening and event in {"socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo"}:
+    if _listening and event in {"socket.connect", "socket.bind", "socket.sendto"}:
         _listening[-1].append(f"{event}{arguments}")
 
 
