@@ -21,7 +21,7 @@ GENERATED = ROOT / "build" / "cython"
 FLOORS = (
     ("__main__", "cli", "testing"),
     ("",),
-    ("api", "async_socket", "inspect"),
+    ("api", "async_socket", "inspect", "patch"),
     ("loop",),
     ("network",),
     ("stack",),

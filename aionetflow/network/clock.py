@@ -37,6 +37,11 @@ class LoopClock(Clock):
         self._reached = 0  # ns; a deadline that the loop says has come
         self._closed = False
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop."""
+        return self._loop
+
     def now(self) -> int:
         """The loop's time in ns; it stands still while timers run."""
         if self._running is not None:

@@ -40,14 +40,39 @@ def leave() -> None:
 
 
 def current_host() -> "Host":
-    """The host that this task runs as.
+    """The host that this task runs as; outside any, localhost of the network that the running loop is on.
 
     Raises RuntimeError outside any network.
     """
     host = _current.get()
-    if host is None:
+    if host is not None:
+        return host
+    networks = networks_of(asyncio._get_running_loop())
+    if not networks:
         raise RuntimeError("no network here: enter one with `async with aionetflow.Network():`")
-    return host
+    return networks[-1].localhost
+
+
+def optional_host() -> "Host | None":
+    """The host that a call is made on: that of the task, or the running loop's; None where there is no network."""
+    host = _current.get()
+    if host is not None and not host.network.closed:
+        return host
+    networks = networks_of(asyncio._get_running_loop())
+    return networks[-1].localhost if networks else None
+
+
+def networks_of(loop: asyncio.AbstractEventLoop | None) -> list["Network"]:
+    """The networks that an event loop's calls go to, the one for tasks that are on no host last."""
+    networks: list[Network] = getattr(loop, "networks", [])
+    return networks
+
+
+def host_in(loop: asyncio.AbstractEventLoop) -> "Host":
+    """The host that a network call of a loop is made on: that of the task, if it is of one of the loop's networks."""
+    host = _current.get()
+    networks = networks_of(loop)
+    return host if host is not None and host.network in networks else networks[-1].localhost
 
 
 class Host:

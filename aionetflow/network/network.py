@@ -2,6 +2,7 @@
 
 import asyncio
 import random as stdlib_random
+from collections.abc import Callable
 from typing import Any, Self
 
 from aionetflow.clock import Clock
@@ -40,10 +41,14 @@ class Network:
     ['10.128.0.1'] ['10.128.0.10']
     """
 
+    # Gives a running event loop the network calls of a network, and returns what takes them back; see loop/attach.py.
+    attach: Callable[["Network"], Callable[[], None]] = staticmethod(lambda network: lambda: None)
+
     def __init__(self, seed: int | str | None = None, *, clock: Clock | None = None) -> None:
         self.seed = stdlib_random.SystemRandom().getrandbits(32) if seed is None else seed
         self.clock: Clock = clock if clock is not None else LoopClock()
         self.closed = False
+        self._detach: Callable[[], None] = lambda: None
         self.nodes: dict[str, Node] = {}
         self.links: list[MemoryLink] = []
         self._segments_of: dict[EthernetInterface | Switch, list[EthernetInterface | Switch]] = {}
@@ -135,6 +140,7 @@ class Network:
 
     async def __aenter__(self) -> Self:
         self.check_open()
+        self._detach = Network.attach(self)
         enter(self.localhost)
         return self
 
@@ -142,8 +148,15 @@ class Network:
         try:
             await self._end_tasks()
         finally:
+            self._detach()
             self.close()
             leave()
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop whose time is the network's; RuntimeError if its clock is moved by hand."""
+        if isinstance(self.clock, LoopClock):
+            return self.clock.loop
+        raise RuntimeError("this network's clock is moved by hand: it runs on no event loop")
 
     def close(self) -> None:
         """Closes all sockets and stops the network's time: nothing can be done on it any more."""
