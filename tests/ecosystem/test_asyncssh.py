@@ -41,12 +41,12 @@ def serve(folder: Path) -> Callable[[str], Any]:
     return listen
 
 
-async def command(ssh: Any, folder: Path, port: int) -> None:
+async def command(ssh: Any, folder: Path, name: str, port: int) -> None:
     result = await ssh.run("shout", input="hello" * 5000)
     assert (result.stdout, result.exit_status) == ("HELLO" * 5000, 3)
 
 
-async def sftp(ssh: Any, folder: Path, port: int) -> None:
+async def sftp(ssh: Any, folder: Path, name: str, port: int) -> None:
     (folder / "sent").write_bytes(DATA)
     async with ssh.start_sftp_client() as client:
         await client.put(folder / "sent", "stored")
@@ -55,11 +55,11 @@ async def sftp(ssh: Any, folder: Path, port: int) -> None:
     assert (folder / "fetched").read_bytes() == (folder / "stored").read_bytes() == DATA
 
 
-async def forwarding(ssh: Any, folder: Path, port: int) -> None:
+async def forwarding(ssh: Any, folder: Path, name: str, port: int) -> None:
     # SSH through SSH: the server connects to itself, and our end listens on this host.
-    listener = await ssh.forward_local_port("127.0.0.1", 0, "127.0.0.1", port)
+    listener = await ssh.forward_local_port("127.0.0.1", 0, name, port)
     async with connect("127.0.0.1", listener.get_port()) as inner:
-        await command(inner, folder, port)
+        await command(inner, folder, name, port)
     listener.close()
     await listener.wait_closed()
 
@@ -74,6 +74,6 @@ def connect(name: str, port: int) -> Any:
 def test_a_server_is_used(run: Callable[..., None], use: Callable[..., Any], tmp_path: Path) -> None:
     async def client(name: str, port: int) -> None:
         async with connect(name, port) as ssh:
-            await use(ssh, tmp_path, port)
+            await use(ssh, tmp_path, name, port)
 
     run(serve(tmp_path), client)
