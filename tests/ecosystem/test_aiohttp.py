@@ -101,7 +101,7 @@ async def file(session: Any) -> None:
 
 async def disconnect(session: Any) -> None:
     with pytest.raises(TimeoutError):
-        await session.get("/never", timeout=ClientTimeout(total=0.3))
+        await session.get("/never", timeout=ClientTimeout(sock_read=0.3))
     async with session.get("/departed") as response:
         assert await response.text() == "departed"
 

@@ -32,7 +32,7 @@ def client(scheme: str, name: str, port: int, **options: Any) -> httpx.AsyncClie
 
 async def timeout(session: httpx.AsyncClient) -> None:
     with pytest.raises(httpx.ReadTimeout):
-        await session.get("/never", timeout=0.3)
+        await session.get("/never", timeout=httpx.Timeout(15, read=0.3))
     assert (await session.get("/")).status_code == 200
 
 
