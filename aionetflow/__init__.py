@@ -27,8 +27,9 @@ from aionetflow.api import (
 )
 from aionetflow.async_socket import Socket
 from aionetflow.fast import COMPILED
-from aionetflow.ip.address import AF_INET
+from aionetflow.ip.address import AF_INET, AF_INET6
 from aionetflow.loop.attach import attach
+from aionetflow.loop.events import EventLoop, new_event_loop, run
 from aionetflow.network.host import Host, Router, current_host
 from aionetflow.network.network import Network
 from aionetflow.network.switch import Switch
@@ -63,13 +64,14 @@ from aionetflow.socket.options import (
 
 __version__ = "0.1.0"
 
-Network.attach = staticmethod(attach)  # what a network does on entering: imports point down only
+Network.attach = staticmethod(attach)  # what entering a network does: imports point down only
 
 __all__ = [
-    "AF_INET", "COMPILED", "IPPROTO_IP", "IPPROTO_TCP", "IPPROTO_UDP", "IP_TOS", "IP_TTL", "MSG_PEEK", "SHUT_RD",
-    "SHUT_RDWR", "SHUT_WR", "SOCK_DGRAM", "SOCK_STREAM", "SOL_SOCKET", "SO_ACCEPTCONN", "SO_BROADCAST",
+    "AF_INET", "AF_INET6", "COMPILED", "IPPROTO_IP", "IPPROTO_TCP", "IPPROTO_UDP", "IP_TOS", "IP_TTL", "MSG_PEEK",
+    "SHUT_RD", "SHUT_RDWR", "SHUT_WR", "SOCK_DGRAM", "SOCK_STREAM", "SOL_SOCKET", "SO_ACCEPTCONN", "SO_BROADCAST",
     "SO_DOMAIN", "SO_ERROR", "SO_LINGER", "SO_PROTOCOL", "SO_RCVBUF", "SO_REUSEADDR", "SO_SNDBUF", "SO_TYPE",
-    "TCP_CORK", "TCP_MAXSEG", "TCP_NODELAY", "Host", "Network", "Patch", "Router", "Socket", "Switch", "accept",
-    "bind", "close", "connect", "current_host", "getpeername", "getsockname", "getsockopt", "listen", "patch",
-    "read", "recvfrom", "sendto", "setsockopt", "shutdown", "socket", "write",
+    "TCP_CORK", "TCP_MAXSEG", "TCP_NODELAY", "EventLoop", "Host", "Network", "Patch", "Router", "Socket",
+    "Switch", "accept", "bind", "close", "connect", "current_host", "getpeername", "getsockname", "getsockopt",
+    "listen", "new_event_loop", "patch", "read", "recvfrom", "run", "sendto", "setsockopt", "shutdown", "socket",
+    "write",
 ]  # fmt: skip

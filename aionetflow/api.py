@@ -12,18 +12,18 @@ from typing import overload
 
 from aionetflow.async_socket import Buffer, Socket, find
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET
+from aionetflow.ip.address import AF_INET, AF_INET6, Address
 from aionetflow.network.host import current_host
-from aionetflow.socket.base import Address
 from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
 
 
 async def socket(family: int = AF_INET, type: int = SOCK_STREAM) -> Socket:
     """Makes a socket on the current host: a control block with addresses, state, owner, buffers. Nothing is sent.
 
-    type is SOCK_STREAM (TCP) or SOCK_DGRAM (UDP). The socket must be closed, by `close` or by `async with`; one that is
-    dropped unclosed is closed with a ResourceWarning that says where it was made. Raises RuntimeError outside a
-    network, OSError(EAFNOSUPPORT) for another family. POSIX socket().
+    family is AF_INET, or AF_INET6: over IPv6 a host reaches itself, at ::1, and by IPv4-mapped addresses
+    (::ffff:10.0.0.2) such a socket reaches all hosts. type is SOCK_STREAM (TCP) or SOCK_DGRAM (UDP). The socket must be
+    closed, by `close` or by `async with`; one that is dropped unclosed is closed with a ResourceWarning that says where
+    it was made. Raises RuntimeError outside a network, OSError(EAFNOSUPPORT) for another family. POSIX socket().
 
     >>> import aionetflow, asyncio
     >>> async def main() -> None:
@@ -32,7 +32,7 @@ async def socket(family: int = AF_INET, type: int = SOCK_STREAM) -> Socket:
     >>> asyncio.run(main())
     3 ('0.0.0.0', 0)
     """
-    if family != AF_INET:
+    if family not in (AF_INET, AF_INET6):
         raise os_error(errno.EAFNOSUPPORT)
     if type not in (SOCK_STREAM, SOCK_DGRAM):
         raise os_error(errno.EPROTONOSUPPORT)

@@ -13,9 +13,10 @@ from typing import Self, overload
 from weakref import WeakValueDictionary
 
 from aionetflow.errors import os_error
+from aionetflow.ip.address import AF_INET6, ANY, Address, endpoint
 from aionetflow.network.host import Host, current_host
 from aionetflow.socket import base
-from aionetflow.socket.base import ERR, HUP, IN, RDHUP, Address
+from aionetflow.socket.base import ERR, HUP, IN, RDHUP
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.options import SHUT_WR, SOCK_STREAM
 from aionetflow.socket.stream import StreamSocket
@@ -76,7 +77,7 @@ class Socket:
 
     @property
     def family(self) -> int:
-        """AF_INET."""
+        """AF_INET or AF_INET6."""
         return self._core.family
 
     @property
@@ -183,7 +184,7 @@ class Socket:
                 return core.recvfrom(n)
             except BlockingIOError:
                 if core.read_shut:
-                    return b"", ("0.0.0.0", 0)
+                    return b"", endpoint(core.family, ANY[core.family], 0)
                 await self._waiters.wait(seen)
 
     async def shutdown(self, how: int) -> None:
@@ -288,10 +289,15 @@ class Socket:
 
     def _resolve(self, address: Address) -> Address:
         try:
-            host, port = address
+            host, *numbers = address
         except (TypeError, ValueError):
             return address  # the core says what is wrong with it
-        return (self.host.network.resolve(host)[0], port) if type(host) is str else address
+        if type(host) is not str or len(numbers) > 3:
+            return address
+        found = self.host.network.resolve_all(host)
+        # of a name without an address in the socket's family the first, of which the core says what is wrong with it
+        wanted = [literal for literal in found if (":" in literal) == (self.family == AF_INET6)]
+        return (wanted[0] if wanted else found[0], *numbers)
 
 
 def find(sock: "Socket | int") -> Socket:

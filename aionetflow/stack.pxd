@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 from aionetflow.ethernet.interface cimport Interface, LoopbackInterface, Node
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.ip.v4 cimport IPv4
+from aionetflow.ip.v6 cimport IPv6
 from aionetflow.packet cimport TxPacket
 from aionetflow.socket.driver cimport Driver
 from aionetflow.socket.table cimport SocketTable
@@ -23,6 +24,7 @@ cdef class Stack(Node):
     cdef readonly SocketTable table
     cdef public object sockets
     cdef readonly IPv4 ip
+    cdef readonly IPv6 ip6
     cdef readonly object icmp
     cdef readonly Driver driver
     cdef readonly LoopbackInterface lo

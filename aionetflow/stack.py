@@ -36,10 +36,12 @@ from aionetflow.ethernet.interface import (
     LoopbackInterface,
     Node,
 )
-from aionetflow.ip.address import AF_INET, pack_interface
+from aionetflow.ip.address import AF_INET, AF_INET6, LOOPBACK, pack_interface
 from aionetflow.ip.icmp import Icmp, IcmpErrorSender
+from aionetflow.ip.icmpv6 import Icmpv6
 from aionetflow.ip.route import BROADCAST, LOCAL, Route, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, IPv4
+from aionetflow.ip.v6 import PROTOCOL_ICMPV6, IPv6
 from aionetflow.packet import TxPacket
 from aionetflow.rng import Random
 from aionetflow.socket.base import Owner, Socket
@@ -66,7 +68,7 @@ class Stack(Node):
     """The network stack of one host.
 
     clock tells the time and calls back when it has come; random is where ports, initial sequence numbers and the like
-    are drawn from. There is a loopback interface with 127.0.0.1 from the start.
+    are drawn from. There is a loopback interface with 127.0.0.1 and ::1 from the start.
     """
 
     def __init__(self, clock: Clock, random: Random) -> None:
@@ -80,12 +82,18 @@ class Stack(Node):
         self.ip.ident = random.getrandbits(16)
         self.icmp = Icmp(self.ip, self.stats.icmp)
         errors = IcmpErrorSender(self.icmp)
-        self.driver = Driver(self.ip, self.routes, self.table, self.stats.tcp)
+        self.ip6 = IPv6(self.routes, self.stats.ip6)
+        icmp6 = Icmpv6(self.ip6, self.stats.icmp6)
+        self.driver = Driver(self.ip, self.ip6, self.routes, self.table, self.stats.tcp)
         self.ip.errors = errors
         self.ip.handlers[PROTOCOL_ICMP] = self.icmp
-        self.ip.handlers[PROTOCOL_TCP] = TcpDemux(self.driver, self.table, self.stats.tcp)
+        self.ip.handlers[PROTOCOL_TCP] = tcp = TcpDemux(self.driver, self.table, self.stats.tcp)
         self.ip.handlers[PROTOCOL_UDP] = UdpDemux(self.table, self.stats.udp, errors)
+        self.ip6.handlers[PROTOCOL_ICMPV6] = icmp6
+        self.ip6.handlers[PROTOCOL_TCP] = tcp
+        self.ip6.handlers[PROTOCOL_UDP] = UdpDemux(self.table, self.stats.udp6, icmp6)
         self.lo = LoopbackInterface(self, self.ip, 1)
+        self.lo.upper6 = self.ip6
         self.ip.loopback = self.lo
         self.interfaces: list[Interface] = [self.lo]
         self._datagram = TxPacket()
@@ -178,10 +186,12 @@ class Stack(Node):
         """Sends a UDP datagram of a socket."""
         packet = self._datagram
         emit(packet, sock.local_port, port, data)
-        packet.ttl = sock.ttl
-        packet.tos = sock.tos
-        self.stats.udp.OutDatagrams += 1
-        self.ip.output(packet, route, source, remote, self.clock.now())
+        packet.ttl, packet.tos = sock.hops(remote)
+        if len(remote) == 4:
+            self.stats.udp.OutDatagrams += 1
+        else:
+            self.stats.udp6.OutDatagrams += 1
+        self.driver.transmit(packet, route, source, remote, self.clock.now())
         self.run()
 
     def touch(self, connection: Connection) -> None:
@@ -275,6 +285,9 @@ class Stack(Node):
         self.lo.addresses.append(InterfaceAddress(address, 8))
         self.routes.insert(Route(bytes((127, 0, 0, 0)), 8, self.lo, kind=LOCAL, source=address))
         self.routes.insert(Route(bytes((127, 255, 255, 255)), 32, self.lo, kind=BROADCAST, source=address))
+        address = LOOPBACK[AF_INET6]
+        self.lo.addresses.append(InterfaceAddress(address, 128))
+        self.routes.insert(Route(address, 128, self.lo, kind=LOCAL, source=address))
 
     def _enter(self, sock: Socket) -> Socket:
         self.sockets[sock.fileno()] = sock

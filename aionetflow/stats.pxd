@@ -16,6 +16,14 @@ cdef class IpStats(Counters):
     cdef public uint64_t OutNoRoutes
     cdef public uint64_t FragFails
 
+cdef class Ip6Stats(Counters):
+    cdef public uint64_t InReceives
+    cdef public uint64_t InHdrErrors
+    cdef public uint64_t InAddrErrors
+    cdef public uint64_t InUnknownProtos
+    cdef public uint64_t InDelivers
+    cdef public uint64_t OutRequests
+
 cdef class IcmpStats(Counters):
     cdef public uint64_t InMsgs
     cdef public uint64_t InErrors
@@ -30,6 +38,18 @@ cdef class IcmpStats(Counters):
     cdef public uint64_t OutDestUnreachs
     cdef public uint64_t OutTimeExcds
     cdef public uint64_t OutEchoReps
+
+cdef class Icmp6Stats(Counters):
+    cdef public uint64_t InMsgs
+    cdef public uint64_t InErrors
+    cdef public uint64_t InCsumErrors
+    cdef public uint64_t InDestUnreachs
+    cdef public uint64_t InEchos
+    cdef public uint64_t InEchoReplies
+    cdef public uint64_t OutMsgs
+    cdef public uint64_t OutErrors
+    cdef public uint64_t OutDestUnreachs
+    cdef public uint64_t OutEchoReplies
 
 cdef class UdpStats(Counters):
     cdef public uint64_t InDatagrams
@@ -69,4 +89,7 @@ cdef class Stats:
     cdef readonly IpStats ip
     cdef readonly IcmpStats icmp
     cdef readonly UdpStats udp
+    cdef readonly Ip6Stats ip6
+    cdef readonly Icmp6Stats icmp6
+    cdef readonly UdpStats udp6
     cdef readonly TcpStats tcp

@@ -27,6 +27,18 @@ class IpStats(Counters):
         self.FragFails: u64 = 0
 
 
+class Ip6Stats(Counters):
+    """Ip6: what the IPv6 layer saw and did."""
+
+    def __init__(self) -> None:
+        self.InReceives: u64 = 0
+        self.InHdrErrors: u64 = 0
+        self.InAddrErrors: u64 = 0
+        self.InUnknownProtos: u64 = 0
+        self.InDelivers: u64 = 0
+        self.OutRequests: u64 = 0
+
+
 class IcmpStats(Counters):
     """Icmp: messages in and out."""
 
@@ -46,8 +58,24 @@ class IcmpStats(Counters):
         self.OutEchoReps: u64 = 0
 
 
+class Icmp6Stats(Counters):
+    """Icmp6: messages in and out."""
+
+    def __init__(self) -> None:
+        self.InMsgs: u64 = 0
+        self.InErrors: u64 = 0
+        self.InCsumErrors: u64 = 0
+        self.InDestUnreachs: u64 = 0
+        self.InEchos: u64 = 0
+        self.InEchoReplies: u64 = 0
+        self.OutMsgs: u64 = 0
+        self.OutErrors: u64 = 0
+        self.OutDestUnreachs: u64 = 0
+        self.OutEchoReplies: u64 = 0
+
+
 class UdpStats(Counters):
-    """Udp: datagrams in and out."""
+    """Udp and Udp6: datagrams in and out."""
 
     def __init__(self) -> None:
         self.InDatagrams: u64 = 0
@@ -100,9 +128,15 @@ class Stats:
         self.ip = IpStats()
         self.icmp = IcmpStats()
         self.udp = UdpStats()
+        self.ip6 = Ip6Stats()
+        self.icmp6 = Icmp6Stats()
+        self.udp6 = UdpStats()
         self.tcp = TcpStats()
 
     def as_dict(self) -> dict[str, dict[str, int]]:
         """The counters by group and name, as a plain dictionary."""
-        groups: dict[str, Counters] = {"Ip": self.ip, "Icmp": self.icmp, "Udp": self.udp, "Tcp": self.tcp}
+        groups: dict[str, Counters] = {
+            "Ip": self.ip, "Icmp": self.icmp, "Udp": self.udp, "Tcp": self.tcp,
+            "Ip6": self.ip6, "Icmp6": self.icmp6, "Udp6": self.udp6,
+        }  # fmt: skip
         return {name: group.as_dict() for name, group in groups.items()}

@@ -6,7 +6,6 @@
 import asyncio
 
 import aionetflow as anf
-from aionetflow.loop.clock import VirtualTimeLoop
 
 LINES = [f"line {number}\n".encode() for number in range(20)]
 
@@ -49,5 +48,4 @@ async def main() -> None:
         await anf.close(listener)
 
 
-with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-    runner.run(main())
+anf.run(main(), time="virtual")

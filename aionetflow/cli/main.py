@@ -13,7 +13,7 @@ from typing import BinaryIO, NoReturn
 
 from aionetflow import __version__
 from aionetflow.cli.output import open_output
-from aionetflow.loop.clock import VirtualTimeLoop
+from aionetflow.loop.events import EventLoop
 
 PROGRAM = "python -m aionetflow"
 FAILED = 1
@@ -126,7 +126,7 @@ def demo_command(arguments: argparse.Namespace) -> int:
                 return complain(f"argument --pcap: cannot write {arguments.pcap!r}: {error}", USAGE)
         output = open_output(quiet=arguments.quiet)
         stack.callback(output.close)
-        runner = stack.enter_context(asyncio.Runner(loop_factory=VirtualTimeLoop))
+        runner = stack.enter_context(asyncio.Runner(loop_factory=lambda: EventLoop(time="virtual")))
         is_whole = runner.run(run(settings, output, quiet=arguments.quiet, pcap=pcap))
     if sys.stderr.isatty():
         print(f"{time.process_time():.2f} s of CPU time", file=sys.stderr)

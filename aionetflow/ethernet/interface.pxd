@@ -57,7 +57,10 @@ cdef class Interface:
 
 cdef class LoopbackInterface(Interface):
     cdef list returning
+    cdef public PacketHandler upper6
     cpdef bint take_back(self, int64_t now)
+    @cython.locals(frame=bytes, packet=RxPacket)
+    cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now)
 
 cdef class EthernetInterface(Interface):
     cdef readonly NeighbourTable neighbours

@@ -210,6 +210,7 @@ class LoopbackInterface(Interface):
 
     def __init__(self, node: Node, upper: PacketHandler, index: int) -> None:
         Interface.__init__(self, node, upper, "lo", index, LOOPBACK_MTU)
+        self.upper6: PacketHandler | None = None  # takes the IPv6 packets
         self.returning: list[bytes] = []
 
     def flush(self, now: i64) -> None:
@@ -227,6 +228,16 @@ class LoopbackInterface(Interface):
         frames, self.returning = self.returning, []
         self.input(frames, now)
         return True
+
+    def _input_one(self, frames: list[bytes], first: int, now: i64) -> int:
+        frame = frames[first]
+        packet = self.rx
+        packet.take(self, frames, first, 0, 0, False)
+        if self.upper6 is not None and len(frame) > 0 and frame[0] >> 4 == 6:
+            self.upper6.receive(packet, now)
+        else:
+            self.upper.receive(packet, now)
+        return packet.count
 
 
 class EthernetInterface(Interface):

@@ -2,6 +2,7 @@
 
 import errno
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
+from typing import Any
 
 from aionetflow.errors import os_error
 
@@ -9,6 +10,9 @@ AF_INET = 2  # Linux's numbers
 AF_INET6 = 10
 LOOPBACK = {AF_INET: bytes((127, 0, 0, 1)), AF_INET6: bytes(15) + b"\x01"}
 ANY = {AF_INET: bytes(4), AF_INET6: bytes(16)}
+_MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291 2.5.5.2: ::ffff:0:0/96, IPv4 for an IPv6 socket
+
+Address = tuple[Any, ...]  # (host, port); of IPv6 (host, port, flow label, scope)
 
 
 def family_of(address: bytes) -> int:
@@ -55,19 +59,19 @@ def pack_network(text: str) -> tuple[bytes, int]:
 
 
 def pack_endpoint(family: int, address: object) -> tuple[bytes, int]:
-    """The octets and port of a socket address (host literal, port): what bind and connect are given.
+    """The octets and port of a socket address: what bind and connect are given.
 
-    An empty host means any address, "<broadcast>" the limited broadcast, as in Python's socket module. Raises
-    TypeError for what is no such tuple, OverflowError for a port outside 0..65535, OSError(EINVAL) for a host that
-    is no literal of the family: names are resolved above this layer.
+    It is (host literal, port), for AF_INET6 with flow label and scope behind it if wanted; neither changes anything
+    here. There an IPv4-mapped host (::ffff:10.0.0.1) gives the four octets of the IPv4 address. An empty host means
+    any address, "<broadcast>" the limited broadcast, as in Python's socket module. Raises TypeError for what is no such
+    tuple, OverflowError for a port outside 0..65535, OSError for a host that is no literal (EINVAL), one of another
+    family (EAFNOSUPPORT), or a link-local one without a scope (EINVAL): names are resolved above this layer.
+
+    >>> pack_endpoint(AF_INET6, ("::ffff:10.0.0.1", 80, 0, 0))
+    (b'\\n\\x00\\x00\\x01', 80)
     """
-    if not isinstance(address, tuple) or len(address) not in ((2,) if family == AF_INET else (2, 3, 4)):
-        raise TypeError(f"AF_INET address must be a pair (host, port), not {address!r}")
+    address = _checked_tuple(family, address)
     host, port = address[0], address[1]
-    if not isinstance(host, str) or not isinstance(port, int):
-        raise TypeError(f"a socket address is (str, int), not ({type(host).__name__}, {type(port).__name__})")
-    if not 0 <= port <= 65535:
-        raise OverflowError("connect(): port must be 0-65535.")
     if host == "":
         return ANY[family], port
     if host == "<broadcast>" and family == AF_INET:
@@ -78,4 +82,36 @@ def pack_endpoint(family: int, address: object) -> tuple[bytes, int]:
         raise os_error(errno.EINVAL, f"not an address: {host!r}") from None
     if family_of(packed) != family:
         raise os_error(errno.EAFNOSUPPORT, host)
+    if packed[:12] == _MAPPED:
+        return packed[12:], port
+    if packed[0] == 0xFE and packed[1] >> 6 == 2 and "%" not in host and not any(address[3:]):
+        raise os_error(errno.EINVAL)  # Linux inet6_bind, tcp_v6_connect: on which link?
     return packed, port
+
+
+def endpoint(family: int, address: bytes, port: int) -> Address:
+    """A socket address as Python's socket module gives it to a socket of that family.
+
+    >>> endpoint(AF_INET, bytes((10, 0, 0, 1)), 80), endpoint(AF_INET6, bytes((10, 0, 0, 1)), 80)
+    (('10.0.0.1', 80), ('::ffff:10.0.0.1', 80, 0, 0))
+    """
+    if family == AF_INET:
+        return unpack(address), port
+    return unpack(address) if len(address) == 16 else f"::ffff:{unpack(address)}", port, 0, 0
+
+
+def _checked_tuple(family: int, address: object) -> tuple[Any, ...]:
+    """A socket address, if it has its form (CPython getsockaddrarg)."""
+    if not isinstance(address, tuple) or len(address) not in ((2,) if family == AF_INET else (2, 3, 4)):
+        form = "AF_INET address must be a pair (host, port)"
+        if family == AF_INET6:
+            form = "AF_INET6 address must be a tuple (host, port[, flowinfo[, scopeid]])"
+        raise TypeError(f"{form}, not {address!r}")
+    host, port = address[0], address[1]
+    if not isinstance(host, str) or not all(isinstance(number, int) for number in address[1:]):
+        raise TypeError(f"a socket address is (str, int), not ({type(host).__name__}, {type(port).__name__})")
+    if not 0 <= port <= 65535:
+        raise OverflowError("connect(): port must be 0-65535.")
+    if len(address) > 2 and not 0 <= address[2] <= 0xFFFFF:
+        raise OverflowError("connect(): flowinfo must be 0-1048575.")
+    return address

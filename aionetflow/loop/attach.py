@@ -8,27 +8,30 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from aionetflow.loop.bridge import Bridge
 from aionetflow.loop.calls import NAMES, NetworkCalls
 from aionetflow.network.network import Network
 
 _MISSING = object()
 
 
-def attach(network: Network) -> Callable[[], None]:
-    """Has the network calls of the running loop go to a network; returns what ends that.
+def attach(network: Network, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    """Has the network calls of a loop go to a network; returns what ends that.
 
     Of several networks at once, each task's calls go to that of the host it is on, and the calls of tasks that are on
     none to the one that was attached last.
     """
-    loop = asyncio.get_running_loop()
     networks: list[Network] | None = vars(loop).get("networks")
     if networks is None:
         networks = vars(loop)["networks"] = []
     if not networks:
         _replace(loop)
     networks.append(network)
+    bridge = Bridge(network, loop) if network.bridge == "loopback" else None
 
     def detach() -> None:
+        if bridge is not None:
+            bridge.close()
         networks.remove(network)
         if not networks:
             _restore(loop)

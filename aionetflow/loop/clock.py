@@ -1,95 +1,189 @@
-"""An event loop that keeps virtual time."""
+"""The time of an event loop: the machine's, one that jumps instead of passing, or one that is moved by hand.
+
+    loop.clock       who makes time pass while nothing is ready
+    RealTime         the machine: the loop waits
+    VirtualTime      the next timer: the loop jumps there
+    ManualTime       advance(): the loop jumps from timer to timer up to where it was told, and no further
+
+Virtual and manual time start at 0 ns, are integers of ns, and stand still while anything is ready, and while anything
+is under way in the real world that will come back to the loop: a hold.
+"""
 
 import asyncio
-import math
-import selectors
-from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import Any, TypeVar, TypeVarTuple
+from collections import deque
+from typing import TYPE_CHECKING, Self
 
-_Arguments = TypeVarTuple("_Arguments")
-_Result = TypeVar("_Result")
+from aionetflow.config import NEVER
+from aionetflow.loop.native import monotonic
+from aionetflow.loop.report import dead_end
 
-_RESOLUTION = 1e-9  # s; virtual time has nanoseconds on every platform
-_SHOWN = 5  # names of tasks in an error message
+if TYPE_CHECKING:
+    from aionetflow.loop.events import EventLoop
+
+__all__ = ["CLOCKS", "Hold", "LoopTime", "ManualTime", "RealTime", "VirtualTime"]
+
+_LONGEST_WAIT = 24 * 3600.0  # s; what the selectors of all platforms take, asyncio's number
+_LOOK_EVERY = 50_000  # ns of the machine; however busy virtual time is, signals and threads get their turn
 
 
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time starts at 0 s, stands still while it works and jumps when it would wait.
+class Hold:
+    """Something that is under way outside and will come back to the loop; virtual time stands still for it.
 
-    Sleeping costs nothing, and two runs of one program have the same times. When everything waits and no
-    timer is set, the loop raises RuntimeError instead of hanging. It waits for real, time standing still,
-    while a call of run_in_executor() is at work, and, if no timer is set, for file descriptors that it
-    watches. Signals and calls from threads it did not start are not waited for.
-
-    >>> async def main() -> float:
-    ...     await asyncio.sleep(3600)
-    ...     return asyncio.get_running_loop().time()
-    >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-    ...     runner.run(main())
-    3600.0
+    Made by `loop.clock.hold()`. It ends with release(), from whatever thread, or as a context manager.
     """
 
-    def __init__(self) -> None:
-        self._virtual_ns = 0
-        self._outside = 0  # pieces of work in threads that will wake the loop
-        super().__init__(_JumpingSelector(self))
-        self._clock_resolution = _RESOLUTION
+    def __init__(self, clock: "LoopTime") -> None:
+        self._clock = clock
 
-    def time(self) -> float:
-        """The virtual time in seconds."""
-        return self._virtual_ns / 1e9
+    def release(self) -> None:
+        """Lets time pass again, as far as this hold is concerned; harmless when called again."""
+        self._clock._release(self)
 
-    def run_in_executor(
-        self, executor: Executor | None, func: Callable[[*_Arguments], _Result], *args: *_Arguments
-    ) -> asyncio.Future[_Result]:
-        """As in asyncio; time stands still until `func` is done."""
-        future = super().run_in_executor(executor, func, *args)
-        self._outside += 1
-        future.add_done_callback(self._came_back)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class LoopTime:
+    """What all clocks of loops can do; by itself it does not know how time passes."""
+
+    def __init__(self, loop: "EventLoop") -> None:
+        self._loop = loop
+        self._holds: set[Hold] = set()
+
+    def now(self) -> int:
+        """The loop's time in ns."""
+        return self._loop.time_ns()
+
+    def hold(self) -> Hold:
+        """Has virtual time stand still until the hold is released; real time passes all the same.
+
+        >>> from aionetflow import new_event_loop
+        >>> loop = new_event_loop(time="virtual")
+        >>> with loop.clock.hold():
+        ...     loop.clock.held
+        True
+        >>> loop.clock.held
+        False
+        >>> loop.close()
+        """
+        hold = Hold(self)
+        self._holds.add(hold)
+        return hold
+
+    @property
+    def held(self) -> bool:
+        """Whether there is a hold that has not been released."""
+        return bool(self._holds)
+
+    def wait(self) -> None:
+        """Nothing is ready: lets time pass until the next timer is due, or until something is ready."""
+        raise NotImplementedError
+
+    def _release(self, hold: Hold) -> None:
+        self._holds.discard(hold)
+        if self._loop._sleeping:
+            self._loop._wake()
+
+
+class RealTime(LoopTime):
+    """The machine's monotonic clock."""
+
+    def wait(self) -> None:
+        """Waits in the selector."""
+        deadline = self._loop.next_deadline()
+        if deadline == NEVER:
+            self._loop._look(None)
+        else:
+            self._loop._look(min(max(0, deadline - monotonic()) / 1e9, _LONGEST_WAIT))
+
+
+class VirtualTime(LoopTime):
+    """A clock that stands still while the loop works or is held, and jumps to the next timer when it would wait."""
+
+    def __init__(self, loop: "EventLoop") -> None:
+        super().__init__(loop)
+        loop._virtual = True
+
+    def wait(self) -> None:
+        """Jumps, or waits for real if something holds time; RuntimeError if nothing can ever happen any more."""
+        loop = self._loop
+        if monotonic() - loop._looked >= _LOOK_EVERY:
+            loop._look(0)
+            if loop._ready:
+                return
+        holds, others = loop._watched()
+        if self._holds or holds:
+            loop._look(None)
+            return
+        deadline = loop.next_deadline()
+        if deadline <= self._end():
+            loop._now = max(loop._now, deadline)
+        elif self._at_end(deadline):
+            return
+        elif others:
+            loop._look(None)
+        else:
+            raise dead_end(loop)
+
+    def _end(self) -> int:
+        """How far time may pass, in ns."""
+        return NEVER - 1
+
+    def _at_end(self, deadline: int) -> bool:
+        """Time has passed as far as it may, `deadline` is further: returns whether the loop goes on all the same."""
+        return False
+
+
+class ManualTime(VirtualTime):
+    """A clock that is moved by hand, with advance(); timers run on the way, each at its own time."""
+
+    def __init__(self, loop: "EventLoop") -> None:
+        super().__init__(loop)
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()  # when time may go on from there, in ns
+
+    def advance(self, seconds: float) -> "asyncio.Future[None]":
+        """Lets `seconds` pass; several calls add up.
+
+        Time passes when the loop has nothing else to do. What is returned may be awaited: it is done when the
+        time has been reached and all that was due has run. Raises ValueError if `seconds` is negative or not finite.
+
+        >>> import aionetflow
+        >>> async def main() -> None:
+        ...     loop = asyncio.get_running_loop()
+        ...     _ = loop.call_later(2, lambda: print("due at", loop.time()))
+        ...     await loop.clock.advance(5)
+        ...     print("now it is", loop.time())
+        >>> aionetflow.run(main(), time="manual")
+        due at 2.0
+        now it is 5.0
+        """
+        if not 0 <= seconds < NEVER / 1e9:
+            raise ValueError(f"seconds must be finite and not negative, not {seconds}")
+        start = self._waiting[-1][0] if self._waiting else self._loop._now
+        future = self._loop.create_future()
+        self._waiting.append((start + round(seconds * 1e9), future))
         return future
 
-    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
-        """As in asyncio; time stands still until the threads have ended."""
-        self._outside += 1
-        try:
-            await super().shutdown_default_executor(*args, **kwargs)
-        finally:
-            self._outside -= 1
+    def _end(self) -> int:
+        return self._waiting[0][0] if self._waiting else self._loop._now
 
-    def _came_back(self, future: asyncio.Future[Any]) -> None:
-        self._outside -= 1
-
-    def _jump(self, seconds: float) -> None:
-        self._virtual_ns += max(1, round(seconds * 1e9))
-        # asyncio runs what is due before time + resolution, which must be after time: after some months
-        # the next float is further than 1 ns away.
-        self._clock_resolution = max(_RESOLUTION, math.ulp(self.time()))
-
-    def _dead_end(self) -> RuntimeError:
-        names = sorted(task.get_name() for task in asyncio.all_tasks(self))
-        shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-        return RuntimeError(
-            f"nothing can ever happen at {self.time()} s: no callback is ready and no timer is set,"
-            f" but these {len(names)} tasks wait: {shown}"
-        )
+    def _at_end(self, deadline: int) -> bool:
+        if self._waiting:
+            self._loop._now = end = self._waiting[0][0]
+            while self._waiting and self._waiting[0][0] == end:
+                future = self._waiting.popleft()[1]
+                if not future.done():
+                    future.set_result(None)
+            return True
+        # When all that is left is being cancelled, nobody will move the clock: what they do last may take time.
+        tasks = asyncio.all_tasks(self._loop)
+        if deadline == NEVER or not tasks or not all(task.cancelling() for task in tasks):
+            return False
+        self._loop._now = deadline
+        return True
 
 
-class _JumpingSelector(selectors.DefaultSelector):
-    """Where asyncio would wait for time to pass, makes it pass."""
-
-    def __init__(self, loop: VirtualTimeLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if ready or (timeout is not None and timeout <= 0):
-            return ready
-        watched = len(self.get_map()) - 1  # but for the pipe by which threads wake the loop
-        if self._loop._outside or (timeout is None and watched > 0):
-            return super().select(None)
-        if timeout is None:
-            raise self._loop._dead_end()
-        self._loop._jump(timeout)
-        return ready
+CLOCKS: dict[str, type[LoopTime]] = {"real": RealTime, "virtual": VirtualTime, "manual": ManualTime}

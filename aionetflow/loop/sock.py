@@ -63,7 +63,7 @@ async def connect(sock: VirtualSocket, address: Any) -> None:
     while True:
         seen = sock.description.changes
         try:
-            core.connect(target)
+            sock.begin(target)
         except BlockingIOError:
             begun = True
             if isinstance(core, StreamSocket) and core.is_connecting():

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from aionetflow.ip.address import unpack
+from aionetflow.ip.address import endpoint, unpack
 from aionetflow.network.host import Host
 from aionetflow.socket.base import Owner
 from aionetflow.socket.stream import StreamSocket
@@ -40,7 +40,7 @@ def control_blocks(host: Host) -> list[ControlBlock]:
         if isinstance(sock, StreamSocket) and sock.connection is not None:
             held.add(sock.connection)
         recv_q, send_q = sock.queued()
-        local, peer = (unpack(sock.local), sock.local_port), (unpack(sock.remote), sock.remote_port)
+        local, peer = _pair(sock.family, sock.local, sock.local_port), _pair(sock.family, sock.remote, sock.remote_port)
         state = sock.state_name()
         blocks.append(
             ControlBlock(host.name, sock.netid, state, recv_q, send_q, local, peer, sock.fileno(), sock.owner)
@@ -56,6 +56,10 @@ def _orphan(host: Host, connection: Connection) -> ControlBlock:
     return ControlBlock(host.name, "tcp", state, recv_q, send_q, local, peer, -1, _KERNEL)
 
 
+def _pair(family: int, address: bytes, port: int) -> tuple[str, int]:
+    return endpoint(family, address, port)[0], port
+
+
 def _endpoint(address: tuple[str, int]) -> str:
     host, port = address
-    return f"{host}:{port or '*'}"
+    return f"[{host}]:{port or '*'}" if ":" in host else f"{host}:{port or '*'}"

@@ -17,6 +17,15 @@ def is_literal(host: str) -> bool:
     return True
 
 
+def resolve_all(host: str, find: Callable[[str], Host | None]) -> list[str]:
+    """The addresses of a host in both families: as `resolve`, but "localhost" is 127.0.0.1 and ::1.
+
+    >>> resolve_all("localhost", lambda name: None), resolve_all("::1", lambda name: None)
+    (['127.0.0.1', '::1'], ['::1'])
+    """
+    return ["127.0.0.1", "::1"] if host.rstrip(".").lower() == "localhost" else resolve(host, find)
+
+
 def resolve(host: str, find: Callable[[str], Host | None]) -> list[str]:
     """The addresses of a host: a literal's own, a name's from its interfaces, "localhost"'s from loopback.
 

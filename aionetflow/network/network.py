@@ -20,12 +20,20 @@ from aionetflow.network.switch import Switch
 Node = Host | Switch
 
 
+def _no_attachment(network: "Network", loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    return lambda: None
+
+
 class Network:
     """Hosts, routers and switches, and links between them, inside one program.
 
     seed makes everything that is drawn at random the same in every run: lost frames, ports, sequence numbers; without
     one it is drawn and told by `seed`. clock is the time that the network runs on: that of the running event loop
     (asyncio or uvloop) if none is given, or a ManualClock.
+
+    bridge="loopback" joins 127.0.0.1 and ::1 of "localhost" to the kernel's: a connection to a port where no virtual
+    socket listens goes to whoever listens there in the kernel, and what listens on the network is listed there, too.
+    Without it nothing of the real network is reached, and nobody there reaches this one.
 
     There is always a host named "localhost". Hosts without a link of their own share one LAN.
 
@@ -41,10 +49,15 @@ class Network:
     ['10.128.0.1'] ['10.128.0.10']
     """
 
-    # Gives a running event loop the network calls of a network, and returns what takes them back; see loop/attach.py.
-    attach: Callable[["Network"], Callable[[], None]] = staticmethod(lambda network: lambda: None)
+    # Gives an event loop the network calls of a network, and returns what takes them back; see loop/attach.py.
+    attach: Callable[["Network", asyncio.AbstractEventLoop], Callable[[], None]] = staticmethod(_no_attachment)
 
-    def __init__(self, seed: int | str | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, seed: int | str | None = None, bridge: str | None = None, *, clock: Clock | None = None
+    ) -> None:
+        if bridge not in (None, "loopback"):
+            raise ValueError(f'bridge is "loopback" or None, not {bridge!r}')
+        self.bridge = bridge
         self.seed = stdlib_random.SystemRandom().getrandbits(32) if seed is None else seed
         self.clock: Clock = clock if clock is not None else LoopClock()
         self.closed = False
@@ -117,6 +130,11 @@ class Network:
         self.settle()
         return names.resolve(name, self._find)
 
+    def resolve_all(self, name: str) -> list[str]:
+        """The same, with "localhost" in both families: 127.0.0.1 and ::1."""
+        self.settle()
+        return names.resolve_all(name, self._find)
+
     def sockets(self) -> list[ControlBlock]:
         """All control blocks of all hosts, as `ss -a` would list them: print one to see the line."""
         return [block for host in self.hosts for block in control_blocks(host)]
@@ -140,7 +158,7 @@ class Network:
 
     async def __aenter__(self) -> Self:
         self.check_open()
-        self._detach = Network.attach(self)
+        self._detach = Network.attach(self, asyncio.get_running_loop())
         enter(self.localhost)
         return self
 
@@ -161,6 +179,8 @@ class Network:
     def close(self) -> None:
         """Closes all sockets and stops the network's time: nothing can be done on it any more."""
         self.closed = True
+        if isinstance(self.clock, LoopClock) and self.clock.loop.is_closed():
+            self.clock.close()  # nothing can be sent any more
         for host in self.hosts:
             for sock in list(host.bare_stack.sockets.values()):
                 sock.close()

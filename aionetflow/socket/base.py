@@ -8,7 +8,7 @@ from aionetflow.clock import Clock
 from aionetflow.config import DEFAULT_TTL, TCP_RECEIVE_BUFFER, TCP_SEND_BUFFER, UDP_QUEUE_LIMIT
 from aionetflow.errors import os_error
 from aionetflow.ethernet.interface import LIMITED_BROADCAST
-from aionetflow.ip.address import AF_INET, ANY, pack_endpoint, unpack
+from aionetflow.ip.address import AF_INET, AF_INET6, ANY, LOOPBACK, Address, endpoint, pack_endpoint, unpack
 from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
 from aionetflow.ip.v4 import IPv4
 from aionetflow.rng import Random
@@ -20,8 +20,6 @@ from aionetflow.tcp.connection import Connection
 
 if TYPE_CHECKING:
     from aionetflow.socket.stream import StreamSocket
-
-Address = tuple[str, int]
 
 # poll(2)'s bits
 IN = 0x001
@@ -79,6 +77,7 @@ class Socket:
         self.descriptor = fd
         self.family: int = family
         self.owner = owner
+        # As on the wire: of an AF_INET6 socket that speaks IPv4 these are four octets.
         self.local = ANY[family]
         self.local_port = 0
         self.remote = ANY[family]
@@ -86,16 +85,22 @@ class Socket:
         self.closed = False
         self.on_change: Callable[[], None] | None = None  # called when events() may have changed
         self.hold: PortHold | None = None
-        self.reuse_address = False
-        self.broadcast = False
-        self.linger_on = False
-        self.linger_seconds = 0
+        self.reuse_address: bool = False
+        self.reuse_port: bool = False
+        self.v6only: bool = False
+        self.bind_no_port: bool = False  # IP_BIND_ADDRESS_NO_PORT
+        self.stored: dict[tuple[int, int], int] = {}  # options that are only kept, by level and number
+        self.broadcast: bool = False
+        self.linger_on: bool = False
+        self.linger_seconds: int = 0
         self.user_mss = 0  # TCP_MAXSEG; 0: as large as the way takes
         stream = self.type == SOCK_STREAM
         self.receive_buffer = TCP_RECEIVE_BUFFER if stream else UDP_QUEUE_LIMIT
         self.send_buffer = TCP_SEND_BUFFER if stream else UDP_QUEUE_LIMIT
         self.ttl: int = DEFAULT_TTL
         self.tos: int = 0
+        self.hop_limit: int = DEFAULT_TTL  # of IPv6 packets, as the traffic class
+        self.traffic_class: int = 0
         self.error = 0
 
     # Calls that all sockets answer -----------------------------------------------------------------------------
@@ -107,28 +112,32 @@ class Socket:
     def bind(self, address: Address) -> None:
         """Gives the socket its own address (bind(2)); port 0 lets the host choose.
 
-        Raises OSError: EINVAL if it has one, EADDRNOTAVAIL if the address is not this host's, EADDRINUSE.
+        With IP_BIND_ADDRESS_NO_PORT it chooses when the socket connects, sends or listens. Raises OSError: EINVAL if
+        the socket has an address, EADDRNOTAVAIL if this one is not the host's, EADDRINUSE.
         """
         self.check_open()
         packed, port = pack_endpoint(self.family, address)
         if self.hold is not None and not self.hold.released:
             raise os_error(errno.EINVAL)
+        if self.v6only and len(packed) == 4:
+            raise os_error(errno.EINVAL)
         if any(packed) and not self._may_bind(packed):
             raise os_error(errno.EADDRNOTAVAIL)
-        self._hold_port(packed, port)
+        if port or not self.bind_no_port:
+            self._hold_port(packed, port)
         self.local = packed
 
     def getsockname(self) -> Address:
-        """The socket's own address, ("0.0.0.0", 0) while it has none."""
+        """The socket's own address, ("0.0.0.0", 0) while it has none; with AF_INET6 four numbers, ("::", 0, 0, 0)."""
         self.check_open()
-        return unpack(self.local), self.local_port
+        return endpoint(self.family, self.local, self.local_port)
 
     def getpeername(self) -> Address:
         """The other end's address; ENOTCONN while there is none."""
         self.check_open()
         if not self.is_connected():
             raise os_error(errno.ENOTCONN)
-        return unpack(self.remote), self.remote_port
+        return endpoint(self.family, self.remote, self.remote_port)
 
     def getsockopt(self, level: int, option: int, length: int = 0) -> int | bytes:
         """An option's value, as an int, or as bytes when a length is given (getsockopt(2))."""
@@ -197,15 +206,33 @@ class Socket:
             raise os_error(errno.EBADF)
 
     def route_to(self, remote: bytes) -> Route:
-        """The route to an address; ENETUNREACH if there is none, EHOSTUNREACH if it leads nowhere."""
-        route = self._services.routes.lookup(remote)
-        if route is None:
+        """The route to an address; ENETUNREACH if there is none, EHOSTUNREACH if it leads nowhere.
+
+        An AF_INET6 socket reaches IPv4 unless it is IPV6_V6ONLY or bound to an IPv6 address; one that is bound to an
+        IPv4 address reaches nothing else (EAFNOSUPPORT, Linux ip6_dst_lookup_tail).
+        """
+        if len(remote) == 4 and (self.v6only or (len(self.local) == 16 and any(self.local))):
             raise os_error(errno.ENETUNREACH)
+        if len(remote) == 16 and len(self.local) == 4:
+            raise os_error(errno.EAFNOSUPPORT)
+        route = self._services.routes.lookup(remote)
+        if route is None or (len(remote) == 16 and route.interface is not self._services.ip.loopback):
+            raise os_error(errno.ENETUNREACH)  # nobody asks for the MAC of an IPv6 neighbour yet
         if route.kind == UNREACHABLE:
             raise os_error(errno.EHOSTUNREACH)
-        if self.local[0] == 127 and len(remote) == 4 and route.interface is not self._services.ip.loopback:
+        if len(self.local) == 4 and self.local[0] == 127 and route.interface is not self._services.ip.loopback:
             raise os_error(errno.EINVAL)  # Linux __mkroute_output: a loopback address does not leave the host
         return route
+
+    def reached_by(self, remote: bytes) -> bytes:
+        """Where a packet goes that is sent to an address: "any" means this host (Linux ip_route_output_key)."""
+        if any(remote):
+            return remote
+        return LOOPBACK[AF_INET if len(remote) == 4 or len(self.local) == 4 else AF_INET6]
+
+    def hops(self, remote: bytes) -> tuple[int, int]:
+        """TTL and type of service, or hop limit and traffic class, of packets to an address."""
+        return (self.ttl, self.tos) if len(remote) == 4 else (self.hop_limit, self.traffic_class)
 
     def source_for(self, route: Route) -> bytes:
         """The address to send from: the socket's own, or the route's; EADDRNOTAVAIL if there is none."""
@@ -225,16 +252,19 @@ class Socket:
     def _may_bind(self, address: bytes) -> bool:
         """Linux inet_bind: an own address, or a broadcast or group address."""
         route = self._services.routes.lookup(address)
-        known = route is not None and route.kind in (LOCAL, BROADCAST)
-        return known or address[0] >> 4 == 14 or address == LIMITED_BROADCAST
+        if route is not None and route.kind in (LOCAL, BROADCAST):
+            return True
+        return len(address) == 4 and (address[0] >> 4 == 14 or address == LIMITED_BROADCAST)
 
     def _hold_port(self, address: bytes, port: int) -> None:
-        hold = PortHold(address, port, self.reuse_address)
+        hold = PortHold(address, port, self.reuse_address, reuse_port=self.reuse_port, v6only=self.v6only)
         self._services.table.hold(self.proto, hold, self._services.random)
         self.hold = hold
         self.local_port = hold.port
 
     def __repr__(self) -> str:
-        local = f"{unpack(self.local)}:{self.local_port}"
-        remote = f"{unpack(self.remote)}:{self.remote_port}"
+        local, remote = (
+            f"{unpack(host)}:{port}" if len(host) == 4 else f"[{unpack(host)}]:{port}"
+            for host, port in ((self.local, self.local_port), (self.remote, self.remote_port))
+        )
         return f"<{type(self).__name__} fd={self.fileno()} {self.state_name()} {local} {remote}>"

@@ -2,21 +2,33 @@
 
 import errno
 from collections import deque
+from collections.abc import Sequence
 
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET, ANY, LOOPBACK, pack_endpoint, unpack
+from aionetflow.ip.address import AF_INET, Address, endpoint, pack_endpoint
 from aionetflow.ip.route import BROADCAST, Route
 from aionetflow.ip.v4 import PROTOCOL_UDP
-from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Address, Owner, Services, Socket
-from aionetflow.socket.options import MSG_PEEK, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM
+from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
+from aionetflow.socket.data import Buffer, DataSocket
+from aionetflow.socket.options import (
+    MSG_ERRQUEUE,
+    MSG_MORE,
+    MSG_OOB,
+    MSG_PEEK,
+    MSG_TRUNC,
+    SHUT_RD,
+    SHUT_RDWR,
+    SHUT_WR,
+    SOCK_DGRAM,
+)
+from aionetflow.socket.table import takes
 from aionetflow.udp.datagram import HEADER_LENGTH, MAX_PAYLOAD
 
-Buffer = bytes | bytearray | memoryview
 _OVERHEAD = 256  # what a queued datagram counts for beside its octets (Linux truesize)
 _HEADERS = {4: 20 + HEADER_LENGTH, 16: 40 + HEADER_LENGTH}
 
 
-class DatagramSocket(Socket):
+class DatagramSocket(DataSocket):
     """A UDP socket."""
 
     type = SOCK_DGRAM
@@ -34,8 +46,7 @@ class DatagramSocket(Socket):
         """Sets where send() sends to, and whose datagrams are received (connect(2)); never waits."""
         self.check_open()
         remote, port = pack_endpoint(self.family, address)
-        if not any(remote):
-            remote = LOOPBACK[self.family]
+        remote = self.reached_by(remote)
         route = self._route(remote)
         self.local = self.source_for(route)
         self.remote, self.remote_port = remote, port
@@ -46,9 +57,9 @@ class DatagramSocket(Socket):
         self.check_open()
         if not self.is_connected():
             raise os_error(errno.EDESTADDRREQ)
-        return self._send(data, self.remote, self.remote_port)
+        return self._send(data, self.remote, self.remote_port, flags)
 
-    def sendto(self, data: Buffer, address: Address) -> int:
+    def sendto(self, data: Buffer, address: Address, flags: int = 0) -> int:
         """Sends a datagram (sendto(2)): its length.
 
         Raises OSError: EMSGSIZE if it does not fit one packet, ENETUNREACH without a route, EACCES to a broadcast
@@ -58,7 +69,7 @@ class DatagramSocket(Socket):
         remote, port = pack_endpoint(self.family, address)
         if port == 0:
             raise os_error(errno.EINVAL)
-        return self._send(data, remote if any(remote) else LOOPBACK[self.family], port)
+        return self._send(data, self.reached_by(remote), port, flags)
 
     def recv(self, limit: int, flags: int = 0) -> bytes:
         """The next datagram, cut to limit octets; BlockingIOError if there is none."""
@@ -66,17 +77,9 @@ class DatagramSocket(Socket):
 
     def recvfrom(self, limit: int, flags: int = 0) -> tuple[bytes, Address]:
         """The next datagram, cut to limit octets, and who sent it; BlockingIOError if there is none."""
-        self.check_open()
         if limit < 0:
             raise ValueError("negative buffersize in recvfrom")
-        if self.error:
-            raise os_error(self.take_error())  # Linux __skb_recv_udp: before what waits to be read
-        if not self._queue:
-            raise os_error(errno.EAGAIN)  # Linux: also after shutdown
-        data, address = self._queue[0]
-        if not flags & MSG_PEEK:
-            self._queue.popleft()
-            self._queued -= len(data) + _OVERHEAD
+        data, address = self._next(flags)
         return data[:limit], address
 
     def shutdown(self, how: int) -> None:
@@ -140,13 +143,13 @@ class DatagramSocket(Socket):
         """Whether a datagram from there to that address, a broadcast address maybe, is for this socket."""
         if self.is_connected() and (source != self.remote or source_port != self.remote_port):
             return False
-        return not any(self.local) or self.local == destination
+        return takes(self.local, self.v6only, destination)
 
     def deliver(self, data: bytes, source: bytes, source_port: int) -> bool:
         """Queues a datagram; False if the receive buffer is full (Linux: dropped, RcvbufErrors)."""
         if self._queued + len(data) + _OVERHEAD > self.receive_buffer and self._queue:
             return False
-        self._queue.append((data, (unpack(source), source_port)))
+        self._queue.append((data, endpoint(self.family, source, source_port)))
         self._queued += len(data) + _OVERHEAD
         self.notify()
         return True
@@ -158,7 +161,38 @@ class DatagramSocket(Socket):
 
     # Inside -----------------------------------------------------------------------------------------------------
 
-    def _send(self, data: Buffer, remote: bytes, port: int) -> int:
+    def _next(self, flags: int) -> tuple[bytes, Address]:
+        """The next datagram, whole; with MSG_PEEK it stays."""
+        self.check_open()
+        if flags & MSG_ERRQUEUE:
+            raise os_error(errno.EAGAIN)  # Linux inet_recv_error: that queue is always empty here
+        if self.error:
+            raise os_error(self.take_error())  # Linux __skb_recv_udp: before what waits to be read
+        if not self._queue:
+            raise os_error(errno.EAGAIN)  # Linux: also after shutdown
+        if flags & MSG_PEEK:
+            return self._queue[0]
+        data, address = self._queue.popleft()
+        self._queued -= len(data) + _OVERHEAD
+        return data, address
+
+    def _take(self, limit: int, flags: int) -> tuple[bytes, int, Address]:
+        data, address = self._next(flags)
+        return data[:limit], MSG_TRUNC if len(data) > limit else 0, address
+
+    def _take_into(self, view: memoryview, flags: int) -> tuple[int, int, Address]:
+        data, address = self._next(flags)
+        count = min(len(data), len(view))
+        view[:count] = memoryview(data)[:count]
+        return len(data) if flags & MSG_TRUNC else count, MSG_TRUNC if count < len(data) else 0, address
+
+    def _send_all(self, buffers: Sequence[bytes | memoryview], flags: int, address: Address | None) -> int:
+        data = b"".join(buffers)
+        return self.send(data, flags) if address is None else self.sendto(data, address, flags)
+
+    def _send(self, data: Buffer, remote: bytes, port: int, flags: int) -> int:
+        if flags & (MSG_OOB | MSG_MORE):
+            raise os_error(errno.EOPNOTSUPP)  # Linux udp_sendmsg; here a datagram is not put together in several calls
         if self.error:
             raise os_error(self.take_error())
         if self._write_shut:
@@ -180,7 +214,7 @@ class DatagramSocket(Socket):
 
     def _autobind(self) -> None:
         if self.hold is None:
-            self._hold_port(ANY[self.family] if not self.is_connected() else self.local, 0)
+            self._hold_port(self.local, 0)
 
     def _hold_port(self, address: bytes, port: int) -> None:
         super()._hold_port(address, port)

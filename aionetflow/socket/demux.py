@@ -2,6 +2,7 @@
 
 from aionetflow.fast import get16, get32
 from aionetflow.ip.icmp import IcmpErrorSender
+from aionetflow.ip.icmpv6 import Icmpv6
 from aionetflow.ip.route import UNREACHABLE
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.socket.driver import Driver
@@ -70,7 +71,9 @@ class TcpDemux(PacketHandler):
 
     def _begin(self, packet: RxPacket, segment: Segment, iss: i64, now: i64) -> None:
         """A segment for no connection: a listener may make one of it; iss is the number to begin with, -1 for any."""
-        listener = self.table.listener_of(packet.destination, segment.destination_port)
+        listener = self.table.listener_of(
+            packet.destination, segment.destination_port, packet.source, segment.source_port
+        )  # fmt: skip
         if listener is None or segment.flags & ACK:
             self._refuse(packet, segment, now)
             return
@@ -94,7 +97,7 @@ class TcpDemux(PacketHandler):
             return
         self.stats.OutRsts += 1
         self.stats.OutSegs += 1
-        self.driver.ip.output(self.answer, route, packet.destination, packet.source, now)
+        self.driver.transmit(self.answer, route, packet.destination, packet.source, now)
 
     def _receive_each(self, packet: RxPacket, now: i64) -> None:
         """One of a run has a wrong checksum: each for itself."""
@@ -111,9 +114,9 @@ class TcpDemux(PacketHandler):
 
 
 class UdpDemux(PacketHandler):
-    """Hands datagrams to their sockets; answers the rest with ICMP port unreachable."""
+    """Hands the datagrams of one IP version to their sockets; answers the rest with ICMP port unreachable."""
 
-    def __init__(self, table: SocketTable, stats: UdpStats, errors: IcmpErrorSender) -> None:
+    def __init__(self, table: SocketTable, stats: UdpStats, errors: IcmpErrorSender | Icmpv6) -> None:
         self.table = table
         self.stats = stats
         self.errors = errors
@@ -142,7 +145,7 @@ class UdpDemux(PacketHandler):
 
     def error(self, quote: bytes, l4: int, code: int, final: bool, info: int, now: i64) -> None:
         """ICMP reports on a datagram of ours: told to its socket if that is connected (Linux __udp4_lib_err)."""
-        local, remote = quote[12:16], quote[16:20]
+        local, remote = _quoted_addresses(quote)
         if final:
             port, remote_port = get16(quote, l4), get16(quote, l4 + 2)
             for sock in self.table.datagrams_of(remote, remote_port, local, port, False):
@@ -152,4 +155,12 @@ class UdpDemux(PacketHandler):
 
 def _quoted_key(quote: bytes, l4: int) -> bytes:
     """The key of the connection that sent the segment quoted by an ICMP error."""
-    return connection_key(quote[16:20], quote[12:16], get16(quote, l4 + 2), get16(quote, l4))
+    local, remote = _quoted_addresses(quote)
+    return connection_key(remote, local, get16(quote, l4 + 2), get16(quote, l4))
+
+
+def _quoted_addresses(quote: bytes) -> tuple[bytes, bytes]:
+    """Source and destination of the packet quoted by an ICMP error."""
+    if quote[0] >> 4 == 4:
+        return quote[12:16], quote[16:20]
+    return quote[8:24], quote[24:40]

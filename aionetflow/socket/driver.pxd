@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.ip.v4 cimport IPv4
+from aionetflow.ip.v6 cimport IPv6
 from aionetflow.packet cimport TxPacket
 from aionetflow.socket.table cimport SocketTable
 from aionetflow.stats cimport TcpStats
@@ -17,6 +18,7 @@ cdef int UNREACHABLE
 
 cdef class Driver:
     cdef readonly IPv4 ip
+    cdef readonly IPv6 ip6
     cdef readonly RoutingTable routes
     cdef readonly SocketTable table
     cdef readonly TcpStats stats
@@ -32,6 +34,7 @@ cdef class Driver:
     cpdef int64_t deadline(self)
     @cython.locals(connection=Connection, when=int64_t)
     cpdef void expire(self, int64_t now)
+    cpdef void transmit(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
     @cython.locals(packet=TxPacket, route=Route)
     cpdef void _send(self, Connection connection, int64_t now)
     cpdef void _count_waiting(self, Connection connection)

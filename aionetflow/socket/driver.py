@@ -8,8 +8,9 @@ deadline is earlier).
 from heapq import heappop, heappush
 
 from aionetflow.config import MAX_TIME_WAIT, NEVER
-from aionetflow.ip.route import UNREACHABLE, RoutingTable
+from aionetflow.ip.route import UNREACHABLE, Route, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_TCP, IPv4
+from aionetflow.ip.v6 import IPv6
 from aionetflow.packet import TxPacket
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import TcpStats
@@ -24,8 +25,9 @@ _TIMEOUT = int(Event.TIMEOUT)
 class Driver:
     """What keeps the connections of one host going."""
 
-    def __init__(self, ip: IPv4, routes: RoutingTable, table: SocketTable, stats: TcpStats) -> None:
+    def __init__(self, ip: IPv4, ip6: IPv6, routes: RoutingTable, table: SocketTable, stats: TcpStats) -> None:
         self.ip = ip
+        self.ip6 = ip6
         self.routes = routes
         self.table = table
         self.stats = stats
@@ -76,6 +78,13 @@ class Driver:
             else:
                 self._schedule(connection)
 
+    def transmit(self, packet: TxPacket, route: Route, source: bytes, destination: bytes, now: i64) -> None:
+        """Hands a packet of a transport to the IP layer of its addresses' family."""
+        if len(destination) == 4:
+            self.ip.output(packet, route, source, destination, now)
+        else:
+            self.ip6.output(packet, route, source, destination, now)
+
     def _send(self, connection: Connection, now: i64) -> None:
         if connection.retries > 0:
             # the way may have changed since it worked (Linux dst_negative_advice)
@@ -87,7 +96,7 @@ class Driver:
             packet.ttl = connection.ttl
             packet.tos = connection.tos
             self.stats.OutSegs += 1 + ((packet.length - 1) // packet.mss if packet.mss > 0 else 0)
-            self.ip.output(packet, connection.route, connection.local, connection.remote, now)
+            self.transmit(packet, connection.route, connection.local, connection.remote, now)
         if connection.state == TIME_WAIT and not connection.waiting:
             self._count_waiting(connection)
         if connection.state == CLOSED:

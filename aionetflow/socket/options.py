@@ -1,12 +1,24 @@
-"""Socket options: Linux's numbers (asm-generic/socket.h, netinet/tcp.h, netinet/in.h) and what each one changes."""
+"""Socket options: Linux's numbers (asm-generic/socket.h, netinet/tcp.h, netinet/in.h) and what each one changes.
+
+Some are kept for whoever asks for them and change nothing: `_stored`.
+"""
 
 import errno
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from aionetflow.config import DEFAULT_TTL, MIN_MSS, RECEIVE_BUFFER_MIN, SEND_BUFFER_MIN, SOCKET_BUFFER_MAX
+from aionetflow.config import (
+    DEFAULT_TTL,
+    MIN_MSS,
+    RECEIVE_BUFFER_MIN,
+    SEND_BUFFER_MIN,
+    SOCKET_BUFFER_MAX,
+    SYN_RETRIES,
+    TCP_BUFFER_MAX,
+)
 from aionetflow.errors import os_error
+from aionetflow.ip.address import AF_INET6
 
 if TYPE_CHECKING:
     from aionetflow.socket.base import Socket
@@ -16,6 +28,7 @@ SOCK_DGRAM = 2
 IPPROTO_IP = 0
 IPPROTO_TCP = 6
 IPPROTO_UDP = 17
+IPPROTO_IPV6 = 41
 SOL_SOCKET = 1
 SO_REUSEADDR = 2
 SO_TYPE = 3
@@ -23,18 +36,53 @@ SO_ERROR = 4
 SO_BROADCAST = 6
 SO_SNDBUF = 7
 SO_RCVBUF = 8
+SO_KEEPALIVE = 9
+SO_PRIORITY = 12
 SO_LINGER = 13
+SO_REUSEPORT = 15
+SO_RCVLOWAT = 18
+SO_RCVTIMEO = 20
+SO_SNDTIMEO = 21
 SO_ACCEPTCONN = 30
+SO_MARK = 36
 SO_PROTOCOL = 38
 SO_DOMAIN = 39
 IP_TOS = 1
 IP_TTL = 2
+IP_MTU_DISCOVER = 10
+IP_RECVERR = 11
+IP_BIND_ADDRESS_NO_PORT = 24
+IPV6_UNICAST_HOPS = 16
+IPV6_MTU_DISCOVER = 23
+IPV6_RECVERR = 25
+IPV6_V6ONLY = 26
+IPV6_DONTFRAG = 62
+IPV6_TCLASS = 67
 TCP_NODELAY = 1
 TCP_MAXSEG = 2
 TCP_CORK = 3
+TCP_KEEPIDLE = 4
+TCP_KEEPINTVL = 5
+TCP_KEEPCNT = 6
+TCP_SYNCNT = 7
+TCP_LINGER2 = 8
+TCP_DEFER_ACCEPT = 9
+TCP_QUICKACK = 12
+TCP_CONGESTION = 13
+TCP_USER_TIMEOUT = 18
+TCP_NOTSENT_LOWAT = 25
+MSG_OOB = 1
 MSG_PEEK = 2
+MSG_TRUNC = 0x20
+MSG_DONTWAIT = 0x40
+MSG_WAITALL = 0x100
+MSG_ERRQUEUE = 0x2000
+MSG_NOSIGNAL = 0x4000
+MSG_MORE = 0x8000
 SHUT_RD, SHUT_WR, SHUT_RDWR = range(3)
 _LINGER = struct.Struct("ii")
+_TIMEVAL = struct.Struct("qq")  # seconds, microseconds
+_NAME_LENGTH = 16  # Linux TCP_CA_NAME_MAX
 _MAX_LENGTH = 1024  # what Python's getsockopt takes
 _MAX_WINDOW = 32767  # Linux MAX_TCP_WINDOW: the longest segment that can be asked for
 
@@ -44,6 +92,56 @@ class Option(NamedTuple):
 
     get: "Callable[[Socket], int]"
     set: "Callable[[Socket, int], None] | None"
+
+
+class RawOption(NamedTuple):
+    """One option whose value is no number: its octets."""
+
+    get: "Callable[[Socket], bytes]"
+    set: "Callable[[Socket, bytes], None]"
+
+
+def _stored(key: tuple[int, int], default: int, checked: Callable[[int], int]) -> tuple[tuple[int, int], Option]:
+    """An option that is only kept; `checked` says what of a value, or raises OSError."""
+
+    def set_stored(sock: "Socket", value: int) -> None:
+        sock.stored[key] = checked(value)
+
+    return key, Option(lambda sock: sock.stored.get(key, default), set_stored)
+
+
+def _within(low: int, high: int = (1 << 31) - 1) -> Callable[[int], int]:
+    def check(value: int) -> int:
+        if not low <= value <= high:
+            raise os_error(errno.EINVAL)
+        return value
+
+    return check
+
+
+def _truth(value: int) -> int:
+    return int(value != 0)
+
+
+def _low_water(value: int) -> int:
+    """Linux sock_setsockopt, tcp_set_rcvlowat: negative is very large, zero is one, the largest half a buffer."""
+    return min(value or 1, TCP_BUFFER_MAX // 2) if value >= 0 else TCP_BUFFER_MAX // 2
+
+
+def _orphan_seconds(value: int) -> int:
+    """tcp(7), TCP_LINGER2: 0 is the default, negative means not at all (Linux TCP_FIN_TIMEOUT_MAX: 120)."""
+    return -1 if value < 0 else min(value or 60, 120)
+
+
+def _defer_seconds(value: int) -> int:
+    """Linux secs_to_retrans: whole rounds of SYN-ACKs, which are 1, 2, 4 and up to 120 seconds long, 255 at most."""
+    whole, step = 0, 1
+    for _ in range(255):
+        if value <= whole:
+            break
+        whole += step
+        step = min(2 * step, 120)
+    return whole
 
 
 def _flag(name: str) -> Option:
@@ -84,6 +182,25 @@ def _set_tos(sock: "Socket", value: int) -> None:
     sock.options_changed()
 
 
+def _set_hop_limit(sock: "Socket", value: int) -> None:
+    sock.hop_limit = DEFAULT_TTL if value == -1 else _within(0, 255)(value)
+    sock.options_changed()
+
+
+def _set_traffic_class(sock: "Socket", value: int) -> None:
+    value = 0 if value == -1 else _within(0, 255)(value)  # RFC 3542 6.5
+    if sock.type == SOCK_STREAM:
+        value = value & ~3 | sock.traffic_class & 3
+    sock.traffic_class = value
+    sock.options_changed()
+
+
+def _set_v6only(sock: "Socket", value: int) -> None:
+    if sock.local_port:  # Linux do_ipv6_setsockopt: not once it is bound
+        raise os_error(errno.EINVAL)
+    sock.v6only = bool(value)
+
+
 def _set_max_segment(sock: "Socket", value: int) -> None:
     if value and not MIN_MSS <= value <= _MAX_WINDOW:  # Linux do_tcp_setsockopt; 0 lifts the limit
         raise os_error(errno.EINVAL)
@@ -93,6 +210,7 @@ def _set_max_segment(sock: "Socket", value: int) -> None:
 
 OPTIONS: dict[tuple[int, int], Option] = {
     (SOL_SOCKET, SO_REUSEADDR): _flag("reuse_address"),
+    (SOL_SOCKET, SO_REUSEPORT): _flag("reuse_port"),
     (SOL_SOCKET, SO_BROADCAST): _flag("broadcast"),
     (SOL_SOCKET, SO_SNDBUF): _buffer("send_buffer", SEND_BUFFER_MIN),
     (SOL_SOCKET, SO_RCVBUF): _buffer("receive_buffer", RECEIVE_BUFFER_MIN),
@@ -103,11 +221,47 @@ OPTIONS: dict[tuple[int, int], Option] = {
     (SOL_SOCKET, SO_ACCEPTCONN): _fact(lambda sock: int(sock.is_listening())),
     (IPPROTO_IP, IP_TTL): Option(lambda sock: sock.ttl, _set_ttl),
     (IPPROTO_IP, IP_TOS): Option(lambda sock: sock.tos, _set_tos),
+    (IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT): _flag("bind_no_port"),
+    **dict(
+        (
+            _stored((SOL_SOCKET, SO_KEEPALIVE), 0, _truth),
+            _stored((SOL_SOCKET, SO_PRIORITY), 0, int),
+            _stored((SOL_SOCKET, SO_MARK), 0, int),
+            _stored((SOL_SOCKET, SO_RCVLOWAT), 1, _low_water),
+            _stored((IPPROTO_IP, IP_MTU_DISCOVER), 1, _within(0, 5)),  # IP_PMTUDISC_DONT to IP_PMTUDISC_OMIT
+            _stored((IPPROTO_IP, IP_RECVERR), 0, _truth),
+        )
+    ),
+}
+IPV6_OPTIONS: dict[tuple[int, int], Option] = {
+    (IPPROTO_IPV6, IPV6_V6ONLY): Option(lambda sock: int(sock.v6only), _set_v6only),
+    (IPPROTO_IPV6, IPV6_UNICAST_HOPS): Option(lambda sock: sock.hop_limit, _set_hop_limit),
+    (IPPROTO_IPV6, IPV6_TCLASS): Option(lambda sock: sock.traffic_class, _set_traffic_class),
+    **dict(
+        (
+            _stored((IPPROTO_IPV6, IPV6_MTU_DISCOVER), 1, _within(0, 5)),
+            _stored((IPPROTO_IPV6, IPV6_RECVERR), 0, _truth),
+            _stored((IPPROTO_IPV6, IPV6_DONTFRAG), 0, _truth),
+        )
+    ),
 }
 STREAM_OPTIONS: dict[tuple[int, int], Option] = {
     (IPPROTO_TCP, TCP_NODELAY): _flag("nodelay"),
     (IPPROTO_TCP, TCP_CORK): _flag("cork"),
     (IPPROTO_TCP, TCP_MAXSEG): Option(lambda sock: sock.max_segment(), _set_max_segment),
+    **dict(
+        (
+            _stored((IPPROTO_TCP, TCP_KEEPIDLE), 7200, _within(1, 32767)),
+            _stored((IPPROTO_TCP, TCP_KEEPINTVL), 75, _within(1, 32767)),
+            _stored((IPPROTO_TCP, TCP_KEEPCNT), 9, _within(1, 127)),
+            _stored((IPPROTO_TCP, TCP_SYNCNT), SYN_RETRIES, _within(1, 127)),
+            _stored((IPPROTO_TCP, TCP_LINGER2), 60, _orphan_seconds),
+            _stored((IPPROTO_TCP, TCP_DEFER_ACCEPT), 0, _defer_seconds),
+            _stored((IPPROTO_TCP, TCP_QUICKACK), 1, _truth),
+            _stored((IPPROTO_TCP, TCP_USER_TIMEOUT), 0, _within(0)),
+            _stored((IPPROTO_TCP, TCP_NOTSENT_LOWAT), 0, int),
+        )
+    ),
 }
 
 
@@ -118,12 +272,14 @@ def get(sock: "Socket", level: int, option: int, length: int = 0) -> int | bytes
     """
     if not 0 <= length <= _MAX_LENGTH:
         raise OSError("getsockopt buflen out of range")
-    if (level, option) == (SOL_SOCKET, SO_LINGER):
-        packed = _LINGER.pack(int(sock.linger_on), sock.linger_seconds)
-        return packed[:length] if length else int(sock.linger_on)
+    raw = _find_raw(sock, level, option)
+    if raw is not None:
+        data = raw.get(sock)
+        return data[:length] if length else int(struct.unpack_from("i", data)[0])
     entry = _find(sock, level, option)
-    if entry is None:  # Linux: the level is looked at only here
-        raise os_error(errno.ENOPROTOOPT if level in (SOL_SOCKET, IPPROTO_IP, sock.proto) else errno.EOPNOTSUPP)
+    if entry is None:  # Linux: the level is looked at only here, and of AF_INET6 not at all
+        known = sock.family == AF_INET6 or level in (SOL_SOCKET, IPPROTO_IP, sock.proto)
+        raise os_error(errno.ENOPROTOOPT if known else errno.EOPNOTSUPP)
     value = entry.get(sock)
     if not length:
         return value
@@ -135,8 +291,9 @@ def get(sock: "Socket", level: int, option: int, length: int = 0) -> int | bytes
 def put(sock: "Socket", level: int, option: int, value: int | bytes) -> None:
     """setsockopt(): ENOPROTOOPT for an option that is unknown or cannot be set, EINVAL for a value that is wrong."""
     data = struct.pack("i", _checked(value)) if isinstance(value, int) else bytes(memoryview(value))
-    if (level, option) == (SOL_SOCKET, SO_LINGER):
-        _set_linger(sock, data)
+    raw = _find_raw(sock, level, option)
+    if raw is not None:
+        raw.set(sock, data)
         return
     entry = _find(sock, level, option)
     if level == SOL_SOCKET and len(data) < 4:
@@ -160,6 +317,38 @@ def _set_linger(sock: "Socket", data: bytes) -> None:
         sock.linger_seconds = seconds if seconds >= 0 else (1 << 31) - 1
 
 
+def _timeout(option: int) -> RawOption:
+    """SO_RCVTIMEO and SO_SNDTIMEO: a timeval, which is kept. No call here waits."""
+    key = SOL_SOCKET, option
+
+    def set_timeout(sock: "Socket", data: bytes) -> None:
+        if len(data) < _TIMEVAL.size:
+            raise os_error(errno.EINVAL)
+        seconds, microseconds = _TIMEVAL.unpack_from(data)
+        if not 0 <= microseconds < 1_000_000:
+            raise os_error(errno.EDOM)
+        sock.stored[key] = max(0, 1_000_000 * seconds + microseconds) if seconds >= 0 else 0
+
+    return RawOption(lambda sock: _TIMEVAL.pack(*divmod(sock.stored.get(key, 0), 1_000_000)), set_timeout)
+
+
+def _set_congestion(sock: "Socket", data: bytes) -> None:
+    if not data:
+        raise os_error(errno.EINVAL)
+    if data[:_NAME_LENGTH].partition(b"\0")[0] != b"reno":
+        raise os_error(errno.ENOENT)
+
+
+RAW_OPTIONS: dict[tuple[int, int], RawOption] = {
+    (SOL_SOCKET, SO_LINGER): RawOption(
+        lambda sock: _LINGER.pack(int(sock.linger_on), sock.linger_seconds), _set_linger
+    ),
+    (SOL_SOCKET, SO_RCVTIMEO): _timeout(SO_RCVTIMEO),
+    (SOL_SOCKET, SO_SNDTIMEO): _timeout(SO_SNDTIMEO),
+    (IPPROTO_TCP, TCP_CONGESTION): RawOption(lambda sock: b"reno".ljust(_NAME_LENGTH, b"\0"), _set_congestion),
+}
+
+
 def _checked(value: int) -> int:
     """The value, if a C int holds it; Python's words if not."""
     if not -(1 << 31) <= value < 1 << 31:
@@ -172,4 +361,10 @@ def _find(sock: "Socket", level: int, option: int) -> Option | None:
     entry = OPTIONS.get((level, option))
     if entry is None and sock.type == SOCK_STREAM:
         entry = STREAM_OPTIONS.get((level, option))
+    if entry is None and sock.family == AF_INET6:
+        entry = IPV6_OPTIONS.get((level, option))
     return entry
+
+
+def _find_raw(sock: "Socket", level: int, option: int) -> RawOption | None:
+    return RAW_OPTIONS.get((level, option)) if level == SOL_SOCKET or sock.type == SOCK_STREAM else None

@@ -8,13 +8,14 @@ import errno
 
 from aionetflow.config import DEFAULT_MSS, SOMAXCONN
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET, ANY, LOOPBACK, pack_endpoint, unpack
+from aionetflow.ip.address import AF_INET, ANY, Address, endpoint, pack_endpoint
 from aionetflow.ip.route import BROADCAST, UNREACHABLE, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
 from aionetflow.packet import RxPacket
-from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Address, Owner, Services, Socket
+from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.listener import Listener
-from aionetflow.socket.options import MSG_PEEK, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
+from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
+from aionetflow.socket.stream_data import StreamData
 from aionetflow.socket.table import PortHold
 from aionetflow.tcp.congestion.reno import Reno
 from aionetflow.tcp.connection import Connection, ConnectionUser
@@ -24,10 +25,9 @@ from aionetflow.tcp.states import CLOSED, SHORT_NAMES, SYN_RECEIVED, SYN_SENT, T
 
 _CLOSE = int(Event.CLOSE)
 _INHERITED = (  # by the sockets that a listening one accepts
-    "reuse_address", "linger_on", "linger_seconds", "receive_buffer", "send_buffer", "ttl", "tos", "nodelay", "cork",
-    "user_mss",
+    "reuse_address", "linger_on", "linger_seconds", "receive_buffer", "send_buffer", "ttl", "tos", "hop_limit",
+    "traffic_class", "v6only", "reuse_port", "nodelay", "cork", "user_mss",
 )  # fmt: skip
-Buffer = bytes | bytearray | memoryview
 
 
 class _User(ConnectionUser):
@@ -40,7 +40,7 @@ class _User(ConnectionUser):
         self._sock.notify()
 
 
-class StreamSocket(Socket):
+class StreamSocket(StreamData):
     """A TCP socket."""
 
     type = SOCK_STREAM
@@ -51,11 +51,9 @@ class StreamSocket(Socket):
         super().__init__(services, fd, owner, family)
         self.nodelay = False
         self.cork = False
-        self.connection: Connection | None = None
         self.listener: Listener | None = None
         self._user: _User | None = None
         self._connecting = False
-        self._read_shut = False  # by shutdown() without a connection: it fails, and yet is seen by poll()
 
     # Opening ----------------------------------------------------------------------------------------------------
 
@@ -95,8 +93,9 @@ class StreamSocket(Socket):
         sock = self._services.make_stream(self.owner, self.family)
         for name in _INHERITED:
             setattr(sock, name, getattr(self, name))
+        sock.stored = dict(self.stored)
         sock._use(connection)
-        return sock, (unpack(connection.remote), connection.remote_port)
+        return sock, endpoint(self.family, connection.remote, connection.remote_port)
 
     def connect(self, address: Address) -> None:
         """Begins the handshake (connect(2)) and raises BlockingIOError(EINPROGRESS).
@@ -111,55 +110,12 @@ class StreamSocket(Socket):
         if self.connection is not None:
             self._continue_connecting(self.connection)
             return
-        if not any(remote):
-            remote = LOOPBACK[self.family]  # Linux: connecting to 0.0.0.0 means this host
+        remote = self.reached_by(remote)
         route = self.route_to(remote)
-        if route.kind == BROADCAST or remote[0] >= 224:
+        if route.kind == BROADCAST or (len(remote) == 4 and remote[0] >= 224):
             raise os_error(errno.ENETUNREACH)
         self._start_connecting(route, remote, port)
         raise os_error(errno.EINPROGRESS)
-
-    # Data -------------------------------------------------------------------------------------------------------
-
-    def send(self, data: Buffer, flags: int = 0) -> int:
-        """Puts as much of data into the send buffer as fits, and says how much that was (send(2)).
-
-        BlockingIOError if nothing fits; BrokenPipeError after shutdown, or if there is no connection.
-        """
-        self.check_open()
-        connection = self.connection
-        if error := self.take_error():
-            raise os_error(error)
-        if connection is None or connection.write_shut:
-            raise os_error(errno.EPIPE)
-        room = connection.snd.room()
-        if connection.state in (SYN_SENT, SYN_RECEIVED) or (room == 0 and len(data)):
-            raise os_error(errno.EAGAIN)
-        if type(data) is not bytes or len(data) > room:
-            data = bytes(memoryview(data).cast("B")[:room])
-        connection.write(data)
-        self._services.touch(connection)
-        self._services.run()
-        return len(data)
-
-    def recv(self, limit: int, flags: int = 0) -> bytes:
-        """Takes up to limit octets of what has arrived (recv(2)); b"" at the end of the stream.
-
-        BlockingIOError if nothing is there yet; with MSG_PEEK the octets stay.
-        """
-        self.check_open()
-        if limit < 0:
-            raise ValueError("negative buffersize in recv")
-        connection = self.connection
-        if connection is None or connection.rcv.queue.length == 0:
-            return self._recv_nothing(connection)
-        if flags & MSG_PEEK:
-            return connection.rcv.queue.peek(limit)
-        data = connection.read(limit)
-        if connection.need_ack:
-            self._services.touch(connection)
-            self._services.run()
-        return data
 
     def shutdown(self, how: int) -> None:
         """Ends one direction or both (shutdown(2)); ENOTCONN if there is no connection."""
@@ -281,7 +237,7 @@ class StreamSocket(Socket):
         # tcp(7): clearing TCP_CORK sends what it held back, setting TCP_NODELAY even what is corked
         if (snd.corked and not self.cork) or (self.nodelay and not snd.nodelay):
             snd.push_once = snd.unsent() > 0
-        connection.ttl, connection.tos = self.ttl, self.tos
+        connection.ttl, connection.tos = self.hops(connection.remote)
         snd.nodelay = self.nodelay
         snd.corked = self.cork
         snd.limit = self.send_buffer // 2
@@ -316,8 +272,8 @@ class StreamSocket(Socket):
         self.connection = None
         self._connecting = False
         self.error = error
-        if self.hold is not None and self.hold.automatic:
-            self.local = ANY[self.family]
+        if self.hold is not None:
+            self.local = ANY[self.family] if self.hold.automatic else self.hold.address
 
     def _continue_connecting(self, connection: Connection) -> None:
         if connection.state in (SYN_SENT, SYN_RECEIVED):
@@ -337,7 +293,7 @@ class StreamSocket(Socket):
         if route is None or route.kind == UNREACHABLE:
             return None
         connection = self._new_connection(route, local, self.local_port, remote, syn.source_port, iss)
-        hold = PortHold(local, self.local_port, self.reuse_address)
+        hold = PortHold(local, self.local_port, self.reuse_address, reuse_port=self.reuse_port)
         hold.locked = False  # no socket keeps it: it goes with the connection
         self._services.table.share(self.proto, hold)
         self._services.table.add(connection, hold)
@@ -352,7 +308,7 @@ class StreamSocket(Socket):
             route, local, local_port, remote, port, iss,
             self.receive_buffer // 2, self.send_buffer // 2, Reno(), self._services.stats.tcp,
         )  # fmt: skip
-        connection.ttl, connection.tos = self.ttl, self.tos
+        connection.ttl, connection.tos = self.hops(remote)
         connection.user_mss = self.user_mss
         connection.snd.nodelay = self.nodelay
         connection.snd.corked = self.cork
@@ -365,16 +321,6 @@ class StreamSocket(Socket):
         connection.user = self._user
         self.local, self.local_port = connection.local, connection.local_port
         self.remote, self.remote_port = connection.remote, connection.remote_port
-
-    def _recv_nothing(self, connection: Connection | None) -> bytes:
-        """Linux tcp_recvmsg with an empty queue: the end of the stream, or the error, once."""
-        if connection is not None and connection.rcv.ended:
-            return b""
-        if error := self.take_error():
-            raise os_error(error)
-        if connection.read_shut if connection is not None else self._read_shut:
-            return b""
-        raise os_error(errno.EAGAIN if connection is not None else errno.ENOTCONN)
 
     def _let_go(self, connection: Connection) -> None:
         if self.linger_on and self.linger_seconds == 0 and connection.state not in (CLOSED, TIME_WAIT):

@@ -8,6 +8,8 @@ cdef class PortHold:
     cdef readonly bytes address
     cdef public int port
     cdef public bint reuse
+    cdef readonly bint reuse_port
+    cdef readonly bint v6only
     cdef public bint automatic
     cdef public bint locked
     cdef public bint listening

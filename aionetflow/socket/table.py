@@ -8,6 +8,7 @@ of which a segment without IP options has all in one piece, so that finding it c
 """
 
 import errno
+from hashlib import blake2s
 from typing import TYPE_CHECKING
 
 from aionetflow.config import EPHEMERAL_PORTS
@@ -27,10 +28,15 @@ _LOW, _HIGH = EPHEMERAL_PORTS
 class PortHold:
     """One claim to a local port: a bound socket's, or that of a connection its socket may have left."""
 
-    def __init__(self, address: bytes, port: int, reuse: bool, automatic: bool = False) -> None:
+    def __init__(
+        self, address: bytes, port: int, reuse: bool, automatic: bool = False, *, reuse_port: bool = False,
+        v6only: bool = False,
+    ) -> None:  # fmt: skip
         self.address = address  # all zero: every address of the host
         self.port = port
         self.reuse = reuse  # SO_REUSEADDR
+        self.reuse_port = reuse_port  # SO_REUSEPORT
+        self.v6only = v6only  # IPV6_V6ONLY
         self.automatic = automatic  # chosen by connect(): other connections may share the port
         self.locked = port != 0  # asked for by number: kept until the socket is closed
         self.listening = False
@@ -38,9 +44,28 @@ class PortHold:
 
     def conflicts(self, other: "PortHold") -> bool:
         """Whether both cannot have their port (Linux inet_csk_bind_conflict)."""
-        if any(self.address) and any(other.address) and self.address != other.address:
+        if not self.takes(other.address) and not other.takes(self.address):
+            return False
+        if self.reuse_port and other.reuse_port:
             return False
         return not (self.reuse and other.reuse) or self.listening or other.listening
+
+    def takes(self, address: bytes) -> bool:
+        """Whether what is sent to an address is for whoever has this claim."""
+        return takes(self.address, self.v6only, address)
+
+
+def takes(own: bytes, v6only: bool, address: bytes) -> bool:
+    """Whether what is sent to an address reaches a socket bound to `own`; "::" takes IPv4 too, unless v6only."""
+    if own == address:
+        return True
+    return not any(own) and (len(own) == len(address) or (len(own) == 16 and not v6only))
+
+
+def spread(source: bytes, source_port: int, destination: bytes, port: int, count: int) -> int:
+    """Which of count sockets with SO_REUSEPORT is to have a flow (Linux reuseport_select_sock; the hash is ours)."""
+    digest = blake2s(connection_key(source, destination, source_port, port), digest_size=4).digest()
+    return int.from_bytes(digest, "big") * count >> 32
 
 
 class SocketTable:
@@ -65,15 +90,18 @@ class SocketTable:
             return self.connections.get(frame[l3 + 12 : l3 + 20] + frame[l4 : l4 + 4])
         return self.connections.get(frame[l3 + 8 : l3 + 40] + frame[l4 : l4 + 4])
 
-    def listener_of(self, address: bytes, port: int) -> "Listener | None":
-        """The listener for a SYN to that address: one bound to it before one bound to all."""
-        found = None
-        for listener in self.listeners.get(port, ()):
-            if listener.address == address:
-                return listener
-            if not any(listener.address) and len(listener.address) == len(address):
-                found = listener
-        return found
+    def listener_of(
+        self, address: bytes, port: int, source: bytes = b"", source_port: int = 0
+    ) -> "Listener | None":
+        """The listener for a SYN to that address: one bound to it before one bound to all addresses of its family,
+        and that before one bound to "::"; of those that share a port, the one that the SYN's source decides on.
+        """
+        fitting = [listener for listener in self.listeners.get(port, ()) if listener.hold.takes(address)]
+        if len(fitting) < 2:
+            return fitting[0] if fitting else None
+        best = max(fitting, key=lambda listener: _closeness(listener.address, address))
+        group = [listener for listener in fitting if listener.address == best.address and listener.hold.reuse_port]
+        return group[spread(source, source_port, address, port, len(group))] if group else best
 
     def datagrams_of(
         self, source: bytes, source_port: int, destination: bytes, port: int, to_all: bool
@@ -86,7 +114,11 @@ class SocketTable:
         if to_all or len(fitting) < 2:
             return fitting
         # Linux udp4_lib_lookup2: the best match; of equals, the one bound last
-        return [max(reversed(fitting), key=lambda sock: (sock.is_connected(), any(sock.local)))]
+        best = max(reversed(fitting), key=lambda sock: (sock.is_connected(), *_closeness(sock.local, destination)))
+        if not best.reuse_port or best.is_connected():
+            return [best]
+        group = [s for s in fitting if s.reuse_port and s.local == best.local and not s.is_connected()]
+        return [group[spread(source, source_port, destination, port, len(group))]]
 
     # Ports ----------------------------------------------------------------------------------------------------------
 
@@ -171,6 +203,11 @@ class SocketTable:
             if (protocol, port) not in self._holds:
                 return port
         raise os_error(errno.EADDRINUSE, f"all ports from {_LOW} to {_HIGH} are in use")
+
+
+def _closeness(own: bytes, address: bytes) -> tuple[bool, bool]:
+    """How well the address that a socket is bound to fits one that it takes: (exactly, in its family)."""
+    return own == address, len(own) == len(address)
 
 
 def connection_key(remote: bytes, local: bytes, remote_port: u32, local_port: u32) -> bytes:

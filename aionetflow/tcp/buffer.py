@@ -134,6 +134,26 @@ class ReceiveQueue:
             return data
         return self._read_many(limit)
 
+    def read_into(self, view: memoryview) -> i64:
+        """Moves the oldest octets into a writable view of octets, as many as it holds: how many."""
+        limit = len(view)
+        done = 0
+        while done < limit and self._first < len(self._chunks):
+            chunk = self._chunks[self._first]
+            size = min(limit - done, len(chunk) - self._offset)
+            view[done : done + size] = memoryview(chunk)[self._offset : self._offset + size]
+            done += size
+            self._offset += size
+            if self._offset == len(chunk):
+                self._chunks[self._first] = b""
+                self._first += 1
+                self._offset = 0
+        self.length -= done
+        if self.length == 0:
+            self.clear()
+        self._forget_read()
+        return done
+
     def peek(self, limit: i64) -> bytes:
         """What read would give, left where it is."""
         parts = []
@@ -166,7 +186,11 @@ class ReceiveQueue:
                 self._chunks[self._first] = b""  # the octets are the reader's now
                 self._first += 1
                 self._offset = 0
+        self._forget_read()
+        return b"".join(parts) if len(parts) > 1 else parts[0]
+
+    def _forget_read(self) -> None:
+        """Chunks go in groups, so that taking from the front of the list costs little."""
         if self._first >= 32:
             del self._chunks[: self._first]
             self._first = 0
-        return b"".join(parts) if len(parts) > 1 else parts[0]

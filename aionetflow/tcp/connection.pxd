@@ -70,6 +70,8 @@ cdef class Connection:
     cpdef void write(self, bytes data)
     @cython.locals(data=bytes)
     cpdef bytes read(self, int64_t limit)
+    @cython.locals(count=int64_t)
+    cpdef int64_t read_into(self, object view)
     cpdef void shut_write(self)
     cpdef void close(self, int64_t now)
     cpdef void abort(self, int error)

@@ -110,6 +110,13 @@ class Connection:
             self.need_ack = True
         return data
 
+    def read_into(self, view: memoryview) -> i64:
+        """As read, into a writable view of octets, as many as it holds: how many."""
+        count = self.rcv.queue.read_into(view)
+        if may_receive(self.state) and self.rcv.window_opened():
+            self.need_ack = True
+        return count
+
     def shut_write(self) -> None:
         """No more will be written: a FIN follows what is queued (RFC 9293 3.10.4)."""
         if self.write_shut:

@@ -72,9 +72,8 @@ def test_the_same_seed_gives_the_same_frames_at_the_same_times() -> None:
 
 def test_the_same_seed_gives_the_same_in_another_process_with_other_hashes() -> None:
     program = textwrap.dedent("""
-        import asyncio, random, sys
+        import random
         import aionetflow as anf
-        from aionetflow.loop.clock import VirtualTimeLoop
 
         async def main():
             async with anf.Network(seed=3) as net:
@@ -97,8 +96,7 @@ def test_the_same_seed_gives_the_same_in_another_process_with_other_hashes() -> 
                             pass
 
         random.seed()
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            runner.run(main())
+        anf.run(main(), time="virtual")
     """)
     outputs = []
     for hashes in ("1", "2"):

@@ -1,6 +1,6 @@
 """Runs an asynchronous test on several event loops, and finds fault with what it leaves behind.
 
-    @everywhere                     # on stock asyncio's loop, on uvloop and in virtual time
+    @everywhere                     # on stock asyncio's loop, on uvloop and on ours, in real and in virtual time
     async def test_something(size: int) -> None: ...
 
     @in_virtual_time                # only there: the test may name exact times
@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from aionetflow.loop.clock import VirtualTimeLoop
+from aionetflow import EventLoop
 
 Test = Callable[..., Coroutine[Any, Any, None]]
 PATIENCE = 5.0  # s; a test that takes as long on a loop in real time hangs
@@ -34,7 +34,8 @@ def _uvloop() -> asyncio.AbstractEventLoop:
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.SelectorEventLoop,
     "uvloop": _uvloop,
-    "virtual": VirtualTimeLoop,
+    "own": EventLoop,
+    "virtual": functools.partial(EventLoop, time="virtual"),
 }
 
 
@@ -73,8 +74,9 @@ def on(*kinds: str) -> Callable[[Test], Callable[..., None]]:
     return decorate
 
 
-everywhere = on("asyncio", "uvloop", "virtual")
-in_real_time = on("asyncio", "uvloop")
+everywhere = on("asyncio", "uvloop", "own", "virtual")
+in_real_time = on("asyncio", "uvloop", "own")
+on_foreign_loops = on("asyncio", "uvloop")  # which have no network of their own
 in_virtual_time = on("virtual")
 
 

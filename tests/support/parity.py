@@ -13,11 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 from aionetflow.clock import ManualClock
+from aionetflow.ip.address import AF_INET
 from aionetflow.socket.options import SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET
 from aionetflow.stack import Stack
 from support.lan import Numbers
 
 LO = "127.0.0.1"
+LO6 = "::1"
 IN, OUT, ERR, HUP, RDHUP = 0x001, 0x004, 0x008, 0x010, 0x2000
 EVENTS = {IN: "IN", OUT: "OUT", ERR: "ERR", HUP: "HUP", RDHUP: "RDHUP"}
 Script = Callable[["World"], None]
@@ -45,7 +47,7 @@ class Endpoint:
     @property
     def address(self) -> tuple[str, int]:
         """Where it is reached over loopback; not logged."""
-        return LO, self.port
+        return (LO if self.sock.family == socket.AF_INET else LO6), self.port
 
     def events(self) -> None:
         """Logs what poll(2) says."""
@@ -82,15 +84,15 @@ class World:
         self.ports: dict[int, str] = {}
         self.names = 0
 
-    def tcp(self) -> Endpoint:
+    def tcp(self, family: int = AF_INET) -> Endpoint:
         """A new stream socket that does not block."""
-        return Endpoint(self, self.make(SOCK_STREAM))
+        return Endpoint(self, self.make(SOCK_STREAM, family))
 
-    def udp(self) -> Endpoint:
+    def udp(self, family: int = AF_INET) -> Endpoint:
         """A new datagram socket that does not block."""
-        return Endpoint(self, self.make(SOCK_DGRAM))
+        return Endpoint(self, self.make(SOCK_DGRAM, family))
 
-    def make(self, kind: int) -> Any:
+    def make(self, kind: int, family: int) -> Any:
         """A socket of the world's own kind."""
         raise NotImplementedError
 
@@ -138,9 +140,9 @@ class World:
             return result.name
         if not isinstance(result, tuple):
             return result
-        if len(result) == 2 and isinstance(result[0], str) and isinstance(result[1], int):
-            port = result[1]
-            return result[0], self.ports.setdefault(port, f"port {len(self.ports) + 1}") if port else 0
+        if len(result) in (2, 4) and isinstance(result[0], str) and isinstance(result[1], int):
+            host, port, *rest = result
+            return host, self.ports.setdefault(port, f"port {len(self.ports) + 1}") if port else 0, *rest
         return tuple(self.plain(part) for part in result)
 
 
@@ -151,8 +153,8 @@ class KernelWorld(World):
         super().__init__()
         self.sockets: list[socket.socket] = []
 
-    def make(self, kind: int) -> socket.socket:
-        return self.adopt(socket.socket(socket.AF_INET, kind))
+    def make(self, kind: int, family: int) -> socket.socket:
+        return self.adopt(socket.socket(family, kind))
 
     def adopt(self, sock: socket.socket) -> socket.socket:
         sock.setblocking(False)
@@ -191,8 +193,8 @@ class StackWorld(World):
         self.clock = ManualClock()
         self.stack = Stack(self.clock, Numbers(1))
 
-    def make(self, kind: int) -> Any:
-        return self.stack.socket(kind=kind)
+    def make(self, kind: int, family: int) -> Any:
+        return self.stack.socket(family, kind)
 
     def poll(self, sock: Any) -> int:
         return int(sock.events())

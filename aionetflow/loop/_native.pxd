@@ -1,0 +1,7 @@
+"""What the tick asks of the interpreter, for compiled callers. Promises in `native.py`."""
+
+from libc.stdint cimport int64_t
+
+cpdef object call_in(object context, object callback, tuple args)
+cpdef object current_context()
+cpdef int64_t monotonic() noexcept
