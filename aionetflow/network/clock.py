@@ -29,7 +29,7 @@ class LoopClock(Clock):
         self._loop = loop or asyncio.get_running_loop()
         # Timers belong to the network, not to the task that happened to arm the handle.
         self._context = contextvars.copy_context()
-        self._slack = _UVLOOP_SLACK if type(self._loop).__module__.startswith("uvloop") else 0.0
+        self._slack = _slack(self._loop)
         self._soon: asyncio.Handle | None = None  # in the loop's next turn
         self._later: asyncio.Handle | None = None  # at the earliest deadline, or before it
         self._later_at = NEVER  # ns
@@ -41,6 +41,16 @@ class LoopClock(Clock):
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop."""
         return self._loop
+
+    def move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Goes on with another event loop, before anything has happened: what has a time keeps it."""
+        for handle in (self._soon, self._later):
+            if handle is not None:
+                handle.cancel()
+        self._soon = self._later = None
+        self._later_at = NEVER
+        self._loop, self._slack = loop, _slack(loop)
+        self._arm(self.next_deadline())
 
     def now(self) -> int:
         """The loop's time in ns; it stands still while timers run."""
@@ -112,3 +122,7 @@ class LoopClock(Clock):
             self.run_timers(self.now(), _BURST)
         except Exception as error:
             self.call_exception_handler(f"exception in a timer of {self!r}", error)
+
+
+def _slack(loop: asyncio.AbstractEventLoop) -> float:
+    return _UVLOOP_SLACK if type(loop).__module__.startswith("uvloop") else 0.0
