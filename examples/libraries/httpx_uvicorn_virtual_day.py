@@ -25,7 +25,7 @@ async def clock(scope: Any, receive: Any, send: Callable[[dict[str, Any]], Await
 async def main() -> None:
     server = uvicorn.Server(uvicorn.Config(clock, port=8080, lifespan="off", log_config=None))
     serving = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
         await asyncio.sleep(0.1)
     answers: list[str] = []
     async with httpx.AsyncClient(base_url="http://localhost:8080", timeout=5) as client:
