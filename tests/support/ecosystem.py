@@ -30,7 +30,7 @@ PATIENCE = 20.0  # s of the loop; nothing here takes a quarter of it
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.SelectorEventLoop,
     "uvloop": uvloop.new_event_loop,
-    "own": lambda: aionetflow.new_event_loop(),
+    "own": aionetflow.new_event_loop,
     "virtual": lambda: aionetflow.new_event_loop(time="virtual"),
 }
 LINKS: dict[str, dict[str, Any]] = {"clean": {}, "lossy": {"delay": 0.020, "loss": 0.02}}
