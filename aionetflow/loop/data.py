@@ -43,14 +43,14 @@ class DataCalls(socket.socket):
         if not 1 <= len(flags_and_address) <= 2:
             raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(flags_and_address)} given)")
         flags = flags_and_address[0] if len(flags_and_address) == 2 else 0
-        address = self._literal("sendto", flags_and_address[-1])
+        address = self.checked_address("sendto", flags_and_address[-1])
         return self._move("sendto", lambda: self.core.sendto(data, address, flags), flags)
 
     @checked
     def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
         """See sendmsg(2); ancillary data means nothing on a virtual network."""
         if address is not None:
-            address = self._literal("sendmsg", address)
+            address = self.checked_address("sendmsg", address)
         pieces, ancillary = list(buffers), list(ancdata)
         return self._move("sendmsg", lambda: self.core.sendmsg(pieces, ancillary, flags, address), flags)
 
@@ -109,5 +109,5 @@ class DataCalls(socket.socket):
         """Makes a call, and waits if it would block and the socket is one that does."""
 
     @abstractmethod
-    def _literal(self, call: str, address: Any) -> Any:
+    def checked_address(self, call: str, address: Any) -> Any:
         """An address that was given to a call, checked, its host's name replaced by an address."""

@@ -99,9 +99,7 @@ class Description:
 
     def close(self) -> None:
         """Closes the socket for all who have it."""
-        for watch in self._watches.values():
-            watch.cancel()
-        self._watches.clear()
+        self._end_watches()
         if self.mirror is not None:
             self.mirror.close()
             self.mirror = None
@@ -125,16 +123,24 @@ class Description:
             events = ready(self.core)
             self.mirror.show(bool(events & READABLE), bool(events & WRITABLE))
 
+    def check_free(self, descriptor: object) -> None:
+        """RuntimeError if a transport has taken the socket over: nobody else may wait for it."""
+        if self.transport is not None:
+            raise RuntimeError(f"File descriptor {descriptor!r} is used by transport {self.transport!r}")
+
     async def until_done(self, attempt: Callable[[], _T]) -> _T:
         """Makes a call until it does not say "would block" any more.
 
-        A call that is cancelled has been made or not, and nothing lies between.
+        A call that is cancelled has been made or not, and nothing lies between. RuntimeError, as in asyncio, if it
+        would have to wait and a transport has the socket.
         """
         while True:
             seen = self.changes
             try:
                 return attempt()
             except BlockingIOError:
+                if self.transport is not None:
+                    self.check_free(self.descriptor())
                 await self.wait(seen)
 
     async def wait(self, seen: int) -> None:
@@ -170,10 +176,17 @@ class Description:
         else:
             self.changes += 1
         self._rouse()
+        if self.core.closed:  # by the end of its network
+            self._end_watches()
         for watch in list(self._watches.values()):
             watch.look()
         if self.mirror is not None:
             self.reflect()
+
+    def _end_watches(self) -> None:
+        for watch in self._watches.values():
+            watch.cancel()
+        self._watches.clear()
 
     def _wake(self) -> None:
         """All look again, the longest waiting first."""

@@ -167,7 +167,7 @@ class VirtualSocket(DataCalls):
 
     def bind(self, address: Any) -> None:
         """See bind(2)."""
-        target = self._literal("bind", address)
+        target = self.checked_address("bind", address)
         self._call(lambda: self._bind(target))
 
     @checked
@@ -204,7 +204,7 @@ class VirtualSocket(DataCalls):
         self._connect("connect", address)
 
     def _connect(self, call: str, address: Any) -> None:
-        target = self._literal(call, address)
+        target = self.checked_address(call, address)
         if self._timeout == 0 or self.type == SOCK_DGRAM:
             self._call(lambda: self.begin(target))
         else:
@@ -312,7 +312,11 @@ class VirtualSocket(DataCalls):
         if self._shut:
             raise os_error(errno.EBADF)
 
-    def _literal(self, call: str, address: Any) -> Any:
+    def checked_address(self, call: str, address: Any) -> Any:
+        """An address that was given to a call, its host's name replaced by an address.
+
+        TypeError or OverflowError, in the words of that call, for what is none; socket.gaierror for an unknown host.
+        """
         family = self.description.core.family
         check_address(call, family, address)
         return resolve.to_literal(self.host, family, address)

@@ -7,7 +7,7 @@ import time as wall_clock
 import warnings
 import weakref
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from logging import getLogger
@@ -69,7 +69,7 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
         if time not in CLOCKS:
             raise ValueError(f"time is one of {', '.join(map(repr, CLOCKS))}, not {time!r}")
         Tick.__init__(self)
-        asyncio.SelectorEventLoop.__init__(self, selector)
+        super(Tick, self).__init__(selector)
         self._ready = []
         self.clock = CLOCKS[time](self)
         self.networks: list[Network] = []
@@ -87,7 +87,7 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
 
     def close(self) -> None:
         """Closes the loop: what is ready and what has a time does not run any more. RuntimeError if it runs."""
-        asyncio.SelectorEventLoop.close(self)
+        super().close()
         self._heap.clear()
         self._own_network.close()
 
@@ -97,8 +97,15 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
         self, executor: Executor | None, func: Callable[[*_Arguments], _Result], *args: *_Arguments
     ) -> asyncio.Future[_Result]:
         """As in asyncio; virtual time stands still until `func` is done."""
-        future = super().run_in_executor(executor, func, *args)
         hold = self.clock.hold()
+        try:
+            if executor is None or isinstance(executor, ThreadPoolExecutor):
+                future = super().run_in_executor(executor, hold.run, func, *args)
+            else:
+                future = super().run_in_executor(executor, func, *args)
+        except BaseException:
+            hold.release()
+            raise
         future.add_done_callback(lambda _: hold.release())
         return future
 

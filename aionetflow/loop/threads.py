@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from aionetflow.clock import Clock
 from aionetflow.config import NEVER
+from aionetflow.loop.clock import Hold, hold_of_this_thread
 
 _T = TypeVar("_T")
 _LOOK_AGAIN = 0.02  # s; how soon one who waits sees that the loop runs no longer, or does now
@@ -99,7 +100,9 @@ def call(loop: asyncio.AbstractEventLoop, action: Callable[[], _T]) -> _T:
 class Sleeper:
     """A thread that waits for a socket to change: woken by `wake`, from whatever thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, timeout: float | None) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Clock, timeout: float | None, hold: Hold | None
+    ) -> None:
         self._loop = loop
         self._clock = clock
         self._gate = gate_of(loop)
@@ -107,14 +110,22 @@ class Sleeper:
         self._alarm = None if timeout is None else loop.call_later(timeout, self._expire)
         self._last = None if timeout is None else monotonic() + timeout
         self._expired = False
+        self._hold = hold  # what its own work holds; lifted while it waits for the network
 
     def wake(self) -> None:
         """Something has changed."""
+        if self._hold is not None:
+            self._hold.resume()
         self._changed.set()
 
     def begin(self) -> None:
         """What has changed so far is known."""
         self._changed.clear()
+
+    def lift(self) -> None:
+        """It is going to sleep: its work does not hold time meanwhile."""
+        if self._hold is not None:
+            self._hold.lift()
 
     def sleep(self) -> None:
         """Returns when something has changed since `begin`, or it is time to look again. Raises TimeoutError."""
@@ -125,12 +136,14 @@ class Sleeper:
 
     def end(self) -> None:
         """It does not wait any more."""
+        if self._hold is not None:
+            self._hold.resume()
         if self._alarm is not None:
             self._alarm.cancel()
 
     def _expire(self) -> None:
         self._expired = True
-        self._changed.set()
+        self.wake()
 
     def _meet_timers(self) -> float:
         """Runs what is due on the network; returns the seconds until there may be more."""
@@ -157,8 +170,10 @@ def wait_for(
         return call(loop, attempt)
     _check_may_wait(loop, name)
 
+    hold = hold_of_this_thread()
+
     def begin() -> Sleeper:
-        sleeper = Sleeper(loop, clock, timeout)
+        sleeper = Sleeper(loop, clock, timeout, hold)
         sleepers.append(sleeper)
         return sleeper
 
@@ -168,7 +183,11 @@ def wait_for(
 
     def try_again() -> _T:
         sleeper.begin()
-        return attempt()
+        try:
+            return attempt()
+        except BlockingIOError:
+            sleeper.lift()
+            raise
 
     sleeper = call(loop, begin)
     try:

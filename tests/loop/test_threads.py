@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
+import aionetflow
 from aionetflow import Network
 from aionetflow.loop.dropin import VirtualSocket
 from aionetflow.network.clock import LoopClock
@@ -133,3 +135,49 @@ def test_a_closed_socket_wakes_who_waits_for_it(listener: VirtualSocket) -> None
         threading.Event().wait(0.001)
     listener.close()
     assert isinstance(waiting.join(), OSError)
+
+
+def test_virtual_time_passes_for_a_thread_that_waits_for_the_network_and_stands_still_for_its_work() -> None:
+    def fetch(server: str) -> bytes:
+        with socket.create_connection((server, 80), timeout=20) as sock:
+            sock.sendall(b"question")
+            return b"".join(iter(lambda: sock.recv(100), b""))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        writer.write(b"answer")
+        writer.close()
+        await writer.wait_closed()
+
+    async def main() -> None:
+        async with Network(seed=1) as net:
+            web = net.host("web")
+            net.link(net.localhost, web, delay=1.0)
+            async with web:
+                server = await asyncio.start_server(answer, "0.0.0.0", 80)
+            with aionetflow.patch():
+                assert await asyncio.to_thread(fetch, "web") == b"answer"
+            # 1 s until it hears of the other's MAC, then two round trips; not the time-out's 20 s
+            assert asyncio.get_running_loop().time() == 5.0
+            server.close()
+            await server.wait_closed()
+
+    aionetflow.run(main(), time="virtual")
+
+
+def test_a_time_out_of_a_thread_is_in_the_time_of_the_network() -> None:
+    def wait() -> None:
+        with socket.socket() as sock:
+            sock.settimeout(3600)
+            sock.bind(("127.0.0.1", 80))
+            sock.listen()
+            with pytest.raises(TimeoutError):
+                sock.accept()
+
+    async def main() -> None:
+        async with Network(seed=1):
+            with aionetflow.patch():
+                await asyncio.to_thread(wait)
+            assert asyncio.get_running_loop().time() == 3600.0
+
+    aionetflow.run(main(), time="virtual")

@@ -47,14 +47,15 @@ class Trial:
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls, and notes the result or the error; what the call returned, or None."""
-        with self._noted(function.__name__):
+        what = function.__name__.lstrip("_")
+        with self._noted(what):
             result = function(*args, **kwargs)
-            self.say(function.__name__, result)
+            self.say(what, result)
             return result
 
     async def wait(self, awaitable: Awaitable[Any]) -> Any:
         """The same for a coroutine."""
-        what = getattr(awaitable, "__name__", type(awaitable).__name__)
+        what = getattr(awaitable, "__name__", type(awaitable).__name__).lstrip("_")
         with self._noted(what):
             result = await awaitable
             self.say(what, result)
@@ -120,23 +121,20 @@ class Trial:
         address: Address = server.sockets[0].getsockname()
         return address
 
-    async def connection(self, factory: Callable[[], Any] = asyncio.Protocol, **kwargs: Any) -> tuple[Any, Any]:
-        """The two transports of a connection, the connecting one first; aborted at the end."""
+    async def connection(self, kind: Any = asyncio.Protocol, **kwargs: Any) -> tuple[Any, Any]:
+        """The two transports of a connection, the connecting one first; aborted at the end.
+
+        Protocols of that kind are at both ends.
+        """
         accepted: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-        def accept() -> Any:
-            protocol = factory()
-            made = protocol.connection_made
-
-            def connection_made(transport: Any) -> None:
-                made(transport)
+        class Accepted(kind):  # type: ignore[misc]
+            def connection_made(self, transport: Any) -> None:
+                super().connection_made(transport)
                 accepted.set_result(transport)
 
-            protocol.connection_made = connection_made
-            return protocol
-
-        address = await self.server(accept)
-        near, _ = await asyncio.get_running_loop().create_connection(factory, *address, **kwargs)
+        address = await self.server(Accepted)
+        near, _ = await asyncio.get_running_loop().create_connection(kind, *address, **kwargs)
         far = await accepted
         self.left.callback(near.abort)
         self.left.callback(far.abort)
