@@ -15,13 +15,12 @@ from aionetflow.network.network import Network
 _MISSING = object()
 
 
-def attach(network: Network) -> Callable[[], None]:
-    """Has the network calls of the running loop go to a network; returns what ends that.
+def attach(network: Network, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    """Has the network calls of a loop go to a network; returns what ends that.
 
     Of several networks at once, each task's calls go to that of the host it is on, and the calls of tasks that are on
     none to the one that was attached last.
     """
-    loop = asyncio.get_running_loop()
     networks: list[Network] | None = vars(loop).get("networks")
     if networks is None:
         networks = vars(loop)["networks"] = []

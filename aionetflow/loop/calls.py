@@ -249,7 +249,7 @@ class NetworkCalls:
         return await self._sock_call("accept", sock)
 
     async def sock_sendfile(
-        self, sock: Any, file: Any, offset: int = 0, count: int | None = None, *, fallback: bool | None = None
+        self, sock: Any, file: Any, offset: int = 0, count: int | None = None, *, fallback: bool = True
     ) -> Any:
         """See loop.sock_sendfile()."""
         ours = self._virtual(sock)

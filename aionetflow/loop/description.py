@@ -5,6 +5,7 @@ core socket below tells it of every change; it wakes whoever waits:
 
     a transport         does its reading and writing in the loop's next turn
     a coroutine         sock_recv() and its kin: tries again
+    a sleeping thread   a blocking call outside of the loop: tries again
     a watch             add_reader(), add_writer(): called as long as the socket is ready, as epoll's level triggers
     the mirror          a descriptor of the kernel, for programs that ask poll(2)
 """
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from aionetflow.loop.mirror import Mirror
+from aionetflow.loop.threads import Sleeper
 from aionetflow.network.host import Host
 from aionetflow.socket.base import IN, OUT, Socket
 
@@ -84,6 +86,7 @@ class Description:
         self.transport: Taker | None = None
         self.changes = 0
         self.mirror: Mirror | None = None
+        self.sleepers: list[Sleeper] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._watches: dict[int, Watch] = {}  # by mask
         core.on_change = self._changed
@@ -104,6 +107,7 @@ class Description:
             self.mirror = None
         self.core.close()
         self._wake()
+        self._rouse()
         self.transport = None
 
     def descriptor(self) -> int:
@@ -173,6 +177,7 @@ class Description:
             self._wake()
         else:
             self.changes += 1
+        self._rouse()
         for watch in list(self._watches.values()):
             watch.look()
         if self.mirror is not None:
@@ -185,3 +190,7 @@ class Description:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+
+    def _rouse(self) -> None:
+        for sleeper in self.sleepers:
+            sleeper.wake()

@@ -2,14 +2,14 @@
 
 It passes for a socket.socket wherever a program checks, and has all its methods, but no socket of the kernel. What does
 not have to wait is done at once by the core socket. What would have to wait raises BlockingIOError if the socket does
-not block; on another thread than the network's it waits; on the network's own thread, where waiting would stop the very
-network that is waited for, it is an error. Reading and writing are in data.py.
+not block; outside of the network's running event loop it waits; inside, where waiting would stop the very network that
+is waited for, it is an error. Reading and writing are in data.py.
 """
 
 import errno
 import socket
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Protocol, Self, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -18,7 +18,7 @@ from aionetflow.loop import resolve
 from aionetflow.loop.arguments import check_address, check_kind, checked
 from aionetflow.loop.data import Core, DataCalls
 from aionetflow.loop.description import Description
-from aionetflow.loop.threads import call_in_loop, on_the_loop, wait_for
+from aionetflow.loop.threads import call, wait_for
 from aionetflow.network.host import Host
 from aionetflow.network.network import Network
 from aionetflow.socket.datagram import DatagramSocket
@@ -80,7 +80,7 @@ class VirtualSocket(DataCalls):
         if description is None:
             kind = check_kind(family, type, proto)
             loop = host.network.event_loop()
-            description = Description(host.socket(family, kind), host, loop)
+            description = call(loop, lambda: Description(host.socket(family, kind), host, loop))
         self.description = description
         self._proto = proto
         self._shut = False
@@ -208,7 +208,7 @@ class VirtualSocket(DataCalls):
         if self._timeout == 0 or self.type == SOCK_DGRAM:
             self._call(lambda: self.begin(target))
         else:
-            self._wait("connect", lambda: self.connected(target))
+            self._wait("connect", lambda: self._attempt(target))
 
     def connect_ex(self, address: Any) -> int:
         """As connect(), but returns the errno."""
@@ -227,6 +227,15 @@ class VirtualSocket(DataCalls):
         if crossing is not None and isinstance(core, StreamSocket) and core.connection is None:
             crossing.lead_out(self, target)
         core.connect(target)
+
+    def _attempt(self, target: Any) -> None:
+        try:
+            self.begin(target)
+        except BlockingIOError:
+            core = self.core
+            if isinstance(core, StreamSocket) and core.is_connecting():
+                raise
+            self.begin(target)  # it is over: on one host
 
     async def connected(self, target: Any) -> None:
         """Connects to a literal address, and waits for the end of the handshake."""
@@ -333,19 +342,17 @@ class VirtualSocket(DataCalls):
             crossing.enlist(self)
 
     def _call(self, action: Callable[[], _T]) -> _T:
-        loop = self.description.loop
-        return action() if on_the_loop(loop) else call_in_loop(loop, action)
+        return call(self.description.loop, action)
 
     def _retry(self, name: str, attempt: Callable[[], _T], flags: int = 0) -> _T:
-        try:
+        if self._timeout == 0 or flags & socket.MSG_DONTWAIT:
             return self._call(attempt)
-        except BlockingIOError:
-            if self._timeout == 0 or flags & socket.MSG_DONTWAIT:
-                raise
-        return self._wait(name, lambda: self.description.until_done(attempt))
+        return self._wait(name, attempt)
 
-    def _wait(self, name: str, action: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        return wait_for(self.description.loop, name, action, self._timeout)
+    def _wait(self, name: str, attempt: Callable[[], _T]) -> _T:
+        description = self.description
+        clock = self.host.network.clock
+        return wait_for(description.loop, clock, description.sleepers, name, attempt, self._timeout)
 
 
 def of_descriptor(descriptor: int) -> VirtualSocket | None:

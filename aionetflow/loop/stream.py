@@ -75,16 +75,15 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
 
     def _receive(self, buffer: memoryview) -> int:
         try:
-            data = self._core.recv(min(len(buffer), MAX_READ))
+            count = self._core.recv_into(buffer)
         except BlockingIOError:
             return 0
         except OSError as exc:
             self._fatal_error(exc, "Fatal read error on socket transport")
             return 0
-        if not data:
+        if not count:
             self._read_eof()
-        buffer.cast("B")[: len(data)] = data
-        return len(data)
+        return count
 
     def _read_eof(self) -> None:
         if self._loop.get_debug():
