@@ -20,6 +20,10 @@ from aionetflow.network.switch import Switch
 Node = Host | Switch
 
 
+def _no_attachment(network: "Network", loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    return lambda: None
+
+
 class Network:
     """Hosts, routers and switches, and links between them, inside one program.
 
@@ -31,7 +35,8 @@ class Network:
     socket listens goes to whoever listens there in the kernel, and what listens on the network is listed there, too.
     Without it nothing of the real network is reached, and nobody there reaches this one.
 
-    There is always a host named "localhost". Hosts without a link of their own share one LAN.
+    There is always a host named "localhost". Hosts without a link of their own share one LAN, each by a link whose
+    settings are `lan_settings`, the keyword arguments of `link`, at the time when the host gets it.
 
     >>> import aionetflow, asyncio
     >>> async def main() -> None:
@@ -45,8 +50,8 @@ class Network:
     ['10.128.0.1'] ['10.128.0.10']
     """
 
-    # Gives a running event loop the network calls of a network, and returns what takes them back; see loop/attach.py.
-    attach: Callable[["Network"], Callable[[], None]] = staticmethod(lambda network: lambda: None)
+    # Gives an event loop the network calls of a network, and returns what takes them back; see loop/attach.py.
+    attach: Callable[["Network", asyncio.AbstractEventLoop], Callable[[], None]] = staticmethod(_no_attachment)
 
     def __init__(
         self, seed: int | str | None = None, bridge: str | None = None, *, clock: Clock | None = None
@@ -66,6 +71,7 @@ class Network:
         self._addresses = topology.Addresses()
         self._automatic: list[tuple[Host, Route]] = []
         self._settled = False
+        self.lan_settings: dict[str, Any] = {}
         self.lan = self.switch("lan")
         self.localhost = self.host("localhost")
 
@@ -141,7 +147,7 @@ class Network:
             return
         for host in self.hosts:
             if not isinstance(host, Router) and len(host.bare_stack.interfaces) == 1:
-                self._join(host, self.lan, {})
+                self._join(host, self.lan, self.lan_settings)
         self._place_wanted()
         segments = self._find_segments()
         for segment in segments:
@@ -154,7 +160,7 @@ class Network:
 
     async def __aenter__(self) -> Self:
         self.check_open()
-        self._detach = Network.attach(self)
+        self._detach = Network.attach(self, asyncio.get_running_loop())
         enter(self.localhost)
         return self
 
@@ -175,6 +181,8 @@ class Network:
     def close(self) -> None:
         """Closes all sockets and stops the network's time: nothing can be done on it any more."""
         self.closed = True
+        if isinstance(self.clock, LoopClock) and self.clock.loop.is_closed():
+            self.clock.close()  # nothing can be sent any more
         for host in self.hosts:
             for sock in list(host.bare_stack.sockets.values()):
                 sock.close()
