@@ -10,6 +10,7 @@ is under way in the real world that will come back to the loop: a hold.
 """
 
 import asyncio
+import sys
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
@@ -105,6 +106,7 @@ class VirtualTime(LoopTime):
 
     def __init__(self, loop: "EventLoop") -> None:
         super().__init__(loop)
+        self._told: RuntimeError | None = None  # that nothing can ever happen
         loop._virtual = True
 
     def wait(self) -> None:
@@ -126,7 +128,14 @@ class VirtualTime(LoopTime):
         elif others:
             loop._look(None)
         else:
-            raise dead_end(loop)
+            raise self._dead_end()
+
+    def _dead_end(self) -> RuntimeError:
+        # The first one is what is wrong. Whoever closes the loop because of it may come to another, as when a task
+        # does not let itself be cancelled, and must not report that instead.
+        if self._told is None or sys.exc_info()[1] is not self._told:
+            self._told = dead_end(self._loop)
+        return self._told
 
     def _end(self) -> int:
         """How far time may pass, in ns."""

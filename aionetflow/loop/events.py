@@ -57,6 +57,7 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
 
     def __init__(self, selector: BaseSelector | None = None, *, time: str = "real", patch_time: bool = False) -> None:
         if time not in CLOCKS:
+            self._closed = True  # there is nothing to close
             raise ValueError(f"time is one of {', '.join(map(repr, CLOCKS))}, not {time!r}")
         Tick.__init__(self)
         super(Tick, self).__init__(selector)
@@ -227,6 +228,10 @@ def run(
     >>> import asyncio, aionetflow
     >>> aionetflow.run(asyncio.sleep(86400, "a day has gone by"), time="virtual")
     'a day has gone by'
+
+    RuntimeError if an event loop runs in this thread.
     """
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("aionetflow.run() cannot be called while an event loop runs in this thread")
     with asyncio.Runner(debug=debug, loop_factory=lambda: new_event_loop(time=time, patch_time=patch_time)) as runner:
         return runner.run(main)
