@@ -363,8 +363,13 @@ class TestVirtualTime:
 
         async def main() -> float:
             called = asyncio.Event()
+
+            def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                called.set()
+                writer.close()
+
             sock = socket.create_server(("127.0.0.1", 0))
-            server = await asyncio.start_server(lambda reader, writer: (called.set(), writer.close()), sock=sock)
+            server = await asyncio.start_server(serve, sock=sock)
             loop = asyncio.get_running_loop()
             await asyncio.sleep(3600)
             assert loop.time() == 3600
@@ -385,7 +390,12 @@ class TestVirtualTime:
             assert isinstance(loop, EventLoop)
             hold = loop.clock.hold()
             done: list[float] = []
-            alarm = threading.Timer(0.02, lambda: (done.append(loop.time()), hold.release()))
+
+            def release() -> None:
+                done.append(loop.time())
+                hold.release()
+
+            alarm = threading.Timer(0.02, release)
             alarm.start()
             await asyncio.sleep(5)
             alarm.join()
