@@ -17,6 +17,8 @@ from pathlib import Path
 from types import MethodType
 from typing import Any
 
+import pytest
+
 from aionetflow.ip.address import AF_INET, AF_INET6
 from aionetflow.loop.attach import attach
 from aionetflow.loop.clock import CLOCKS
@@ -56,6 +58,7 @@ class Run:
         self.threads = threading.active_count()
         self._first = self.loop
         self._handed_out = False
+        self._ends = False
         self._thread = threading.get_ident()
         self._ports: set[int] = set()
         self._detach: Callable[[], None] | None = None
@@ -93,6 +96,12 @@ class Run:
             yield
         finally:
             self.begin()
+
+    def end_with(self, item: pytest.Item) -> None:
+        """Has the run end with a test: called before the first of its fixtures is set up, it ends after the last."""
+        if not self._ends:
+            self._ends = True
+            item.addfinalizer(self.end)
 
     def end(self) -> None:
         """The test is over, and its network with it. Harmless when it is over already."""
