@@ -22,15 +22,15 @@ SOURCES := $(PXD) $(wildcard $(PXD:.pxd=.py)) $(shell find aionetflow -name '*.p
 say = @printf '%s\n' '$(1)' >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage bench soak wheel lint clean
+.PHONY: help demo test test-all coverage bench conformance ecosystem soak wheel lint clean
 .NOTPARALLEL:
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-	    printf 'make %-10s %s\n' "$$name" "$$text"; done
-	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench and soak; PYTHON=/path/to/python'
+	    printf 'make %-11s %s\n' "$$name" "$$text"; done
+	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench, conformance, ecosystem and soak; PYTHON=/path/to/python'
 
 demo: $(VENV)/demo.stamp $(VENV)/built.stamp  ## two hosts, two routers, a lossy link, and a page that crosses it
 	@$(PY) -m aionetflow demo $(ARGS)
@@ -54,8 +54,14 @@ test-all:  ## make test on every Python from 3.11 to 3.14 that is found
 bench: $(VENV)/bench.stamp $(VENV)/built.stamp  ## beside asyncio and uvloop on the kernel: a table, JSON and a plot
 	@$(PY) -m benchmarks $(ARGS)
 
+conformance: $(VENV)/conformance.stamp $(VENV)/built.stamp  ## the network tests of CPython's asyncio and of uvloop, on our loop
+	@PYTHONPATH=tests $(PY) -m conformance $(ARGS)
+
 soak: $(VENV)/dev.stamp $(VENV)/built.stamp  ## the long tests: much data over bad links, many seeds
 	@$(PYTEST) -m soak $(ARGS)
+
+ecosystem: $(VENV)/ecosystem.stamp $(VENV)/built.stamp  ## real libraries, unmodified, on the virtual network
+	@$(PYTEST) -m ecosystem tests/ecosystem $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff and mypy --strict
 	@$(PY) -m ruff check -q .

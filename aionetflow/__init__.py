@@ -64,7 +64,7 @@ from aionetflow.socket.options import (
 
 __version__ = "0.1.0"
 
-Network.attach = staticmethod(attach)  # what a network does on entering: imports point down only
+Network.attach = staticmethod(attach)  # what entering a network does: imports point down only
 
 __all__ = [
     "AF_INET", "AF_INET6", "COMPILED", "IPPROTO_IP", "IPPROTO_TCP", "IPPROTO_UDP", "IP_TOS", "IP_TTL", "MSG_PEEK",

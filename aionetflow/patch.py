@@ -14,6 +14,7 @@ from aionetflow.loop.dropin import VirtualSocket, of_descriptor, reattach
 from aionetflow.network.host import optional_host
 
 _System = socket.socket
+_MAX_INT = 0x7FFFFFFF
 _FAMILIES = (-1, socket.AF_INET, socket.AF_INET6)
 
 
@@ -26,11 +27,11 @@ class _Meta(type):
         if fileno is not None:
             return _of_descriptor(fileno) or _System(family, type, proto, fileno)
         host = optional_host()
-        if host is None or family not in _FAMILIES:
+        if host is None or family not in _FAMILIES or not _are_ints(family, type, proto):
             return _System(family, type, proto)
         family = socket.AF_INET if family == -1 else family
         kind = socket.SOCK_STREAM if type == -1 else type
-        return VirtualSocket(host, family, kind, max(proto, 0))
+        return VirtualSocket(host, family, kind, 0 if proto == -1 else proto)
 
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, _System) if cls is PatchedSocket else super().__instancecheck__(instance)
@@ -45,6 +46,11 @@ class PatchedSocket(_System, metaclass=_Meta):
     """
 
     __slots__ = ()
+
+
+def _are_ints(*numbers: Any) -> bool:
+    """Whether the kernel's socket class would take them, which is left to it to say if not."""
+    return all(isinstance(number, int) and -1 <= number <= _MAX_INT for number in numbers)
 
 
 def _of_descriptor(descriptor: int) -> VirtualSocket | None:

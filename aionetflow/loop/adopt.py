@@ -25,8 +25,9 @@ _OPTIONS = (
 )  # fmt: skip
 _FORWARDED = (
     "accept", "bind", "close", "connect", "connect_ex", "detach", "dup", "fileno", "getpeername", "getsockname",
-    "getsockopt", "listen", "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "send", "sendall", "sendfile",
-    "sendmsg", "sendto", "setblocking", "setsockopt", "settimeout", "gettimeout", "getblocking", "shutdown", "__repr__",
+    "getsockopt", "listen", "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "send",
+    "sendall", "sendfile", "sendmsg", "sendto", "setblocking", "setsockopt", "settimeout", "gettimeout", "getblocking",
+    "shutdown", "__repr__",
 )  # fmt: skip
 
 adopted: "WeakKeyDictionary[socket.socket, VirtualSocket]" = WeakKeyDictionary()

@@ -15,13 +15,12 @@ from aionetflow.network.network import Network
 _MISSING = object()
 
 
-def attach(network: Network, loop: asyncio.AbstractEventLoop | None = None) -> Callable[[], None]:
-    """Has the network calls of an event loop (the running one if none is given) go to a network.
+def attach(network: Network, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    """Has the network calls of an event loop go to a network.
 
     Returns what ends that. Of several networks at once, each task's calls go to that of the host it is on, and the
     calls of tasks that are on none to the one that was attached last.
     """
-    loop = loop or asyncio.get_running_loop()
     networks: list[Network] | None = vars(loop).get("networks")
     if networks is None:
         networks = vars(loop)["networks"] = []
@@ -53,7 +52,7 @@ def _restore(loop: asyncio.AbstractEventLoop) -> None:
     own: dict[str, Any] = vars(loop)
     for name, value in own.pop("_aionetflow_before").items():
         if value is _MISSING:
-            del own[name]
+            own.pop(name, None)  # or the program has deleted it
         else:
             own[name] = value
 

@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import socket
 import types
-from asyncio import base_events, constants, exceptions, sslproto
+from asyncio import base_events, constants, sslproto
 from collections.abc import Callable
 from typing import Any
 
@@ -235,6 +235,13 @@ class NetworkCalls:
 
     async def sock_connect(self, sock: Any, address: Any) -> Any:
         """See loop.sock_connect()."""
+        ours = self._virtual(sock)
+        if ours is not None:
+            calls.check(ours, self._debug)
+            found = await self._ensure_resolved(
+                address, family=ours.family, type=ours.type, proto=ours.proto, loop=self.loop
+            )
+            address = found[0][4]
         return await self._sock_call("connect", sock, address)
 
     async def sock_accept(self, sock: Any) -> Any:
@@ -242,7 +249,7 @@ class NetworkCalls:
         return await self._sock_call("accept", sock)
 
     async def sock_sendfile(
-        self, sock: Any, file: Any, offset: int = 0, count: int | None = None, *, fallback: bool | None = None
+        self, sock: Any, file: Any, offset: int = 0, count: int | None = None, *, fallback: bool = True
     ) -> Any:
         """See loop.sock_sendfile()."""
         ours = self._virtual(sock)
@@ -250,11 +257,21 @@ class NetworkCalls:
             return await self.kernel["sock_sendfile"](sock, file, offset, count, fallback=fallback)
         return await _sock_sendfile(self, ours, file, offset, count, fallback=fallback)
 
-    async def _sock_sendfile_native(self, sock: Any, *args: Any) -> None:
-        raise exceptions.SendfileNotAvailableError("a virtual socket has no system call sendfile()")
+    async def _sock_sendfile_native(self, sock: Any, file: Any, offset: int, count: int | None) -> Any:
+        return await calls.sendfile(sock, file, offset, count)
 
-    async def _sendfile_native(self, transport: Any, *args: Any) -> None:
-        raise exceptions.SendfileNotAvailableError("a virtual socket has no system call sendfile()")
+    async def _sendfile_native(self, transport: Any, file: Any, offset: int, count: int | None) -> Any:
+        sock = transport._sock
+        self._check_sendfile_params(sock, file, offset, count)
+        was_reading = transport.is_reading()
+        transport.pause_reading()
+        await transport._make_empty_waiter()
+        try:
+            return await calls.sendfile(sock, file, offset, count)
+        finally:
+            transport._reset_empty_waiter()
+            if was_reading:
+                transport.resume_reading()
 
     async def sendfile(self, transport: Any, *args: Any, **kwargs: Any) -> Any:
         """See loop.sendfile()."""
@@ -312,8 +329,8 @@ class NetworkCalls:
 
     def _free_of_transport(self, fd: Any) -> VirtualSocket | None:
         sock = adopt.known(fd)
-        if sock is not None and (transport := sock.description.transport) is not None:
-            raise RuntimeError(f"File descriptor {fd!r} is used by transport {transport!r}")
+        if sock is not None:
+            sock.description.check_free(fd)
         return sock
 
 

@@ -10,8 +10,10 @@ is under way in the real world that will come back to the loop: a hold.
 """
 
 import asyncio
+import threading
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self, TypeVar, TypeVarTuple
 
 from aionetflow.config import NEVER
 from aionetflow.loop.native import monotonic
@@ -20,10 +22,21 @@ from aionetflow.loop.report import dead_end
 if TYPE_CHECKING:
     from aionetflow.loop.events import EventLoop
 
-__all__ = ["CLOCKS", "Hold", "LoopTime", "ManualTime", "RealTime", "VirtualTime"]
+__all__ = ["CLOCKS", "Hold", "LoopTime", "ManualTime", "RealTime", "VirtualTime", "hold_of_this_thread"]
 
 _LONGEST_WAIT = 24 * 3600.0  # s; what the selectors of all platforms take, asyncio's number
 _LOOK_EVERY = 50_000  # ns of the machine; however busy virtual time is, signals and threads get their turn
+
+
+_here = threading.local()  # .hold: what this thread's work holds
+_Arguments = TypeVarTuple("_Arguments")
+_Result = TypeVar("_Result")
+
+
+def hold_of_this_thread() -> "Hold | None":
+    """The hold that stands for the work of this thread, if it works for a loop's executor."""
+    hold: Hold | None = getattr(_here, "hold", None)
+    return hold
 
 
 class Hold:
@@ -34,10 +47,29 @@ class Hold:
 
     def __init__(self, clock: "LoopTime") -> None:
         self._clock = clock
+        self._over = False
 
     def release(self) -> None:
         """Lets time pass again, as far as this hold is concerned; harmless when called again."""
+        self._over = True
         self._clock._release(self)
+
+    def lift(self) -> None:
+        """Lets time pass until resume(): what is under way waits for the network itself."""
+        self._clock._release(self)
+
+    def resume(self) -> None:
+        """Ends what lift() began; has no effect after release()."""
+        if not self._over:
+            self._clock._holds.add(self)
+
+    def run(self, func: "Callable[[*_Arguments], _Result]", *args: *_Arguments) -> "_Result":
+        """Calls a function as the work that the hold is for; see `hold_of_this_thread`."""
+        _here.hold = self
+        try:
+            return func(*args)
+        finally:
+            _here.hold = None
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ core socket below tells it of every change; it wakes whoever waits:
 
     a transport         does its reading and writing in the loop's next turn
     a coroutine         sock_recv() and its kin: tries again
+    a sleeping thread   a blocking call outside of the loop: tries again
     a watch             add_reader(), add_writer(): called as long as the socket is ready, as epoll's level triggers
     the mirror          a descriptor of the kernel, for programs that ask poll(2)
 """
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from aionetflow.loop.mirror import Mirror
+from aionetflow.loop.threads import Sleeper
 from aionetflow.network.host import Host
 from aionetflow.socket.base import IN, OUT, Socket
 
@@ -84,6 +86,7 @@ class Description:
         self.transport: Taker | None = None
         self.changes = 0
         self.mirror: Mirror | None = None
+        self.sleepers: list[Sleeper] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._watches: dict[int, Watch] = {}  # by mask
         core.on_change = self._changed
@@ -96,14 +99,13 @@ class Description:
 
     def close(self) -> None:
         """Closes the socket for all who have it."""
-        for watch in self._watches.values():
-            watch.cancel()
-        self._watches.clear()
+        self._end_watches()
         if self.mirror is not None:
             self.mirror.close()
             self.mirror = None
         self.core.close()
         self._wake()
+        self._rouse()
         self.transport = None
 
     def descriptor(self) -> int:
@@ -121,16 +123,24 @@ class Description:
             events = ready(self.core)
             self.mirror.show(bool(events & READABLE), bool(events & WRITABLE))
 
+    def check_free(self, descriptor: object) -> None:
+        """RuntimeError if a transport has taken the socket over: nobody else may wait for it."""
+        if self.transport is not None:
+            raise RuntimeError(f"File descriptor {descriptor!r} is used by transport {self.transport!r}")
+
     async def until_done(self, attempt: Callable[[], _T]) -> _T:
         """Makes a call until it does not say "would block" any more.
 
-        A call that is cancelled has been made or not, and nothing lies between.
+        A call that is cancelled has been made or not, and nothing lies between. RuntimeError, as in asyncio, if it
+        would have to wait and a transport has the socket.
         """
         while True:
             seen = self.changes
             try:
                 return attempt()
             except BlockingIOError:
+                if self.transport is not None:
+                    self.check_free(self.descriptor())
                 await self.wait(seen)
 
     async def wait(self, seen: int) -> None:
@@ -165,10 +175,18 @@ class Description:
             self._wake()
         else:
             self.changes += 1
+        self._rouse()
+        if self.core.closed:  # by the end of its network
+            self._end_watches()
         for watch in list(self._watches.values()):
             watch.look()
         if self.mirror is not None:
             self.reflect()
+
+    def _end_watches(self) -> None:
+        for watch in self._watches.values():
+            watch.cancel()
+        self._watches.clear()
 
     def _wake(self) -> None:
         """All look again, the longest waiting first."""
@@ -177,3 +195,7 @@ class Description:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+
+    def _rouse(self) -> None:
+        for sleeper in self.sleepers:
+            sleeper.wake()

@@ -2,21 +2,23 @@
 
 It passes for a socket.socket wherever a program checks, and has all its methods, but no socket of the kernel. What does
 not have to wait is done at once by the core socket. What would have to wait raises BlockingIOError if the socket does
-not block; on another thread than the network's it waits; on the network's own thread, where waiting would stop the very
-network that is waited for, it is an error.
+not block; outside of the network's running event loop it waits; inside, where waiting would stop the very network that
+is waited for, it is an error. Reading and writing are in data.py.
 """
 
 import errno
 import socket
 import warnings
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol, Self, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from aionetflow.errors import os_error
 from aionetflow.loop import resolve
+from aionetflow.loop.arguments import check_address, check_kind, checked
+from aionetflow.loop.data import Core, DataCalls
 from aionetflow.loop.description import Description
-from aionetflow.loop.threads import call_in_loop, on_the_loop, wait_for
+from aionetflow.loop.threads import call, wait_for
 from aionetflow.network.host import Host
 from aionetflow.network.network import Network
 from aionetflow.socket.datagram import DatagramSocket
@@ -25,8 +27,7 @@ from aionetflow.socket.stream import StreamSocket
 
 _T = TypeVar("_T")
 Buffer = bytes | bytearray | memoryview
-_Core = StreamSocket | DatagramSocket
-_KIND_BITS = 0xF  # the rest of a socket's type is SOCK_CLOEXEC and SOCK_NONBLOCK
+_INT_SIZE = 4
 
 # The networks whose loopback addresses are joined to the kernel's; see bridge.py.
 bridges: "WeakKeyDictionary[Network, Crossing]" = WeakKeyDictionary()
@@ -51,7 +52,7 @@ class Crossing(Protocol):
         """A socket is being closed."""
 
 
-class VirtualSocket(socket.socket):
+class VirtualSocket(DataCalls):
     """A socket on a virtual host.
 
     `description` is what it shares with its copies; `host` the host it is on; `core` the socket below, a control block.
@@ -66,7 +67,7 @@ class VirtualSocket(socket.socket):
     ('127.0.0.1', 8080) True
     """
 
-    __slots__ = ("description", "_proto", "_timeout", "_shut")
+    __slots__ = ("_proto", "_timeout", "_shut")
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # the C class's own descriptor stays -1: its __init__ is never called
@@ -77,15 +78,9 @@ class VirtualSocket(socket.socket):
         *, description: Description | None = None,
     ) -> None:  # fmt: skip
         if description is None:
-            kind = type & _KIND_BITS
-            if family not in (socket.AF_INET, socket.AF_INET6):
-                raise os_error(errno.EAFNOSUPPORT)
-            if kind not in (SOCK_STREAM, SOCK_DGRAM):
-                raise os_error(errno.ESOCKTNOSUPPORT)
-            if proto not in (0, socket.IPPROTO_TCP if kind == SOCK_STREAM else socket.IPPROTO_UDP):
-                raise os_error(errno.EPROTONOSUPPORT)
+            kind = check_kind(family, type, proto)
             loop = host.network.event_loop()
-            description = Description(host.socket(family, kind), host, loop)
+            description = call(loop, lambda: Description(host.socket(family, kind), host, loop))
         self.description = description
         self._proto = proto
         self._shut = False
@@ -96,11 +91,10 @@ class VirtualSocket(socket.socket):
     # What it is -------------------------------------------------------------------------------------------------
 
     @property
-    def core(self) -> _Core:
+    def core(self) -> Core:
         """The control block below; OSError(EBADF) once the socket object is closed."""
+        self._check_open()
         core = self.description.core
-        if self._shut:
-            raise os_error(errno.EBADF)
         assert isinstance(core, StreamSocket | DatagramSocket)
         return core
 
@@ -133,14 +127,18 @@ class VirtualSocket(socket.socket):
         """The same."""
         return self._timeout
 
+    @checked
     def settimeout(self, value: float | None) -> None:
         """See socket.settimeout()."""
         if value is not None and value < 0:
             raise ValueError("Timeout value out of range")
+        self._check_open()
         self._timeout = None if value is None else float(value)
 
+    @checked
     def setblocking(self, flag: bool) -> None:
         """See socket.setblocking()."""
+        self._check_open()
         self._timeout = None if flag else 0.0
 
     def getblocking(self) -> bool:
@@ -149,10 +147,12 @@ class VirtualSocket(socket.socket):
 
     def get_inheritable(self) -> bool:
         """No other program can inherit it."""
+        self._check_open()
         return False
 
     def set_inheritable(self, inheritable: bool) -> None:
         """Has no effect."""
+        self._check_open()
 
     def fileno(self) -> int:
         """A descriptor that poll(2) answers for as for this socket, made when first asked for; -1 once closed."""
@@ -167,8 +167,10 @@ class VirtualSocket(socket.socket):
 
     def bind(self, address: Any) -> None:
         """See bind(2)."""
-        self._call(lambda: self._bind(self._literal(address)))
+        target = self.checked_address("bind", address)
+        self._call(lambda: self._bind(target))
 
+    @checked
     def listen(self, backlog: int = 128) -> None:
         """See listen(2)."""
         self._call(lambda: self._listen(backlog))
@@ -181,30 +183,37 @@ class VirtualSocket(socket.socket):
         """See getpeername(2)."""
         return self._call(self.core.getpeername)
 
+    @checked
     def getsockopt(self, level: int, option: int, length: int = 0) -> Any:
         """See getsockopt(2)."""
         return self._call(lambda: self.core.getsockopt(level, option, length))
 
+    @checked
     def setsockopt(self, level: int, option: int, value: Any, length: int | None = None) -> None:
         """See setsockopt(2)."""
-        if value is None:
-            value = bytes(length or 0)
+        if (value is None) != (length is not None):
+            raise TypeError("a length, and only then, if the value is None")
+        if length is not None:  # the kernel would read it at address 0
+            raise os_error(errno.EFAULT if length >= _INT_SIZE else errno.EINVAL)
         self._call(lambda: self.core.setsockopt(level, option, value))
 
     # Connections ------------------------------------------------------------------------------------------------
 
     def connect(self, address: Any) -> None:
         """See connect(2)."""
-        target = self._literal(address)
+        self._connect("connect", address)
+
+    def _connect(self, call: str, address: Any) -> None:
+        target = self.checked_address(call, address)
         if self._timeout == 0 or self.type == SOCK_DGRAM:
             self._call(lambda: self.begin(target))
         else:
-            self._wait("connect", lambda: self.connected(target))
+            self._wait("connect", lambda: self._attempt(target))
 
     def connect_ex(self, address: Any) -> int:
         """As connect(), but returns the errno."""
         try:
-            self.connect(address)
+            self._connect("connect_ex", address)
         except OSError as error:
             if error.errno is None or isinstance(error, socket.gaierror):
                 raise
@@ -218,6 +227,15 @@ class VirtualSocket(socket.socket):
         if crossing is not None and isinstance(core, StreamSocket) and core.connection is None:
             crossing.lead_out(self, target)
         core.connect(target)
+
+    def _attempt(self, target: Any) -> None:
+        try:
+            self.begin(target)
+        except BlockingIOError:
+            core = self.core
+            if isinstance(core, StreamSocket) and core.is_connecting():
+                raise
+            self.begin(target)  # it is over: on one host
 
     async def connected(self, target: Any) -> None:
         """Connects to a literal address, and waits for the end of the handshake."""
@@ -243,68 +261,10 @@ class VirtualSocket(socket.socket):
         description = Description(core, self.host, self.description.loop)
         return VirtualSocket(self.host, proto=self._proto, description=description), address
 
+    @checked
     def shutdown(self, how: int) -> None:
         """See shutdown(2)."""
         self._call(lambda: self.core.shutdown(how))
-
-    # Data -------------------------------------------------------------------------------------------------------
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        """See send(2)."""
-        return self._retry("send", lambda: self._written(self.core.send(data, flags)), flags)
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """Sends all of it; see socket.sendall()."""
-        rest = memoryview(data).cast("B")
-        while len(rest):
-            rest = rest[self.send(rest, flags) :]
-
-    def sendto(self, data: Any, *flags_and_address: Any) -> int:
-        """sendto(data, address) or sendto(data, flags, address); see sendto(2)."""
-        if not 1 <= len(flags_and_address) <= 2:
-            raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(flags_and_address)} given)")
-        core = self.core
-        if not isinstance(core, DatagramSocket):
-            return self.send(data)
-        address = self._literal(flags_and_address[-1])
-        return self._call(lambda: core.sendto(data, address))
-
-    def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
-        """See sendmsg(2); there is no ancillary data on a virtual network."""
-        if list(ancdata):
-            raise os_error(errno.EINVAL)
-        data = b"".join(buffers)
-        return self.send(data, flags) if address is None else self.sendto(data, flags, address)
-
-    def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        """See recv(2)."""
-        return self._retry("recv", lambda: self._taken(self.core.recv(bufsize, flags)), flags)
-
-    def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
-        """See recvfrom(2)."""
-        core = self.core
-        if not isinstance(core, DatagramSocket):
-            return self.recv(bufsize, flags), None
-        return self._retry("recvfrom", lambda: self._taken(core.recvfrom(bufsize, flags)), flags)
-
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """See recv(2)."""
-        return _copied(buffer, self.recv(_room(buffer, nbytes), flags))
-
-    def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
-        """See recvfrom(2)."""
-        data, address = self.recvfrom(_room(buffer, nbytes), flags)
-        return _copied(buffer, data), address
-
-    def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
-        """See recvmsg(2); there is no ancillary data on a virtual network."""
-        data, address = self.recvfrom(bufsize, flags)
-        return data, [], 0, address
-
-    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """See socket.sendfile(): the file is read and sent piece by piece."""
-        sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
-        return sent
 
     # The end ----------------------------------------------------------------------------------------------------
 
@@ -326,6 +286,7 @@ class VirtualSocket(socket.socket):
 
     def dup(self) -> "VirtualSocket":
         """Another object for the same socket."""
+        self._check_open()
         self.description.references += 1
         copy = VirtualSocket(self.host, proto=self._proto, description=self.description)
         copy.settimeout(self._timeout)
@@ -347,6 +308,19 @@ class VirtualSocket(socket.socket):
 
     # Inside -----------------------------------------------------------------------------------------------------
 
+    def _check_open(self) -> None:
+        if self._shut:
+            raise os_error(errno.EBADF)
+
+    def checked_address(self, call: str, address: Any) -> Any:
+        """An address that was given to a call, its host's name replaced by an address.
+
+        TypeError or OverflowError, in the words of that call, for what is none; socket.gaierror for an unknown host.
+        """
+        family = self.description.core.family
+        check_address(call, family, address)
+        return resolve.to_literal(self.host, family, address)
+
     def _crossing(self) -> Crossing | None:
         return bridges.get(self.host.network) if bridges and self.type == SOCK_STREAM else None
 
@@ -367,31 +341,18 @@ class VirtualSocket(socket.socket):
         if (crossing := self._crossing()) is not None:
             crossing.enlist(self)
 
-    def _literal(self, address: Any) -> Any:
-        return resolve.to_literal(self.host, self.description.core.family, address)
-
-    def _written(self, count: int) -> int:
-        self.description.reflect()
-        return count
-
-    def _taken(self, data: _T) -> _T:
-        self.description.reflect()
-        return data
-
     def _call(self, action: Callable[[], _T]) -> _T:
-        loop = self.description.loop
-        return action() if on_the_loop(loop) else call_in_loop(loop, action)
+        return call(self.description.loop, action)
 
     def _retry(self, name: str, attempt: Callable[[], _T], flags: int = 0) -> _T:
-        try:
+        if self._timeout == 0 or flags & socket.MSG_DONTWAIT:
             return self._call(attempt)
-        except BlockingIOError:
-            if self._timeout == 0 or flags & socket.MSG_DONTWAIT:
-                raise
-        return self._wait(name, lambda: self.description.until_done(attempt))
+        return self._wait(name, attempt)
 
-    def _wait(self, name: str, action: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        return wait_for(self.description.loop, name, action, self._timeout)
+    def _wait(self, name: str, attempt: Callable[[], _T]) -> _T:
+        description = self.description
+        clock = self.host.network.clock
+        return wait_for(description.loop, clock, description.sleepers, name, attempt, self._timeout)
 
 
 def of_descriptor(descriptor: int) -> VirtualSocket | None:
@@ -405,17 +366,3 @@ def reattach(descriptor: int) -> VirtualSocket | None:
     """An object for a socket that was detached from its own; None if there is none of that descriptor."""
     description = _detached.pop(descriptor, None)
     return None if description is None else VirtualSocket(description.host, description=description)
-
-
-def _room(buffer: Any, nbytes: int) -> int:
-    if nbytes < 0:
-        raise ValueError("negative buffersize in recv_into")
-    size = memoryview(buffer).nbytes
-    if nbytes > size:
-        raise ValueError("buffer too small for requested bytes")
-    return nbytes or size
-
-
-def _copied(buffer: Any, data: bytes) -> int:
-    memoryview(buffer).cast("B")[: len(data)] = data
-    return len(data)

@@ -7,16 +7,20 @@ import time as wall_clock
 import warnings
 import weakref
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from logging import getLogger
 from selectors import BaseSelector
 from typing import Any, TypeVar, TypeVarTuple
 
+from aionetflow.loop.attach import attach
 from aionetflow.loop.clock import CLOCKS, Hold, LoopTime
 from aionetflow.loop.native import monotonic
 from aionetflow.loop.stdlib_time import following
 from aionetflow.loop.tick import Handle, Tick
+from aionetflow.network.clock import LoopClock
+from aionetflow.network.network import Network
 
 __all__ = ["EventLoop", "new_event_loop", "run"]
 
@@ -34,6 +38,9 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
     stands still while the loop works and jumps when it would wait; or "manual", which `loop.clock.advance()` moves.
     With `patch_time` the functions of the `time` module follow a clock that is not real while the loop runs, in its
     thread. `selector` is asyncio's. ValueError for any other `time`.
+
+    The loop is on a network of its own from the start, with the one host "localhost"; `seed` is that network's. A
+    `Network` that is entered takes its place meanwhile.
 
     In virtual and manual time a run that can never go on raises RuntimeError and says who waits. Real work holds
     time: run_in_executor(), subprocesses, and real descriptors that are watched, but for listening sockets.
@@ -55,18 +62,23 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
     _ssock: Any
     _write_to_self: Callable[[], None]
 
-    def __init__(self, selector: BaseSelector | None = None, *, time: str = "real", patch_time: bool = False) -> None:
+    def __init__(
+        self, selector: BaseSelector | None = None, *, time: str = "real", patch_time: bool = False,
+        seed: int | str | None = None,
+    ) -> None:  # fmt: skip
         if time not in CLOCKS:
             raise ValueError(f"time is one of {', '.join(map(repr, CLOCKS))}, not {time!r}")
         Tick.__init__(self)
-        asyncio.SelectorEventLoop.__init__(self, selector)
+        super(Tick, self).__init__(selector)
         self._ready = []
         self.clock = CLOCKS[time](self)
-        self.networks: list[Any] = []
+        self.networks: list[Network] = []
         self.wall_ns = wall_clock.time_ns()
         self._patch_time = patch_time and time != "real"
         self._children: dict[asyncio.SubprocessTransport, Hold] = {}
         self._exited: weakref.WeakSet[asyncio.SubprocessTransport] = weakref.WeakSet()
+        self._own_network = Network(seed, clock=LoopClock(self))
+        attach(self._own_network, self)
 
     def run_forever(self) -> None:
         """Runs until stop() is called."""
@@ -75,8 +87,9 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
 
     def close(self) -> None:
         """Closes the loop: what is ready and what has a time does not run any more. RuntimeError if it runs."""
-        asyncio.SelectorEventLoop.close(self)
+        super().close()
         self._heap.clear()
+        self._own_network.close()
 
     # ---- what holds time
 
@@ -84,8 +97,15 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
         self, executor: Executor | None, func: Callable[[*_Arguments], _Result], *args: *_Arguments
     ) -> asyncio.Future[_Result]:
         """As in asyncio; virtual time stands still until `func` is done."""
-        future = super().run_in_executor(executor, func, *args)
         hold = self.clock.hold()
+        try:
+            if executor is None or isinstance(executor, ThreadPoolExecutor):
+                future = super().run_in_executor(executor, hold.run, func, *args)
+            else:
+                future = super().run_in_executor(executor, func, *args)
+        except BaseException:
+            hold.release()
+            raise
         future.add_done_callback(lambda _: hold.release())
         return future
 
@@ -207,7 +227,9 @@ def _listens(fd: int) -> bool:
         probe.detach()
 
 
-def new_event_loop(*, time: str = "real", patch_time: bool = False) -> EventLoop:
+def new_event_loop(
+    *, time: str = "real", patch_time: bool = False, seed: int | str | None = None
+) -> EventLoop:
     """A new event loop with real, virtual or manual time: the factory to hand to asyncio, anyio and pytest-asyncio.
 
     See `EventLoop` for the arguments; ValueError for any other `time`.
@@ -216,17 +238,19 @@ def new_event_loop(*, time: str = "real", patch_time: bool = False) -> EventLoop
     ...     runner.run(asyncio.sleep(0, "slept"))
     'slept'
     """
-    return EventLoop(time=time, patch_time=patch_time)
+    return EventLoop(time=time, patch_time=patch_time, seed=seed)
 
 
 def run(
-    main: Coroutine[Any, Any, _Result], *, time: str = "real", patch_time: bool = False, debug: bool | None = None
-) -> _Result:
-    """As asyncio.run(), on a new loop of ours; see `EventLoop` for `time` and `patch_time`.
+    main: Coroutine[Any, Any, _Result], *, time: str = "real", patch_time: bool = False,
+    seed: int | str | None = None, debug: bool | None = None,
+) -> _Result:  # fmt: skip
+    """As asyncio.run(), on a new loop of ours; see `EventLoop` for `time`, `patch_time` and `seed`.
 
     >>> import asyncio, aionetflow
     >>> aionetflow.run(asyncio.sleep(86400, "a day has gone by"), time="virtual")
     'a day has gone by'
     """
-    with asyncio.Runner(debug=debug, loop_factory=lambda: new_event_loop(time=time, patch_time=patch_time)) as runner:
+    factory = partial(new_event_loop, time=time, patch_time=patch_time, seed=seed)
+    with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
         return runner.run(main)

@@ -25,8 +25,10 @@ def getaddrinfo(
     that has put a function of its own in the place of socket.getaddrinfo is asked for such names.
     """
     if isinstance(host, bytes | bytearray):
-        host = host.decode("ascii")
-    if host is None or is_literal(host.partition("%")[0]):
+        host = host.decode("ascii", "replace")
+    elif isinstance(host, str):
+        host.encode("idna")  # as Python does, which may refuse it
+    if not isinstance(host, str) or is_literal(host.partition("%")[0]):
         return _system_getaddrinfo(host, port, family, type, proto, flags & ~socket.AI_ADDRCONFIG)
     literals = [] if flags & socket.AI_NUMERICHOST else literals_of(here, host)
     if not literals:
@@ -99,5 +101,6 @@ def to_literal(here: Host, family: int, address: Any) -> Any:
         if family_of(host) == family:
             return (host, *address[1:])
         raise socket.gaierror(socket.EAI_ADDRFAMILY, "Address family for hostname not supported")
-    infos = getaddrinfo(here, host, None, family)
+    # CPython idna_converter: a name in ASCII is left as it is
+    infos = getaddrinfo(here, host.encode() if host.isascii() else host, None, family)
     return (infos[0][4][0], *address[1:])

@@ -1,6 +1,7 @@
 """The stream transport: asyncio.Transport over a virtual TCP socket."""
 
 import asyncio
+import sys
 from asyncio import constants, protocols
 from asyncio.log import logger
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from aionetflow.loop.server import Server
 from aionetflow.loop.transport import LOG_THRESHOLD, MAX_READ, VirtualTransport
 from aionetflow.socket.options import IPPROTO_TCP, SHUT_WR, TCP_NODELAY
 from aionetflow.socket.stream import StreamSocket
+
+_WRITELINES = "writelines" if sys.version_info >= (3, 12) else "write"  # which of the two asyncio names
 
 
 class StreamTransport(VirtualTransport, asyncio.Transport):
@@ -72,16 +75,15 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
 
     def _receive(self, buffer: memoryview) -> int:
         try:
-            data = self._core.recv(min(len(buffer), MAX_READ))
+            count = self._core.recv_into(buffer)
         except BlockingIOError:
             return 0
         except OSError as exc:
             self._fatal_error(exc, "Fatal read error on socket transport")
             return 0
-        if not data:
+        if not count:
             self._read_eof()
-        buffer.cast("B")[: len(data)] = data
-        return len(data)
+        return count
 
     def _read_eof(self) -> None:
         if self._loop.get_debug():
@@ -125,9 +127,9 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
     def writelines(self, list_of_data: Iterable[Any]) -> None:
         """See asyncio.WriteTransport."""
         if self._eof:
-            raise RuntimeError("Cannot call writelines() after write_eof()")
+            raise RuntimeError(f"Cannot call {_WRITELINES}() after write_eof()")
         if self._empty_waiter is not None:
-            raise RuntimeError("unable to writelines; sendfile is in progress")
+            raise RuntimeError(f"unable to {_WRITELINES}; sendfile is in progress")
         self.write(b"".join(list_of_data))
 
     def can_write_eof(self) -> bool:

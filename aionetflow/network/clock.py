@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+from collections.abc import Callable
 
 from aionetflow.clock import Clock
 from aionetflow.config import NEVER
@@ -11,7 +12,7 @@ _UVLOOP_SLACK = 0.000499  # s; uvloop rounds timers to the nearest ms, this make
 
 
 class LoopClock(Clock):
-    """The core's clock over a running event loop: stock asyncio, uvloop, or any other that tells time().
+    """The core's clock over a running event loop: ours, stock asyncio, uvloop, or any other that tells time().
 
     `loop` is the event loop; by default the running one (RuntimeError if there is none). However many timers
     there are, the loop holds one handle. What a callback raises goes to the loop's exception handler.
@@ -26,10 +27,9 @@ class LoopClock(Clock):
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         super().__init__()
-        self._loop = loop or asyncio.get_running_loop()
         # Timers belong to the network, not to the task that happened to arm the handle.
         self._context = contextvars.copy_context()
-        self._slack = _slack(self._loop)
+        self._use(loop or asyncio.get_running_loop())
         self._soon: asyncio.Handle | None = None  # in the loop's next turn
         self._later: asyncio.Handle | None = None  # at the earliest deadline, or before it
         self._later_at = NEVER  # ns
@@ -49,13 +49,15 @@ class LoopClock(Clock):
                 handle.cancel()
         self._soon = self._later = None
         self._later_at = NEVER
-        self._loop, self._slack = loop, _slack(loop)
+        self._use(loop)
         self._arm(self.next_deadline())
 
     def now(self) -> int:
         """The loop's time in ns; it stands still while timers run."""
         if self._running is not None:
             return self._running
+        if self._time_ns is not None:
+            return self._time_ns()
         now = int(self._loop.time() * 1e9 + 0.5)
         return now if now > self._reached else self._reached
 
@@ -89,6 +91,13 @@ class LoopClock(Clock):
         """Hands an exception to the event loop's exception handler."""
         self._loop.call_exception_handler({"message": message, "exception": error})
 
+    def _use(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._slack = _UVLOOP_SLACK if type(loop).__module__.startswith("uvloop") else 0.0
+        # Our own loop keeps time in ns, which a float of seconds would round.
+        self._time_ns: Callable[[], int] | None = getattr(loop, "time_ns", None)
+        self._call_at_ns: Callable[..., asyncio.TimerHandle] | None = getattr(loop, "call_at_ns", None)
+
     def _armed(self, when: int) -> None:
         self._arm(when)
 
@@ -102,7 +111,10 @@ class LoopClock(Clock):
         if self._later is not None:
             self._later.cancel()
         self._later_at = when
-        self._later = self._loop.call_at(when / 1e9 + self._slack, self._fire_later, context=self._context)
+        if self._call_at_ns is not None:
+            self._later = self._call_at_ns(when, self._fire_later, context=self._context)
+        else:
+            self._later = self._loop.call_at(when / 1e9 + self._slack, self._fire_later, context=self._context)
 
     def _fire_soon(self) -> None:
         self._soon = None
@@ -111,7 +123,7 @@ class LoopClock(Clock):
     def _fire_later(self) -> None:
         # A float of seconds is coarser than 1 ns after some months: without this a deadline could stay
         # 1 ns away for ever on a loop whose time stands still meanwhile.
-        if self._loop.time() >= self._later_at / 1e9:
+        if self._time_ns is None and self._loop.time() >= self._later_at / 1e9:
             self._reached = max(self._reached, self._later_at)
         self._later = None
         self._later_at = NEVER
@@ -122,7 +134,3 @@ class LoopClock(Clock):
             self.run_timers(self.now(), _BURST)
         except Exception as error:
             self.call_exception_handler(f"exception in a timer of {self!r}", error)
-
-
-def _slack(loop: asyncio.AbstractEventLoop) -> float:
-    return _UVLOOP_SLACK if type(loop).__module__.startswith("uvloop") else 0.0

@@ -20,6 +20,10 @@ from aionetflow.network.switch import Switch
 Node = Host | Switch
 
 
+def _no_attachment(network: "Network", loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    return lambda: None
+
+
 class Network:
     """Hosts, routers and switches, and links between them, inside one program.
 
@@ -46,8 +50,8 @@ class Network:
     ['10.128.0.1'] ['10.128.0.10']
     """
 
-    # Gives a running event loop the network calls of a network, and returns what takes them back; see loop/attach.py.
-    attach: Callable[["Network"], Callable[[], None]] = staticmethod(lambda network: lambda: None)
+    # Gives an event loop the network calls of a network, and returns what takes them back; see loop/attach.py.
+    attach: Callable[["Network", asyncio.AbstractEventLoop], Callable[[], None]] = staticmethod(_no_attachment)
 
     def __init__(
         self, seed: int | str | None = None, bridge: str | None = None, *, clock: Clock | None = None
@@ -156,7 +160,7 @@ class Network:
 
     async def __aenter__(self) -> Self:
         self.check_open()
-        self._detach = Network.attach(self)
+        self._detach = Network.attach(self, asyncio.get_running_loop())
         enter(self.localhost)
         return self
 
@@ -177,6 +181,8 @@ class Network:
     def close(self) -> None:
         """Closes all sockets and stops the network's time: nothing can be done on it any more."""
         self.closed = True
+        if isinstance(self.clock, LoopClock) and self.clock.loop.is_closed():
+            self.clock.close()  # nothing can be sent any more
         for host in self.hosts:
             for sock in list(host.bare_stack.sockets.values()):
                 sock.close()

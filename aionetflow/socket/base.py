@@ -216,8 +216,8 @@ class Socket:
         if len(remote) == 16 and len(self.local) == 4:
             raise os_error(errno.EAFNOSUPPORT)
         route = self._services.routes.lookup(remote)
-        if route is None:
-            raise os_error(errno.ENETUNREACH)
+        if route is None or (len(remote) == 16 and route.interface is not self._services.ip.loopback):
+            raise os_error(errno.ENETUNREACH)  # nobody asks for the MAC of an IPv6 neighbour yet
         if route.kind == UNREACHABLE:
             raise os_error(errno.EHOSTUNREACH)
         if len(self.local) == 4 and self.local[0] == 127 and route.interface is not self._services.ip.loopback:

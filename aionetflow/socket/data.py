@@ -8,13 +8,13 @@ import errno
 from collections.abc import Iterable, Sequence
 
 from aionetflow.errors import os_error
-from aionetflow.ip.address import Address
+from aionetflow.ip.address import AF_INET, Address
 from aionetflow.socket.base import Socket
-from aionetflow.socket.options import IPPROTO_IP, IPPROTO_IPV6, SOCK_DGRAM
+from aionetflow.socket.options import IPPROTO_IP, IPPROTO_IPV6, SOCK_DGRAM, SOL_SOCKET
 
 Buffer = bytes | bytearray | memoryview
 Ancillary = Iterable[tuple[int, int, Buffer]]  # level, type, data
-_ANCILLARY_LEVELS = (IPPROTO_IP, IPPROTO_IPV6)
+_UNIX_MESSAGES = (1, 2)  # SCM_RIGHTS, SCM_CREDENTIALS: SOL_SOCKET in name only
 
 
 class DataSocket(Socket):
@@ -66,10 +66,13 @@ class DataSocket(Socket):
     ) -> int:
         """As send, of buffers, one behind the other: how many octets. A stream does not look at the address.
 
-        EINVAL for ancillary data of IP's on a datagram socket; other ancillary data means nothing here.
+        EINVAL for ancillary data that asks something of the socket or, on a datagram socket, of its IP: none of that
+        can be done here. What is for others means nothing (Linux sock_cmsg_send, ip_cmsg_send).
         """
-        if self.type == SOCK_DGRAM and any(level in _ANCILLARY_LEVELS for level, _, _ in ancillary):
-            raise os_error(errno.EINVAL)
+        ip = IPPROTO_IP if self.family == AF_INET else IPPROTO_IPV6
+        for level, kind, _ in ancillary:
+            if (level == SOL_SOCKET and kind not in _UNIX_MESSAGES) or (level == ip and self.type == SOCK_DGRAM):
+                raise os_error(errno.EINVAL)
         return self._send_all([_octets(buffer) for buffer in buffers], flags, address)
 
     # What the kinds of socket fill in --------------------------------------------------------------------------

@@ -8,7 +8,7 @@ of which a segment without IP options has all in one piece, so that finding it c
 """
 
 import errno
-import zlib
+from hashlib import blake2s
 from typing import TYPE_CHECKING
 
 from aionetflow.config import EPHEMERAL_PORTS
@@ -64,7 +64,8 @@ def takes(own: bytes, v6only: bool, address: bytes) -> bool:
 
 def spread(source: bytes, source_port: int, destination: bytes, port: int, count: int) -> int:
     """Which of count sockets with SO_REUSEPORT is to have a flow (Linux reuseport_select_sock; the hash is ours)."""
-    return zlib.crc32(connection_key(source, destination, source_port, port)) * count >> 32
+    digest = blake2s(connection_key(source, destination, source_port, port), digest_size=4).digest()
+    return int.from_bytes(digest, "big") * count >> 32
 
 
 class SocketTable:

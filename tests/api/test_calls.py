@@ -11,7 +11,7 @@ import pytest
 
 import aionetflow as anf
 from aionetflow import Network, Socket
-from support.loops import everywhere
+from support.loops import everywhere, on_foreign_loops
 from support.talk import connected, datagram, listening
 
 CALLS = [
@@ -167,7 +167,7 @@ async def test_descriptors_of_two_networks_do_not_mix() -> None:
         await outer.close()
 
 
-@everywhere
+@on_foreign_loops
 async def test_outside_a_network_there_is_no_socket() -> None:
     for call in (anf.socket(), anf.read(3, 1)):
         with pytest.raises(RuntimeError, match="no network here"):

@@ -9,19 +9,28 @@ import pytest
 
 import aionetflow as anf
 from aionetflow import Host, Network, current_host
-from support.loops import everywhere, turns
+from support.loops import everywhere, on, on_foreign_loops, turns
 
 
 def name() -> str:
     return current_host().name
 
 
-@everywhere
+@on_foreign_loops
 async def test_inside_a_network_one_is_on_localhost_and_afterwards_nowhere() -> None:
     async with Network(seed=1) as net:
         assert current_host() is net.localhost
     with pytest.raises(RuntimeError, match="no network here"):
         current_host()
+
+
+@on("own", "virtual")
+async def test_a_loop_of_our_own_has_a_network_before_and_after_those_that_are_entered() -> None:
+    own = current_host()
+    assert own.name == "localhost"
+    async with Network(seed=1) as net:
+        assert current_host() is net.localhost is not own
+    assert current_host() is own
 
 
 @everywhere

@@ -225,10 +225,7 @@ class TestVirtualTimeLoop:
                     when = clock.now() + delay * 1_000_003
                     clock.call_at(when, partial(note, clock, log, when))
                 await asyncio.sleep(1)
-            # The finest step of a float of seconds after 4000 days is 60 ns.
-            assert [now - when for when, now in log[:98]] == [0] * 98
-            assert all(0 <= now - when < 100 for when, now in log)
-            assert len(log) == 4 * 49
+            assert [now - when for when, now in log] == [0] * 4 * 49
             clock.close()
 
         run_virtual(main)
@@ -241,7 +238,8 @@ class TestVirtualTimeLoop:
             await asyncio.sleep(2.5)
             await asyncio.Event().wait()
 
-        with pytest.raises(RuntimeError, match=r"(?s)nothing can ever happen at 2\.5 s.*1 tasks wait:\n +reader: test_clock"):
+        report = r"(?s)nothing can ever happen at 2\.5 s.*1 tasks wait:\n  reader: test_clock.py:\d+ in main > .* wait"
+        with pytest.raises(RuntimeError, match=report):
             run_virtual(main)
 
     def test_time_stands_still_while_a_thread_works(self) -> None:

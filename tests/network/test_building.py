@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -53,6 +54,19 @@ def test_kinds_of_nodes() -> None:
     assert repr(router) == "<Router r>"
     assert repr(switch) == "<Switch s, 0 ports>"
     assert "3 hosts" in repr(net)
+
+
+def test_localhost_has_addresses_of_both_families() -> None:
+    net = Network(seed=1, clock=ManualClock())
+    web = net.host("web")
+    for name in ("localhost", "LocalHost", "localhost."):
+        assert net.resolve_all(name) == ["127.0.0.1", "::1"]
+    assert net.resolve_all("web") == web.addresses
+    for literal in ("::1", "10.9.8.7", "", "<broadcast>"):
+        assert net.resolve_all(literal) == [literal]
+    with pytest.raises(OSError, match="no host named 'nobody'") as failure:
+        net.resolve_all("nobody")
+    assert failure.value.errno == errno.ENETUNREACH
 
 
 def test_names_are_resolved_without_case_and_with_a_final_dot() -> None:

@@ -336,8 +336,7 @@ def two_families_have_their_own_hops(world: World) -> None:
 
 @script
 def what_is_no_address(world: World) -> None:
-    bad = (LO6, (LO6,), (LO6, 0, 0, 0, 0), (1, 0), (LO6, 65536), (LO6, -1), (LO6, 0, 1 << 20), (LO6, 0, -1, 0))
-    for address in bad:
+    for address in (LO6, (LO6,), (LO6, 0, 0, 0, 0), (1, 0), (LO6, 65536), (LO6, -1), (LO6, 0, 1 << 20), (LO6, 0, -1)):
         world.udp(AF_INET6).bind(address)
     for good in ((LO6, 0), (LO6, 0, 0), (LO6, 0, 0, 0), ("", 0)):
         world.udp(AF_INET6).bind(good)

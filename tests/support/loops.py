@@ -76,6 +76,7 @@ def on(*kinds: str) -> Callable[[Test], Callable[..., None]]:
 
 everywhere = on("asyncio", "uvloop", "own", "virtual")
 in_real_time = on("asyncio", "uvloop", "own")
+on_foreign_loops = on("asyncio", "uvloop")  # which have no network of their own
 in_virtual_time = on("virtual")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,8 +82,19 @@ def test_send_queue_forgets_everything_on_clear() -> None:
     assert filled(queue, 0, 1) == b"d"
 
 
+def read_into(queue: ReceiveQueue, limit: int) -> bytes:
+    """What read_into puts at the start of a buffer of that size."""
+    buffer = bytearray(limit)
+    count = queue.read_into(memoryview(buffer))
+    assert not any(buffer[count:])
+    return bytes(buffer[:count])
+
+
+@pytest.mark.parametrize("read", [ReceiveQueue.read, read_into])
 @given(st.lists(PIECE | st.integers(1, 150), max_size=60))
-def test_receive_queue_is_one_long_bytes(steps: list[bytes | int]) -> None:
+def test_receive_queue_is_one_long_bytes(
+    read: Callable[[ReceiveQueue, int], bytes], steps: list[bytes | int]
+) -> None:
     queue, model = ReceiveQueue(), b""
     for step in steps:
         if isinstance(step, bytes):
@@ -88,10 +102,20 @@ def test_receive_queue_is_one_long_bytes(steps: list[bytes | int]) -> None:
             model += step
         else:
             assert queue.peek(step) == model[:step]
-            assert queue.read(step) == model[:step]
+            assert read(queue, step) == model[:step]
             model = model[step:]
         assert queue.length == len(model)
     assert queue.peek(1 << 20) == model
+
+
+def test_reading_into_a_buffer_many_small_pieces_at_once() -> None:
+    queue = ReceiveQueue()
+    for index in range(1000):
+        queue.append(b"%04d" % index)
+    assert read_into(queue, 4 * 999 + 2) == b"".join(b"%04d" % index for index in range(1000))[:-2]
+    assert queue.read(1) == b"9"
+    assert read_into(queue, 100) == b"9"
+    assert (read_into(queue, 1), queue.length) == (b"", 0)
 
 
 def test_reading_many_small_pieces_at_once() -> None:

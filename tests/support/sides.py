@@ -1,0 +1,197 @@
+"""The same program on the kernel's loopback and on a virtual network, and what each of them said to it.
+
+A program is a coroutine function of a Trial, which makes its sockets and servers, notes the outcome of its calls, and
+closes at the end what the program has left open. Where the outcome is an error, its class, errno and text are noted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import re
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any
+
+import aionetflow
+from support.loops import LOOPS, run
+
+LO = "127.0.0.1"
+Address = tuple[str, int]
+Program = Callable[["Trial"], Coroutine[Any, Any, None]]
+
+# What no two runs or no two implementations share, in the order in which it is taken out of a text.
+_OWN = (
+    (re.compile(r"<aionetflow\.VirtualSocket [^<>]*<[^<>]*>>|<socket\.socket [^<>]*>"), "<socket>"),
+    (re.compile(r"<(StreamTransport|_SelectorSocketTransport) [^<>]*(<[^<>]*>)?>"), "<stream transport>"),
+    (re.compile(r"<(DatagramTransport|_SelectorDatagramTransport) [^<>]*(<[^<>]*>)?>"), "<datagram transport>"),
+    (re.compile(r"<[\w.]*Server [^<>]*(<[^<>]*>[^<>]*)*>"), "<server>"),
+    (re.compile(r"(fd=|[dD]escriptor )\d+"), r"\1N"),
+    (re.compile(r" at 0x[0-9a-f]+"), ""),
+)
+_PORT = re.compile(r"\('([\w.:]*)', (\d+)")
+_FIRST_EPHEMERAL = 1024
+
+
+class Trial:
+    """One run of a program; `said` is what came of its calls, without what is that run's own."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.told: list[dict[str, Any]] = []  # contexts of the exception handler, once `listen_to_handler` is called
+        self.left = contextlib.AsyncExitStack()
+        self._ports: dict[str, str] = {}
+
+    # Calls whose outcome is noted ---------------------------------------------------------------------------------
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Calls, and notes the result or the error; what the call returned, or None."""
+        what = function.__name__.lstrip("_")
+        with self._noted(what):
+            result = function(*args, **kwargs)
+            self.say(what, result)
+            return result
+
+    async def wait(self, awaitable: Awaitable[Any]) -> Any:
+        """The same for a coroutine."""
+        what = getattr(awaitable, "__name__", type(awaitable).__name__).lstrip("_")
+        with self._noted(what):
+            result = await awaitable
+            self.say(what, result)
+            return result
+
+    def say(self, what: str, result: object = "") -> None:
+        """Notes something."""
+        self.said.append(f"{what}: {self._plain(repr(result))}")
+
+    @contextlib.contextmanager
+    def _noted(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            code = f" {error.errno}" if isinstance(error, OSError) else ""
+            self.said.append(f"{what}: {type(error).__name__}{code} {self._plain(str(error))}")
+
+    def _plain(self, text: str) -> str:
+        for pattern, stand_in in _OWN:
+            text = pattern.sub(stand_in, text)
+        return _PORT.sub(self._plain_port, text)
+
+    def _plain_port(self, match: re.Match[str]) -> str:
+        host, port = match.groups()
+        if int(port) >= _FIRST_EPHEMERAL:
+            port = self._ports.setdefault(port, f"port {len(self._ports) + 1}")
+        return f"('{host}', {port}"
+
+    # What many programs begin with; none of it is noted -----------------------------------------------------------
+
+    def sock(self, kind: int = socket.SOCK_STREAM, family: int = socket.AF_INET) -> socket.socket:
+        """A socket that does not block."""
+        sock = socket.socket(family, kind)
+        sock.setblocking(False)
+        self.left.callback(sock.close)
+        return sock
+
+    def bound(self, kind: int = socket.SOCK_STREAM) -> socket.socket:
+        """One with an address on loopback."""
+        sock = self.sock(kind)
+        sock.bind((LO, 0))
+        return sock
+
+    def listener(self, backlog: int = 5) -> socket.socket:
+        """One that listens."""
+        sock = self.bound()
+        sock.listen(backlog)
+        return sock
+
+    async def pair(self) -> tuple[socket.socket, socket.socket]:
+        """Two that are connected to each other."""
+        loop, listener, near = asyncio.get_running_loop(), self.listener(), self.sock()
+        await loop.sock_connect(near, listener.getsockname())
+        far, _ = await loop.sock_accept(listener)
+        listener.close()
+        self.left.callback(far.close)
+        return near, far
+
+    async def server(self, factory: Callable[[], asyncio.BaseProtocol] = asyncio.Protocol, **kwargs: Any) -> Address:
+        """A server, closed at the end: its address."""
+        server = await asyncio.get_running_loop().create_server(factory, LO, 0, **kwargs)
+        self.left.callback(server.close)
+        address: Address = server.sockets[0].getsockname()
+        return address
+
+    async def connection(self, kind: Any = asyncio.Protocol, **kwargs: Any) -> tuple[Any, Any]:
+        """The two transports of a connection, the connecting one first; aborted at the end.
+
+        Protocols of that kind are at both ends.
+        """
+        accepted: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        class Accepted(kind):  # type: ignore[misc]
+            def connection_made(self, transport: Any) -> None:
+                super().connection_made(transport)
+                accepted.set_result(transport)
+
+        address = await self.server(Accepted)
+        near, _ = await asyncio.get_running_loop().create_connection(kind, *address, **kwargs)
+        far = await accepted
+        self.left.callback(near.abort)
+        self.left.callback(far.abort)
+        return near, far
+
+    async def endpoint(self, **kwargs: Any) -> Any:
+        """A datagram transport, aborted at the end."""
+        kwargs.setdefault("local_addr", (LO, 0))
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(asyncio.DatagramProtocol, **kwargs)
+        self.left.callback(transport.abort)
+        return transport
+
+    def listen_to_handler(self) -> None:
+        """Has what is told to the loop's exception handler kept in `told`, and not count as a failure."""
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: self.told.append(context))
+
+
+async def _tried(program: Program) -> list[str]:
+    trial = Trial()
+    async with trial.left:
+        await program(trial)
+    return trial.said
+
+
+def on_network(program: Program, kind: str) -> list[str]:
+    """What a virtual network says to a program on a kind of loop (support.loops), the socket module patched."""
+    said: list[str] = []
+
+    async def main() -> None:
+        async with aionetflow.Network(seed=1):
+            with aionetflow.patch():
+                said.extend(await _tried(program))
+
+    run(kind, main)
+    return said
+
+
+@functools.cache
+def on_kernel(program: Program) -> list[str]:
+    """What Linux and stock asyncio say to it."""
+    said: list[str] = []
+
+    async def main() -> None:
+        said.extend(await _tried(program))
+
+    run("asyncio", main)
+    return said
+
+
+def collector(programs: dict[str, Program]) -> Callable[[Program], Program]:
+    """A decorator that enters programs by name."""
+
+    def collect(program: Program) -> Program:
+        programs[program.__name__] = program
+        return program
+
+    return collect
+
+
+KINDS = tuple(LOOPS)
