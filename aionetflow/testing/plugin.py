@@ -91,11 +91,14 @@ def _is_anyios_choice(metafunc: pytest.Metafunc) -> bool:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
-    if wants_network(item):
-        capture = item.config.getoption("--netflow-pcap") is not None
-        run = item.stash[_RUN] = Run(settings.read(item), item.config.rootpath, capture)
-        run.begin()
-    return (yield)
+    if not wants_network(item):
+        return (yield)
+    capture = item.config.getoption("--netflow-pcap") is not None
+    run = item.stash[_RUN] = Run(settings.read(item), item.config.rootpath, capture)
+    run.begin()
+    result = yield
+    run.end_with(item)
+    return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

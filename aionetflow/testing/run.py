@@ -151,7 +151,10 @@ class Run:
     @contextlib.contextmanager
     def here(self) -> Iterator[None]:
         """In the running loop: the task that enters this is on the network."""
-        self.take(asyncio.get_running_loop())
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            raise RuntimeError("tests on a network run on asyncio: this one is run by another library")
+        self.take(loop)
         host = optional_host()
         if host is not None and host.network is self.network:
             yield

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from aionetflow.link.capture import LINKTYPE_ETHERNET, LINKTYPE_RAW
-from aionetflow.testing import plugin  # noqa: F401  # see test_runners.py
 from aionetflow.testing import report
 from support.netflow import RUNNERS, passes, run_tests, section
 

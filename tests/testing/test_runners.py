@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+
 import pytest
 
 from aionetflow.testing import plugin  # noqa: F401  # before a pytest of its own imports it, and forgets it again
+from aionetflow.testing.run import current
 from support.netflow import RUNNERS, passes, run_tests
 
 pytest_plugins = ["pytester"]
@@ -314,6 +318,18 @@ async def test_echo():
     passes(result, 1)
 
 
+def test_trio_is_told_that_it_is_not_for_it(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("trio")
+    result = run_tests(pytester, "anyio", """
+@pytest.mark.netflow
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_trio():
+    pass
+""")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*tests on a network run on asyncio*"])
+
+
 def test_anyio_backend_that_the_test_names_stays(pytester: pytest.Pytester) -> None:
     result = run_tests(pytester, "anyio", """
 @pytest.mark.netflow
@@ -341,7 +357,7 @@ async def test_echo(server, number, netflow):
     far = netflow.host("far")
     far.spawn(asyncio.sleep(1e6))
     loops.add(asyncio.get_running_loop())
-    assert asyncio.get_running_loop().networks == [netflow] and len(loops) == 1
+    assert asyncio.get_running_loop().networks[-1] is netflow and len(loops) == 1
     assert await ask("localhost", 8080) == b"hello\\n"
 """)
     passes(result, 3)
@@ -366,3 +382,33 @@ def listening():
 """)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*sockets were made for this test before it was known*"])
+
+
+def test_hypothesis_runs_its_examples_on_the_network(pytester: pytest.Pytester) -> None:
+    result = run_tests(pytester, "asyncio", ECHO + """
+from hypothesis import given, settings, strategies
+
+@pytest.mark.netflow(time="virtual")
+@settings(max_examples=5, deadline=None)
+@given(strategies.integers(1, 65535))
+async def test_echo(port):
+    async with await asyncio.start_server(echo, "localhost", port) as server:
+        assert type(server).__module__ == "aionetflow.loop.server"
+        assert await ask("localhost", port) == b"hello\\n"
+""")
+    passes(result, 1)
+
+
+def test_an_interrupted_test_leaves_nothing_behind(pytester: pytest.Pytester) -> None:
+    system = socket.socket, asyncio.new_event_loop
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.mark.netflow
+        async def test_it():
+            raise KeyboardInterrupt
+    """)
+    result = pytester.runpytest("-p", "no:cacheprovider", *RUNNERS["alone"], no_reraise_ctrlc=True)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert (socket.socket, asyncio.new_event_loop) == system
+    assert current() is None
