@@ -43,7 +43,8 @@ class LoopClock(Clock):
         return self._loop
 
     def move_to(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Goes on with another event loop, before anything has happened: what has a time keeps it."""
+        """Goes on with another event loop, whatever its time: what was due in 1 s then is due in 1 s there."""
+        now = self.now()
         for handle in (self._soon, self._later):
             if handle is not None:
                 handle.cancel()
@@ -114,7 +115,7 @@ class LoopClock(Clock):
         if self._call_at_ns is not None:
             self._later = self._call_at_ns(when, self._fire_later, context=self._context)
         else:
-            self._later = self._loop.call_at(when / 1e9 + self._slack, self._fire_later, context=self._context)
+            self._later = self._loop.call_at((when - self._offset) / 1e9 + self._slack, self._fire_later, context=self._context)
 
     def _fire_soon(self) -> None:
         self._soon = None

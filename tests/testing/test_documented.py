@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
+from test_docs import ROOT, blocks
 
 from support.netflow import RUNNERS, passes, section
-from test_docs import ROOT, blocks
 
 pytest_plugins = ["pytester"]
 
