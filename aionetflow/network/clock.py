@@ -51,6 +51,7 @@ class LoopClock(Clock):
         self._soon = self._later = None
         self._later_at = NEVER
         self._use(loop)
+        self._shift(now - self.now())
         self._arm(self.next_deadline())
 
     def now(self) -> int:
@@ -99,6 +100,14 @@ class LoopClock(Clock):
         self._time_ns: Callable[[], int] | None = getattr(loop, "time_ns", None)
         self._call_at_ns: Callable[..., asyncio.TimerHandle] | None = getattr(loop, "call_at_ns", None)
 
+    def _shift(self, offset: int) -> None:
+        """Has this clock be so many ns ahead of the loop's."""
+        loop, slack = self._loop, self._slack
+        time_ns = self._time_ns or (lambda: int(loop.time() * 1e9 + 0.5))
+        call_at_ns = self._call_at_ns or (lambda when, *args, **kw: loop.call_at(when / 1e9 + slack, *args, **kw))
+        self._time_ns = lambda: time_ns() + offset
+        self._call_at_ns = lambda when, *args, **kw: call_at_ns(when - offset, *args, **kw)
+
     def _armed(self, when: int) -> None:
         self._arm(when)
 
@@ -115,7 +124,7 @@ class LoopClock(Clock):
         if self._call_at_ns is not None:
             self._later = self._call_at_ns(when, self._fire_later, context=self._context)
         else:
-            self._later = self._loop.call_at((when - self._offset) / 1e9 + self._slack, self._fire_later, context=self._context)
+            self._later = self._loop.call_at(when / 1e9 + self._slack, self._fire_later, context=self._context)
 
     def _fire_soon(self) -> None:
         self._soon = None
