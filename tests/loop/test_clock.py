@@ -123,6 +123,29 @@ class TestLoopClock:
 
         run(main)
 
+    def test_it_moves_to_another_loop_with_what_has_a_time(self, run: Callable[[Main], Any]) -> None:
+        first = EventLoop()
+        clock, log = LoopClock(first), list[str]()
+        clock.call_soon(lambda: log.append("soon"))
+        clock.call_at(clock.now() + 30 * MS, lambda: log.append("later"))
+        clock.call_at(clock.now() + 3600_000 * MS, lambda: log.append("late"))
+
+        async def main() -> None:
+            before = clock.now()
+            clock.move_to(asyncio.get_running_loop())
+            assert clock.loop is asyncio.get_running_loop()
+            assert before <= clock.now() < before + 1000 * MS
+            await asyncio.sleep(0.001)
+            assert log == ["soon"]
+            await asyncio.sleep(0.04)
+            assert log == ["soon", "later"]
+
+        run(main)
+        first.run_until_complete(asyncio.sleep(0))
+        assert log == ["soon", "later"]
+        first.close()
+        clock.close()
+
     def test_an_exception_goes_to_the_loop_and_the_rest_still_runs(self, run: Callable[[Main], Any]) -> None:
         async def main() -> None:
             caught: list[dict[str, Any]] = []
