@@ -33,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     seconds = QUICK_SECONDS if options.quick else SECONDS
     described = machine.describe()  # before it is busy
-    progress = _Progress(2 * rounds * len(workloads) * len(contenders))
+    runs = sum(workload.suits(contender) for workload in workloads for contender in contenders)
+    progress = _Progress(2 * rounds * runs)
     try:
         tables = measure(workloads, contenders, rounds, run_in_process(seconds), progress)
     except BenchmarkError as error:
