@@ -71,13 +71,9 @@ class Stack(Services):
     """
 
     def __init__(self, clock: Clock, random: Random) -> None:
-        self.clock = clock
-        self.random = random
-        self.stats = Stats()
-        self.routes = RoutingTable()
-        self.table = SocketTable()
+        stats, routes = Stats(), RoutingTable()
+        Services.__init__(self, clock, random, routes, SocketTable(), IPv4(routes, stats.ip), stats)
         self.sockets: dict[int, Socket] = {}  # what applications have open, by descriptor
-        self.ip = IPv4(self.routes, self.stats.ip)
         self.ip.ident = random.getrandbits(16)
         self.icmp = Icmp(self.ip, self.stats.icmp)
         errors = IcmpErrorSender(self.icmp)

@@ -20,6 +20,7 @@ class DatagramTransport(VirtualTransport, asyncio.DatagramTransport):
         waiter: asyncio.Future[None] | None = None, extra: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self._address = address
+        self._literal: Any = None  # the last address that was sent to, if it named no host
         super().__init__(loop, sock, protocol, waiter, extra, None)
 
     def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
@@ -39,9 +40,13 @@ class DatagramTransport(VirtualTransport, asyncio.DatagramTransport):
         try:
             if self._extra["peername"]:
                 flow.core.send(data)
+            elif addr == self._literal and type(addr) is tuple:
+                flow.core.sendto(data, addr)
+                self._description.reflect()
             else:
                 assert self._sock is not None
                 self._sock.sendto(data, addr)
+                self._literal = addr if self._sock.checked_address("sendto", addr) == addr else None
         except OSError as exc:
             self._protocol.error_received(exc)
         except (SystemExit, KeyboardInterrupt):

@@ -35,7 +35,7 @@ class Flow(Taker):
         self.paused = False
         self.polling = False  # reads what comes: not before connection_made(), not after the end of the stream
         self.conn_lost = 0  # set when a call of connection_lost is scheduled
-        self.buffer: deque[Any] | None = None  # what the socket had no room for; made when it is first needed
+        self.buffer: deque[tuple[bytes, int]] | None = None  # what found no room: octets, and from where on
         self.buffered = 0  # octets of it
         self.turn: asyncio.Handle | None = None
         self._loop = loop
@@ -48,8 +48,12 @@ class Flow(Taker):
 
     def changed(self) -> None:
         """The socket has changed: what that calls for is done in the loop's next turn."""
-        if self.turn is None and self._has_work() and not self._loop.is_closed():
-            self.turn = self._call_soon(self.work, context=self._context)
+        if self.turn is None and self._has_work():
+            try:
+                self.turn = self._call_soon(self.work, context=self._context)
+            except RuntimeError:
+                if not self._loop.is_closed():
+                    raise
 
     def work(self) -> None:
         """One turn's work: what waits is written, something is read."""
@@ -139,22 +143,27 @@ class StreamFlow(Flow):
             sent = self.send(data)
             if sent < 0 or sent == (data.nbytes if isinstance(data, memoryview) else len(data)):
                 return
-            data = memoryview(data).cast("B")[sent:]
-        self._keep(data)
+        else:
+            sent = 0
+        self._keep(data, sent)
         self.transport._maybe_pause_protocol()
 
-    def _keep(self, data: Any) -> None:
-        view = memoryview(data).cast("B")
+    def _keep(self, data: Any, start: int) -> None:
+        if type(data) is not bytes:  # the program may change it meanwhile
+            data, start = bytes(memoryview(data).cast("B")[start:]), 0
         if self.buffer is None:
             self.buffer = deque()
-        # what the program may change meanwhile is copied
-        self.buffer.append(view if view.readonly else bytes(view))
-        self.buffered += len(view)
+        self.buffer.append((data, start))
+        self.buffered += len(data) - start
 
     def send(self, data: Any) -> int:
         """Octets that the socket took; -1 if that failed."""
+        return self.send_rest(data, 0)
+
+    def send_rest(self, data: Any, start: int) -> int:
+        """As send, of what follows start."""
         try:
-            sent = self.core.send(data, 0)
+            sent = self.core.send_rest(data, start) if start else self.core.send(data, 0)
         except BlockingIOError:
             return 0
         except OSError as exc:
@@ -167,7 +176,7 @@ class StreamFlow(Flow):
     def _receive(self) -> bytes:
         """What there is to read, some of it; at the end of the stream, or after an error, nothing."""
         try:
-            data = self.core.recv(MAX_READ, 0)
+            data = self.core.recv_piece(MAX_READ)
         except BlockingIOError:
             return b""
         except OSError as exc:
@@ -222,7 +231,7 @@ class DatagramFlow(Flow):
     def read_ready(self) -> None:
         """Hands over what datagrams there are, at most so many in one turn."""
         for _ in range(_BURST):
-            if self.conn_lost or self.closing or self.paused:
+            if self.conn_lost or self.closing or self.paused or not ready(self.core) & READABLE:
                 return
             try:
                 data, address = self.core.recvfrom(_LONGEST, 0)

@@ -87,13 +87,13 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
     def _write_ready(self) -> None:
         flow = self._flow
         while flow.buffer:
-            piece = flow.buffer[0]
-            sent = flow.send(piece)
+            data, start = flow.buffer[0]
+            sent = flow.send_rest(data, start)
             if sent < 0:
                 return
             flow.buffered -= sent
-            if sent < len(piece):
-                flow.buffer[0] = piece[sent:]
+            if start + sent < len(data):
+                flow.buffer[0] = data, start + sent
                 break
             flow.buffer.popleft()
         self._maybe_resume_protocol()  # may write more

@@ -39,12 +39,15 @@ class Owner(NamedTuple):
 class Services(Node):
     """What a socket asks of the host it is on; the stack is one."""
 
-    clock: Clock
-    random: Random
-    routes: RoutingTable
-    table: SocketTable
-    ip: IPv4
-    stats: Stats
+    def __init__(
+        self, clock: Clock, random: Random, routes: RoutingTable, table: SocketTable, ip: IPv4, stats: Stats
+    ) -> None:
+        self.clock = clock
+        self.random = random
+        self.routes = routes
+        self.table = table
+        self.ip = ip
+        self.stats = stats
 
     def touch(self, connection: Connection) -> None:
         """Something about the connection has changed: it may have segments to send."""

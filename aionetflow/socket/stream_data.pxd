@@ -12,10 +12,14 @@ cdef int MSG_PEEK
 cdef class StreamData(DataSocket):
     cdef public Connection connection
     cdef public bint _read_shut
-    @cython.locals(connection=Connection, room=int64_t)
+    @cython.locals(connection=Connection, room=int64_t, size=int64_t)
     cpdef Py_ssize_t send(self, object data, int flags=*)
+    @cython.locals(connection=Connection, room=int64_t, size=int64_t)
+    cpdef Py_ssize_t send_rest(self, bytes data, Py_ssize_t start)
     @cython.locals(connection=Connection, data=bytes)
     cpdef bytes recv(self, Py_ssize_t limit, int flags=*)
+    @cython.locals(connection=Connection, data=bytes)
+    cpdef bytes recv_piece(self, Py_ssize_t limit)
     cpdef Connection _writable(self, int flags)
     @cython.locals(error=int)
     cpdef bytes _recv_nothing(self, Connection connection)
