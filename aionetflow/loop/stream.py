@@ -122,6 +122,7 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
                 return
             data = memoryview(data).cast("B")[sent:]
         self._keep(data)
+        self.changed()  # on one host what was sent may be acknowledged already, and no news will come of it
         self._maybe_pause_protocol()
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
