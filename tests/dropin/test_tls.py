@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 import aionetflow
-from aionetflow.loop.tls import VirtualTlsSocket
+from aionetflow.dropin.tls import VirtualTlsSocket
 
 DATA = bytes(range(256)) * 400
 

@@ -11,9 +11,9 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
-from aionetflow.loop.adopt import known
-from aionetflow.loop.data import DataCalls
-from aionetflow.loop.dropin import VirtualSocket
+from aionetflow.dropin.adopt import known
+from aionetflow.dropin.data import DataCalls
+from aionetflow.dropin.socket import VirtualSocket
 
 _T = TypeVar("_T")
 _AT_ONCE = 1 << 16
