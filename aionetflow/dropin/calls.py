@@ -272,7 +272,7 @@ class NetworkCalls:
         transport.pause_reading()
         await transport._make_empty_waiter()
         try:
-            return await calls.sendfile(sock, file, offset, count)
+            return await calls.sendfile(sock, file, offset, count, for_transport=True)
         finally:
             transport._reset_empty_waiter()
             if was_reading:
