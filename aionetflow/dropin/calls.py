@@ -13,13 +13,13 @@ from asyncio import base_events, constants, sslproto
 from collections.abc import Callable
 from typing import Any
 
-from aionetflow.loop import adopt, resolve
-from aionetflow.loop import sock as calls
-from aionetflow.loop.datagram import DatagramTransport
-from aionetflow.loop.description import READABLE, WRITABLE
-from aionetflow.loop.dropin import VirtualSocket
-from aionetflow.loop.server import Server
-from aionetflow.loop.stream import StreamTransport
+from aionetflow.dropin import adopt, resolve
+from aionetflow.dropin import sock as calls
+from aionetflow.dropin.datagram import DatagramTransport
+from aionetflow.dropin.description import READABLE, WRITABLE
+from aionetflow.dropin.server import Server
+from aionetflow.dropin.socket import VirtualSocket
+from aionetflow.dropin.stream import StreamTransport
 from aionetflow.network.host import Host, host_in
 
 KernelCalls = dict[str, Callable[..., Any]]

@@ -4,8 +4,8 @@ import asyncio
 from asyncio.log import logger
 from typing import Any
 
-from aionetflow.loop.dropin import VirtualSocket
-from aionetflow.loop.transport import LOG_THRESHOLD, VirtualTransport
+from aionetflow.dropin.socket import VirtualSocket
+from aionetflow.dropin.transport import LOG_THRESHOLD, VirtualTransport
 from aionetflow.socket.datagram import DatagramSocket
 
 _LONGEST = 65535

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from typing import Any, Protocol, Self, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from aionetflow.dropin import resolve
+from aionetflow.dropin.arguments import check_address, check_kind, checked
+from aionetflow.dropin.data import Core, DataCalls
+from aionetflow.dropin.description import Description
+from aionetflow.dropin.threads import call, wait_for
 from aionetflow.errors import os_error
-from aionetflow.loop import resolve
-from aionetflow.loop.arguments import check_address, check_kind, checked
-from aionetflow.loop.data import Core, DataCalls
-from aionetflow.loop.description import Description
-from aionetflow.loop.threads import call, wait_for
 from aionetflow.network.host import Host
 from aionetflow.network.network import Network
 from aionetflow.socket.datagram import DatagramSocket

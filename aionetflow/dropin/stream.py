@@ -7,9 +7,9 @@ from asyncio.log import logger
 from collections.abc import Iterable
 from typing import Any
 
-from aionetflow.loop.dropin import VirtualSocket
-from aionetflow.loop.server import Server
-from aionetflow.loop.transport import LOG_THRESHOLD, MAX_READ, VirtualTransport
+from aionetflow.dropin.server import Server
+from aionetflow.dropin.socket import VirtualSocket
+from aionetflow.dropin.transport import LOG_THRESHOLD, MAX_READ, VirtualTransport
 from aionetflow.socket.options import IPPROTO_TCP, SHUT_WR, TCP_NODELAY
 from aionetflow.socket.stream import StreamSocket
 

@@ -9,8 +9,8 @@ import threading
 from types import SimpleNamespace
 from typing import Any, Self
 
-from aionetflow.loop import resolve
-from aionetflow.loop.dropin import VirtualSocket, of_descriptor, reattach
+from aionetflow.dropin import resolve
+from aionetflow.dropin.socket import VirtualSocket, of_descriptor, reattach
 from aionetflow.network.host import optional_host
 
 _System = socket.socket
