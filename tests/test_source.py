@@ -21,7 +21,7 @@ GENERATED = ROOT / "build" / "cython"
 FLOORS = (
     ("__main__", "cli", "testing"),
     ("",),
-    ("api", "async_socket", "inspect", "patch"),
+    ("anyio", "api", "async_socket", "inspect", "patch", "trio"),
     ("loop",),
     ("network",),
     ("stack",),
