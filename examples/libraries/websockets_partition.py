@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
@@ -14,8 +15,9 @@ from aionetflow.link.memory import MemoryLink
 
 
 async def echo(connection: ServerConnection) -> None:
-    async for message in connection:
-        await connection.send(message)
+    with contextlib.suppress(ConnectionClosed):
+        async for message in connection:
+            await connection.send(message)
 
 
 async def talk_across(link: MemoryLink, connection: ClientConnection, seconds: float) -> str:

@@ -17,7 +17,7 @@ KernelSocket = socket.socket
 MUCH = 3_000_000  # octets; more than all buffers on the way together
 
 pytestmark = pytest.mark.kernel
-in_real_time = on("asyncio", "uvloop")
+in_real_time = on("asyncio", "uvloop", "own")
 
 
 @contextmanager
@@ -147,3 +147,53 @@ async def test_without_a_bridge_the_kernel_is_not_reached() -> None:
 def test_a_bridge_to_anything_else_is_refused() -> None:
     with pytest.raises(ValueError, match='bridge is "loopback" or None, not \'eth0\''):
         aionetflow.Network(bridge="eth0", clock=None)
+
+
+@in_real_time
+async def test_two_networks_in_two_threads_reach_each_other() -> None:
+    ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    here = asyncio.get_running_loop()
+
+    async def serve() -> None:
+        async with aionetflow.Network(seed=2, bridge="loopback"):
+            served = asyncio.Event()
+
+            async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await count(reader, writer)
+                served.set()
+
+            server = await asyncio.start_server(answer, "127.0.0.1", 0)
+            here.call_soon_threadsafe(ready.set_result, server.sockets[0].getsockname()[1])
+            await served.wait()
+            server.close()
+            await server.wait_closed()
+
+    controller = threading.Thread(target=aionetflow.run, args=(serve(),))
+    controller.start()
+    async with aionetflow.Network(seed=1, bridge="loopback"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", await ready)
+        writer.write(bytes(1000))
+        writer.write_eof()
+        assert await reader.read() == b"1000"
+        writer.close()
+        await writer.wait_closed()
+    controller.join()
+
+
+@in_real_time
+async def test_both_families_cross() -> None:
+    async with aionetflow.Network(seed=1, bridge="loopback"):
+        server = await asyncio.start_server(count, "localhost", 0)
+        for sock in server.sockets:
+            with KernelSocket(sock.family) as client:
+                assert await asyncio.to_thread(exchange, client, sock.getsockname()) == b"5"
+        server.close()
+        await server.wait_closed()
+
+
+def exchange(sock: socket.socket, address: tuple[str, int]) -> bytes:
+    sock.settimeout(10)
+    sock.connect(address)
+    sock.sendall(b"12345")
+    sock.shutdown(socket.SHUT_WR)
+    return sock.recv(100)
