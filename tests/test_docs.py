@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from support.examples import run_program
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -17,14 +19,6 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 def blocks(page: Path) -> list[str]:
     """The Python blocks of a page."""
     return [match[1] for match in BLOCK.finditer(page.read_text(encoding="utf-8"))]
-
-
-def run_program(source: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Runs a block or file; each line with `print(...)  # text` must have printed that text."""
-    exec(compile(source, name, "exec"), {"__name__": "__main__"})
-    printed = capsys.readouterr().out
-    for expected in re.findall(r"print\(.*\)\s+# (.*)$", source, re.MULTILINE):
-        assert expected in printed
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

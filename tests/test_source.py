@@ -21,8 +21,9 @@ GENERATED = ROOT / "build" / "cython"
 FLOORS = (
     ("__main__", "cli", "testing"),
     ("",),
-    ("api", "async_socket", "inspect", "patch"),
+    ("api", "async_socket", "inspect"),
     ("loop",),
+    ("dropin",),
     ("network",),
     ("stack",),
     ("socket",),

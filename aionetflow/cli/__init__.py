@@ -3,6 +3,6 @@
 main    arguments, exit status; what ends a run from outside
 demo    the network of the demo, and an HTTP/1.1 client and server on it
 story   what happens there, told line by line
-frames  what the story reads in a frame
+frames  what is read in a frame to be told
 output  lines on a terminal, with colour and a progress bar, or into a pipe
 """

@@ -10,10 +10,13 @@ is under way in the real world that will come back to the loop: a hold.
 """
 
 import asyncio
+import sys
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self, TypeVar, TypeVarTuple
 
 from aionetflow.config import NEVER
+from aionetflow.dropin.threads import working_under
 from aionetflow.loop.native import monotonic
 from aionetflow.loop.report import dead_end
 
@@ -26,6 +29,10 @@ _LONGEST_WAIT = 24 * 3600.0  # s; what the selectors of all platforms take, asyn
 _LOOK_EVERY = 50_000  # ns of the machine; however busy virtual time is, signals and threads get their turn
 
 
+_Arguments = TypeVarTuple("_Arguments")
+_Result = TypeVar("_Result")
+
+
 class Hold:
     """Something that is under way outside and will come back to the loop; virtual time stands still for it.
 
@@ -34,10 +41,26 @@ class Hold:
 
     def __init__(self, clock: "LoopTime") -> None:
         self._clock = clock
+        self._over = False
 
     def release(self) -> None:
         """Lets time pass again, as far as this hold is concerned; harmless when called again."""
+        self._over = True
         self._clock._release(self)
+
+    def lift(self) -> None:
+        """Lets time pass until resume(): what is under way waits for the network itself."""
+        self._clock._release(self)
+
+    def resume(self) -> None:
+        """Ends what lift() began; has no effect after release()."""
+        if not self._over:
+            self._clock._holds.add(self)
+
+    def run(self, func: "Callable[[*_Arguments], _Result]", *args: *_Arguments) -> "_Result":
+        """Calls a function as the work that the hold is for: while it waits for the network, time passes."""
+        with working_under(self):
+            return func(*args)
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +128,7 @@ class VirtualTime(LoopTime):
 
     def __init__(self, loop: "EventLoop") -> None:
         super().__init__(loop)
+        self._told: RuntimeError | None = None  # that nothing can ever happen
         loop._virtual = True
 
     def wait(self) -> None:
@@ -126,7 +150,14 @@ class VirtualTime(LoopTime):
         elif others:
             loop._look(None)
         else:
-            raise dead_end(loop)
+            raise self._dead_end()
+
+    def _dead_end(self) -> RuntimeError:
+        # The first one is what is wrong. Whoever closes the loop because of it may come to another, as when a task
+        # does not let itself be cancelled, and must not report that instead.
+        if self._told is None or sys.exc_info()[1] is not self._told:
+            self._told = dead_end(self._loop)
+        return self._told
 
     def _end(self) -> int:
         """How far time may pass, in ns."""

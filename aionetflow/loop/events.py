@@ -7,14 +7,14 @@ import time as wall_clock
 import warnings
 import weakref
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from logging import getLogger
 from selectors import BaseSelector
 from typing import Any, TypeVar, TypeVarTuple
 
-from aionetflow.loop.attach import attach
+from aionetflow.dropin.attach import attach
 from aionetflow.loop.clock import CLOCKS, Hold, LoopTime
 from aionetflow.loop.native import monotonic
 from aionetflow.loop.stdlib_time import following
@@ -67,9 +67,10 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
         seed: int | str | None = None,
     ) -> None:  # fmt: skip
         if time not in CLOCKS:
+            self._closed = True  # there is nothing to close
             raise ValueError(f"time is one of {', '.join(map(repr, CLOCKS))}, not {time!r}")
         Tick.__init__(self)
-        asyncio.SelectorEventLoop.__init__(self, selector)
+        super(Tick, self).__init__(selector)
         self._ready = []
         self.clock = CLOCKS[time](self)
         self.networks: list[Network] = []
@@ -87,7 +88,7 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
 
     def close(self) -> None:
         """Closes the loop: what is ready and what has a time does not run any more. RuntimeError if it runs."""
-        asyncio.SelectorEventLoop.close(self)
+        super().close()
         self._heap.clear()
         self._own_network.close()
 
@@ -97,8 +98,15 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
         self, executor: Executor | None, func: Callable[[*_Arguments], _Result], *args: *_Arguments
     ) -> asyncio.Future[_Result]:
         """As in asyncio; virtual time stands still until `func` is done."""
-        future = super().run_in_executor(executor, func, *args)
         hold = self.clock.hold()
+        try:
+            if executor is None or isinstance(executor, ThreadPoolExecutor):
+                future = super().run_in_executor(executor, hold.run, func, *args)
+            else:
+                future = super().run_in_executor(executor, func, *args)
+        except BaseException:
+            hold.release()
+            raise
         future.add_done_callback(lambda _: hold.release())
         return future
 
@@ -243,7 +251,11 @@ def run(
     >>> import asyncio, aionetflow
     >>> aionetflow.run(asyncio.sleep(86400, "a day has gone by"), time="virtual")
     'a day has gone by'
+
+    RuntimeError if an event loop runs in this thread.
     """
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("aionetflow.run() cannot be called while an event loop runs in this thread")
     factory = partial(new_event_loop, time=time, patch_time=patch_time, seed=seed)
     with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
         return runner.run(main)

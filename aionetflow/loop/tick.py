@@ -57,9 +57,9 @@ class Handle:
         """Makes sure that the callback does not run any more; harmless when it has run."""
         if self._cancelled:
             return
+        self._cancelled = True
         if self._loop._debug:
             self._repr = repr(self)  # while there is a callback to name
-        self._cancelled = True
         self._callback = None
         self._args = None
 

@@ -27,13 +27,9 @@ class LoopClock(Clock):
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         super().__init__()
-        self._loop = loop or asyncio.get_running_loop()
         # Timers belong to the network, not to the task that happened to arm the handle.
         self._context = contextvars.copy_context()
-        self._slack = _UVLOOP_SLACK if type(self._loop).__module__.startswith("uvloop") else 0.0
-        # Our own loop keeps time in ns, which a float of seconds would round.
-        self._time_ns: Callable[[], int] | None = getattr(self._loop, "time_ns", None)
-        self._call_at_ns: Callable[..., asyncio.TimerHandle] | None = getattr(self._loop, "call_at_ns", None)
+        self._use(loop or asyncio.get_running_loop())
         self._soon: asyncio.Handle | None = None  # in the loop's next turn
         self._later: asyncio.Handle | None = None  # at the earliest deadline, or before it
         self._later_at = NEVER  # ns
@@ -45,6 +41,18 @@ class LoopClock(Clock):
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop."""
         return self._loop
+
+    def move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Goes on with another event loop, whatever its time: what was due in 1 s then is due in 1 s there."""
+        now = self.now()
+        for handle in (self._soon, self._later):
+            if handle is not None:
+                handle.cancel()
+        self._soon = self._later = None
+        self._later_at = NEVER
+        self._use(loop)
+        self._shift(now - self.now())
+        self._arm(self.next_deadline())
 
     def now(self) -> int:
         """The loop's time in ns; it stands still while timers run."""
@@ -84,6 +92,21 @@ class LoopClock(Clock):
     def call_exception_handler(self, message: str, error: Exception) -> None:
         """Hands an exception to the event loop's exception handler."""
         self._loop.call_exception_handler({"message": message, "exception": error})
+
+    def _use(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._slack = _UVLOOP_SLACK if type(loop).__module__.startswith("uvloop") else 0.0
+        # Our own loop keeps time in ns, which a float of seconds would round.
+        self._time_ns: Callable[[], int] | None = getattr(loop, "time_ns", None)
+        self._call_at_ns: Callable[..., asyncio.TimerHandle] | None = getattr(loop, "call_at_ns", None)
+
+    def _shift(self, offset: int) -> None:
+        """Has this clock be so many ns ahead of the loop's."""
+        loop, slack = self._loop, self._slack
+        time_ns = self._time_ns or (lambda: int(loop.time() * 1e9 + 0.5))
+        call_at_ns = self._call_at_ns or (lambda when, *args, **kw: loop.call_at(when / 1e9 + slack, *args, **kw))
+        self._time_ns = lambda: time_ns() + offset
+        self._call_at_ns = lambda when, *args, **kw: call_at_ns(when - offset, *args, **kw)
 
     def _armed(self, when: int) -> None:
         self._arm(when)

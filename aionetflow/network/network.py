@@ -35,7 +35,8 @@ class Network:
     socket listens goes to whoever listens there in the kernel, and what listens on the network is listed there, too.
     Without it nothing of the real network is reached, and nobody there reaches this one.
 
-    There is always a host named "localhost". Hosts without a link of their own share one LAN.
+    There is always a host named "localhost". Hosts without a link of their own share one LAN, each by a link whose
+    settings are `lan_settings`, the keyword arguments of `link`, at the time when the host gets it.
 
     >>> import aionetflow, asyncio
     >>> async def main() -> None:
@@ -49,7 +50,7 @@ class Network:
     ['10.128.0.1'] ['10.128.0.10']
     """
 
-    # Gives an event loop the network calls of a network, and returns what takes them back; see loop/attach.py.
+    # Gives an event loop the network calls of a network, and returns what takes them back; see dropin/attach.py.
     attach: Callable[["Network", asyncio.AbstractEventLoop], Callable[[], None]] = staticmethod(_no_attachment)
 
     def __init__(
@@ -70,6 +71,7 @@ class Network:
         self._addresses = topology.Addresses()
         self._automatic: list[tuple[Host, Route]] = []
         self._settled = False
+        self.lan_settings: dict[str, Any] = {}
         self.lan = self.switch("lan")
         self.localhost = self.host("localhost")
 
@@ -145,7 +147,7 @@ class Network:
             return
         for host in self.hosts:
             if not isinstance(host, Router) and len(host.bare_stack.interfaces) == 1:
-                self._join(host, self.lan, {})
+                self._join(host, self.lan, self.lan_settings)
         self._place_wanted()
         segments = self._find_segments()
         for segment in segments:

@@ -37,7 +37,7 @@ def plug(suite: Suite, loop: str) -> None:
 def _our_loop() -> NewLoop:
     """Ours, on a network whose only host is the one that the test and the threads it starts are on."""
     import aionetflow
-    from aionetflow.loop.attach import attach
+    from aionetflow.dropin.attach import attach
     from aionetflow.network.clock import LoopClock
     from aionetflow.network.host import enter, leave
     from aionetflow.network.network import Network

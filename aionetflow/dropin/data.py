@@ -1,0 +1,113 @@
+"""The calls of a virtual socket that move data: those of socket.socket, over the core socket's."""
+
+import socket
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from aionetflow.dropin.arguments import checked
+from aionetflow.dropin.description import Description
+from aionetflow.socket.datagram import DatagramSocket
+from aionetflow.socket.stream import StreamSocket
+
+_T = TypeVar("_T")
+Core = StreamSocket | DatagramSocket
+
+
+class DataCalls(socket.socket):
+    """The half of VirtualSocket that reads and writes."""
+
+    __slots__ = ("description",)
+    description: Description
+
+    @property
+    @abstractmethod
+    def core(self) -> Core:
+        """The control block below; OSError(EBADF) once the socket object is closed."""
+
+    @checked
+    def send(self, data: Any, flags: int = 0) -> int:
+        """See send(2)."""
+        return self._move("send", lambda: self.core.send(data, flags), flags)
+
+    @checked
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Sends all of it; see socket.sendall()."""
+        rest = memoryview(data).cast("B")
+        while len(rest):
+            rest = rest[self.send(rest, flags) :]
+
+    @checked
+    def sendto(self, data: Any, *flags_and_address: Any) -> int:
+        """sendto(data, address) or sendto(data, flags, address); see sendto(2)."""
+        if not 1 <= len(flags_and_address) <= 2:
+            raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(flags_and_address)} given)")
+        flags = flags_and_address[0] if len(flags_and_address) == 2 else 0
+        address = self.checked_address("sendto", flags_and_address[-1])
+        return self._move("sendto", lambda: self.core.sendto(data, address, flags), flags)
+
+    @checked
+    def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
+        """See sendmsg(2); ancillary data means nothing on a virtual network."""
+        if address is not None:
+            address = self.checked_address("sendmsg", address)
+        pieces, ancillary = list(buffers), list(ancdata)
+        return self._move("sendmsg", lambda: self.core.sendmsg(pieces, ancillary, flags, address), flags)
+
+    @checked
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        """See recv(2)."""
+        return self._move("recv", lambda: self.core.recv(bufsize, flags), flags)
+
+    @checked
+    def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
+        """See recvfrom(2)."""
+        return self._move("recvfrom", lambda: self.core.recvfrom(bufsize, flags), flags)
+
+    @checked
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """See recv(2)."""
+        return self._move("recv_into", lambda: self.core.recv_into(buffer, nbytes, flags), flags)
+
+    @checked
+    def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
+        """See recvfrom(2)."""
+        return self._move("recvfrom_into", lambda: self.core.recvfrom_into(buffer, nbytes, flags), flags)
+
+    @checked
+    def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
+        """See recvmsg(2); there is no ancillary data on a virtual network."""
+        return self._move("recvmsg", lambda: self.core.recvmsg(bufsize, ancbufsize, flags), flags)
+
+    @checked
+    def recvmsg_into(
+        self, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0
+    ) -> tuple[int, list[Any], int, Any]:
+        """See recvmsg(2); there is no ancillary data on a virtual network."""
+        pieces = list(buffers)
+        return self._move("recvmsg_into", lambda: self.core.recvmsg_into(pieces, ancbufsize, flags), flags)
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """See socket.sendfile(): the file is read and sent piece by piece."""
+        sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
+        return sent
+
+    def _move(self, name: str, attempt: Callable[[], _T], flags: int) -> _T:
+        """Moves data one way or the other, and has poll(2) told of what that has changed."""
+
+        def move() -> _T:
+            result = attempt()
+            self.description.reflect()
+            return result
+
+        return self._retry(name, move, flags)
+
+    # What VirtualSocket fills in ----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _retry(self, name: str, attempt: Callable[[], _T], flags: int = 0) -> _T:
+        """Makes a call, and waits if it would block and the socket is one that does."""
+
+    @abstractmethod
+    def checked_address(self, call: str, address: Any) -> Any:
+        """An address that was given to a call, checked, its host's name replaced by an address."""

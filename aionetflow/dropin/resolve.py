@@ -1,0 +1,106 @@
+"""Names on a virtual network: getaddrinfo() and its kin, with the answers and errors of the C library.
+
+A name is looked up among the network's hosts; what is left, a literal and a port, the C library itself turns into
+answers, so that ports by name, flags and error codes are its own. Nobody outside is ever asked.
+"""
+
+import socket
+from typing import Any
+
+from aionetflow.network.host import Host
+from aionetflow.network.names import is_literal
+
+Info = tuple[Any, Any, int, str, Any]
+_system_getaddrinfo = socket.getaddrinfo
+_system_getnameinfo = socket.getnameinfo
+_UNKNOWN = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def getaddrinfo(
+    here: Host, host: str | bytes | None, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+) -> list[Info]:
+    """As socket.getaddrinfo(), for a program that runs on the host `here`.
+
+    Raises socket.gaierror with the C library's code: EAI_NONAME for a name that the network does not have. A program
+    that has put a function of its own in the place of socket.getaddrinfo is asked for such names.
+    """
+    if isinstance(host, bytes | bytearray):
+        host = host.decode("ascii", "replace")
+    elif isinstance(host, str):
+        host.encode("idna")  # as Python does, which may refuse it
+    if not isinstance(host, str) or is_literal(host.partition("%")[0]):
+        return _system_getaddrinfo(host, port, family, type, proto, flags & ~socket.AI_ADDRCONFIG)
+    literals = [] if flags & socket.AI_NUMERICHOST else literals_of(here, host)
+    if not literals:
+        if socket.getaddrinfo.__module__ not in ("socket", "aionetflow.dropin.patch"):
+            return socket.getaddrinfo(host, port, family, type, proto, flags)
+        raise socket.gaierror(*_UNKNOWN.args)
+    fitting = [literal for literal in literals if family in (0, family_of(literal))]
+    if not fitting:
+        raise socket.gaierror(socket.EAI_NODATA, "No address associated with hostname")
+    numeric = flags & ~(socket.AI_ADDRCONFIG | socket.AI_CANONNAME) | socket.AI_NUMERICHOST
+    infos = [
+        info for literal in fitting for info in _system_getaddrinfo(literal, port, family, type, proto, numeric)
+    ]
+    if flags & socket.AI_CANONNAME and infos:
+        infos[0] = (*infos[0][:3], host, infos[0][4])
+    return infos
+
+
+def literals_of(here: Host, name: str) -> list[str]:
+    """The addresses of a name, the preferred first (RFC 6724: ::1 before 127.0.0.1); none if nobody has it."""
+    if name.rstrip(".").lower() in ("localhost", "ip6-localhost", "ip6-loopback"):
+        return ["::1", "127.0.0.1"]
+    if not name:
+        return []
+    try:
+        return here.network.resolve(name)
+    except OSError:
+        return []
+
+
+def family_of(literal: str) -> int:
+    """AF_INET or AF_INET6."""
+    return socket.AF_INET6 if ":" in literal else socket.AF_INET
+
+
+def getnameinfo(here: Host, address: Any, flags: int = 0) -> tuple[str, str]:
+    """As socket.getnameinfo(): the name of the host that has an address, or the address; the service, or the port."""
+    host, service = _system_getnameinfo(address, flags | socket.NI_NUMERICHOST)
+    if flags & socket.NI_NUMERICHOST:
+        return host, service
+    name = name_of(here, host)
+    if name is None:
+        if flags & socket.NI_NAMEREQD:
+            raise socket.gaierror(*_UNKNOWN.args)
+        name = host
+    return name, service
+
+
+def name_of(here: Host, literal: str) -> str | None:
+    """The name of the host that has an address; None if nobody has it."""
+    if literal == "::1" or literal.startswith("127."):
+        return "localhost"
+    return next((host.name for host in here.network.hosts if literal in host.addresses), None)
+
+
+def to_literal(here: Host, family: int, address: Any) -> Any:
+    """A socket address as bind() and connect() take it, its host's name replaced by an address of that family.
+
+    The kernel's sockets do that, too: Python asks the C library. What is no such tuple is left for the socket below
+    to find fault with. Raises socket.gaierror.
+    """
+    if not isinstance(address, tuple) or not 2 <= len(address) <= 4:
+        return address
+    host = address[0]
+    if isinstance(host, bytes | bytearray):
+        host = host.decode("ascii")
+    if not isinstance(host, str) or host == "" or host == "<broadcast>":
+        return address
+    if is_literal(host.partition("%")[0]):
+        if family_of(host) == family:
+            return (host, *address[1:])
+        raise socket.gaierror(socket.EAI_ADDRFAMILY, "Address family for hostname not supported")
+    # CPython idna_converter: a name in ASCII is left as it is
+    infos = getaddrinfo(here, host.encode() if host.isascii() else host, None, family)
+    return (infos[0][4][0], *address[1:])

@@ -1,0 +1,183 @@
+"""Virtual sockets on other threads than the network's, and while nobody runs its event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import aionetflow
+from aionetflow import Network
+from aionetflow.dropin.socket import VirtualSocket
+from aionetflow.network.clock import LoopClock
+
+LONG = 3_000_000  # octets: more than the buffers hold, so that both ends have to wait
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def network(loop: asyncio.AbstractEventLoop) -> Iterator[Network]:
+    network = Network(seed=1, clock=LoopClock(loop))
+    yield network
+    network.close()
+
+
+@pytest.fixture
+def listener(network: Network) -> Iterator[VirtualSocket]:
+    with VirtualSocket(network.localhost) as sock:
+        sock.settimeout(30)
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        yield sock
+
+
+def client_of(listener: VirtualSocket, data: bytes) -> bytes:
+    """Sends data to the listener's echo and returns what comes back."""
+    with VirtualSocket(listener.host) as sock:
+        sock.settimeout(30)
+        sock.connect(listener.getsockname())
+        sock.sendall(data)
+        sock.shutdown(1)
+        return b"".join(iter(lambda: sock.recv(70_000), b""))
+
+
+def echo_once(listener: VirtualSocket) -> None:
+    sock, _ = listener.accept()
+    with sock:
+        sock.settimeout(30)
+        sock.sendall(b"".join(iter(lambda: sock.recv(70_000), b"")))
+
+
+class Background:
+    """A call on a thread of its own."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self.outcome: object = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.outcome = self._call()
+        except BaseException as error:
+            self.outcome = error
+
+    def join(self) -> object:
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        return self.outcome
+
+
+def test_blocking_calls_meet_while_nobody_runs_the_loop(listener: VirtualSocket) -> None:
+    data = bytes(range(250)) * (LONG // 250)
+    client = Background(lambda: client_of(listener, data))
+    echo_once(listener)
+    assert client.join() == data
+
+
+def test_a_blocking_call_goes_on_whether_the_loop_runs_or_not(
+    loop: asyncio.AbstractEventLoop, listener: VirtualSocket
+) -> None:
+    server = Background(lambda: echo_once(listener))
+    client = Background(lambda: client_of(listener, bytes(LONG)))
+    for _ in range(20):  # begun and ended in the middle of it
+        loop.run_until_complete(asyncio.sleep(0.001))
+    assert client.join() == bytes(LONG)
+    assert server.join() is None
+
+
+def test_a_thread_waits_for_the_running_loop(loop: asyncio.AbstractEventLoop, listener: VirtualSocket) -> None:
+    async def serve() -> bytes:
+        server = asyncio.to_thread(echo_once, listener)
+        client = asyncio.to_thread(client_of, listener, bytes(LONG))
+        return (await asyncio.gather(client, server))[0]
+
+    assert loop.run_until_complete(serve()) == bytes(LONG)
+
+
+def test_a_timeout_ends_a_wait_outside_the_loop(listener: VirtualSocket) -> None:
+    listener.settimeout(0.01)
+    with pytest.raises(TimeoutError, match=r"^timed out$"):
+        listener.accept()
+    assert listener.description.sleepers == []
+
+
+def test_a_timeout_ends_a_wait_beside_the_running_loop(
+    loop: asyncio.AbstractEventLoop, listener: VirtualSocket
+) -> None:
+    listener.settimeout(0.01)
+    with pytest.raises(TimeoutError, match=r"^timed out$"):
+        loop.run_until_complete(asyncio.to_thread(listener.accept))
+    assert listener.description.sleepers == []
+
+
+def test_a_wait_inside_the_running_loop_is_an_error(loop: asyncio.AbstractEventLoop, listener: VirtualSocket) -> None:
+    async def accept() -> None:
+        listener.accept()
+
+    with pytest.raises(RuntimeError, match=r"^accept\(\) would have to wait"):
+        loop.run_until_complete(accept())
+
+
+def test_a_closed_socket_wakes_who_waits_for_it(listener: VirtualSocket) -> None:
+    waiting = Background(listener.accept)
+    while not listener.description.sleepers:
+        threading.Event().wait(0.001)
+    listener.close()
+    assert isinstance(waiting.join(), OSError)
+
+
+def test_virtual_time_passes_for_a_thread_that_waits_for_the_network_and_stands_still_for_its_work() -> None:
+    def fetch(server: str) -> bytes:
+        with socket.create_connection((server, 80), timeout=20) as sock:
+            sock.sendall(b"question")
+            return b"".join(iter(lambda: sock.recv(100), b""))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        writer.write(b"answer")
+        writer.close()
+        await writer.wait_closed()
+
+    async def main() -> None:
+        async with Network(seed=1) as net:
+            web = net.host("web")
+            net.link(net.localhost, web, delay=1.0)
+            async with web:
+                server = await asyncio.start_server(answer, "0.0.0.0", 80)
+            with aionetflow.patch():
+                assert await asyncio.to_thread(fetch, "web") == b"answer"
+            # 1 s until it hears of the other's MAC, then two round trips; not the time-out's 20 s
+            assert asyncio.get_running_loop().time() == 5.0
+            server.close()
+            await server.wait_closed()
+
+    aionetflow.run(main(), time="virtual")
+
+
+def test_a_time_out_of_a_thread_is_in_the_time_of_the_network() -> None:
+    def wait() -> None:
+        with socket.socket() as sock:
+            sock.settimeout(3600)
+            sock.bind(("127.0.0.1", 80))
+            sock.listen()
+            with pytest.raises(TimeoutError):
+                sock.accept()
+
+    async def main() -> None:
+        async with Network(seed=1):
+            with aionetflow.patch():
+                await asyncio.to_thread(wait)
+            assert asyncio.get_running_loop().time() == 3600.0
+
+    aionetflow.run(main(), time="virtual")
