@@ -257,6 +257,7 @@ class VirtualSocket(DataCalls):
     def accept_now(self) -> tuple["VirtualSocket", Any]:
         """accept() that does not wait, whatever the time-out is."""
         core, address = self.core.accept()
+        self.description.reflect()
         core.owner = self.host.owner()
         description = Description(core, self.host, self.description.loop)
         return VirtualSocket(self.host, proto=self._proto, description=description), address
@@ -281,8 +282,13 @@ class VirtualSocket(DataCalls):
         descriptor = self.fileno()
         if descriptor >= 0:
             _detached[descriptor] = self.description
-            self._closed = self._shut = True
+            self.give_up()
         return descriptor
+
+    def give_up(self) -> None:
+        """Closes the object and leaves the socket open, for another object that has its description."""
+        self._check_open()
+        self._closed = self._shut = True
 
     def dup(self) -> "VirtualSocket":
         """Another object for the same socket."""
