@@ -271,10 +271,13 @@ class NetworkCalls:
         was_reading = transport.is_reading()
         transport.pause_reading()
         await transport._make_empty_waiter()
+        sock.description.transport = None  # for so long the socket is not the transport's alone
         try:
             return await calls.sendfile(sock, file, offset, count, for_transport=True)
         finally:
             transport._reset_empty_waiter()
+            if transport._sock is not None:
+                sock.description.transport = transport
             if was_reading:
                 transport.resume_reading()
 
