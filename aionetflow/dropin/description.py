@@ -103,8 +103,8 @@ class Description:
         if self.mirror is not None:
             self.mirror.close()
             self.mirror = None
-        self._abandon()
         self.core.close()
+        self._wake()
         self._rouse()
         self.transport = None
 
@@ -187,17 +187,6 @@ class Description:
         for watch in self._watches.values():
             watch.cancel()
         self._watches.clear()
-
-    def _abandon(self) -> None:
-        """Coroutines that wait are left waiting, as by asyncio: a closed descriptor is never heard of again.
-
-        They may still be cancelled; until then the loop has them, or they would be collected with all that waits.
-        """
-        waiting, self._waiting = self._waiting, []
-        kept: set[asyncio.Future[None]] = vars(self.loop).setdefault("_aionetflow_abandoned", set())
-        for future in waiting:
-            kept.add(future)
-            future.add_done_callback(kept.discard)
 
     def _wake(self) -> None:
         """All look again, the longest waiting first."""

@@ -5,7 +5,7 @@ import io
 import os
 from asyncio import exceptions
 from asyncio.constants import SENDFILE_FALLBACK_READBUFFER_SIZE
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -80,26 +80,28 @@ async def sendto(sock: VirtualSocket, data: Any, address: Any) -> Any:
 
 async def connect(sock: VirtualSocket, address: Any) -> None:
     """See loop.sock_connect(): "Connect call failed" is asyncio's word for what comes after the first SYN."""
-    error = await outcome_of_connecting(sock, sock.checked_address("connect", address))
+    error = await outcome_of_connecting(sock, sock.checked_address("connect", address), partial(asyncio.sleep, 0))
     if error:
         raise OSError(error, f"Connect call failed {address}")
 
 
-async def outcome_of_connecting(sock: VirtualSocket, target: Any) -> int:
+async def outcome_of_connecting(
+    sock: VirtualSocket, target: Any, pause: Callable[[], Awaitable[None]] | None = None
+) -> int:
     """Connects to a literal address; returns the errno of what went wrong after the first SYN, 0 if nothing did.
 
     The outcome is asked for as in asyncio, by SO_ERROR: a further connect() is the first to hear that it is connected.
+    On one host it may be there at once; `pause` comes before it is asked for, and who is cancelled then has not asked.
     """
     try:
         sock.begin(target)
         return 0
     except BlockingIOError:
         core = sock.core
-    seen = sock.description.changes
-    await asyncio.sleep(0)  # on one host it is over already, but who is cancelled now has not asked how it went
+    if pause is not None:
+        await pause()
     while isinstance(core, StreamSocket) and core.is_connecting():
-        await sock.description.wait(seen)
-        seen = sock.description.changes
+        await sock.description.wait(sock.description.changes)
     error = sock.core.getsockopt(SOL_SOCKET, SO_ERROR)
     assert isinstance(error, int)
     return error

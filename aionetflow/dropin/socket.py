@@ -123,6 +123,11 @@ class VirtualSocket(DataCalls):
         """Seconds that a call waits; None: for ever, 0: not at all."""
         return self._timeout
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the program has closed the object, or given it up."""
+        return self._shut
+
     def gettimeout(self) -> float | None:
         """The same."""
         return self._timeout
