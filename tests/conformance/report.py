@@ -17,13 +17,12 @@ HEAD: tuple[str, ...] = (*COLUMNS, "kernel socket")
 
 def table(files: Sequence[FileResult]) -> str:
     """A line for each file and one for all."""
-    rows: list[tuple[str, list[int]]] = [(f"{part.suite} {part.file}", *_counts([part])) for part in files]
-    rows.append(("all", *_counts(files)))
-    first = max(len(row[0]) for row in rows)
+    rows = [HEAD, *([f"{part.suite} {part.file}", *_counts([part])] for part in files), ["all", *_counts(files)]]
+    first = max(len(str(row[0])) for row in rows)
     widths = [len(head) + 2 for head in HEAD[1:]]
     lines = [
         f"{name:<{first}}" + "".join(f"{cell:>{width}}" for width, cell in zip(widths, cells, strict=True))
-        for name, *cells in [HEAD, *rows]
+        for name, *cells in rows
     ]
     return "\n".join(lines)
 
