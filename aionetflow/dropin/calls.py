@@ -273,7 +273,7 @@ class NetworkCalls:
         await transport._make_empty_waiter()
         sock.description.transport = None  # for so long the socket is not the transport's alone
         try:
-            return await calls.sendfile(sock, file, offset, count)
+            return await calls.sendfile(sock, file, offset, count, for_transport=True)
         finally:
             transport._reset_empty_waiter()
             if transport._sock is not None:

@@ -103,8 +103,8 @@ class Description:
         if self.mirror is not None:
             self.mirror.close()
             self.mirror = None
+        self._abandon()
         self.core.close()
-        self._wake()
         self._rouse()
         self.transport = None
 
@@ -128,18 +128,18 @@ class Description:
         if self.transport is not None:
             raise RuntimeError(f"File descriptor {descriptor!r} is used by transport {self.transport!r}")
 
-    async def until_done(self, attempt: Callable[[], _T]) -> _T:
+    async def until_done(self, attempt: Callable[[], _T], *, for_transport: bool = False) -> _T:
         """Makes a call until it does not say "would block" any more.
 
         A call that is cancelled has been made or not, and nothing lies between. RuntimeError, as in asyncio, if it
-        would have to wait and a transport has the socket.
+        would have to wait and a transport has the socket, and is not who makes it.
         """
         while True:
             seen = self.changes
             try:
                 return attempt()
             except BlockingIOError:
-                if self.transport is not None:
+                if self.transport is not None and not for_transport:
                     self.check_free(self.descriptor())
                 await self.wait(seen)
 
@@ -187,6 +187,17 @@ class Description:
         for watch in self._watches.values():
             watch.cancel()
         self._watches.clear()
+
+    def _abandon(self) -> None:
+        """Coroutines that wait are left waiting, as by asyncio: a closed descriptor is never heard of again.
+
+        They may still be cancelled; until then the loop has them, or they would be collected with all that waits.
+        """
+        waiting, self._waiting = self._waiting, []
+        kept: set[asyncio.Future[None]] = vars(self.loop).setdefault("_aionetflow_abandoned", set())
+        for future in waiting:
+            kept.add(future)
+            future.add_done_callback(kept.discard)
 
     def _wake(self) -> None:
         """All look again, the longest waiting first."""

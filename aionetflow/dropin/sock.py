@@ -1,5 +1,6 @@
 """The sock_* calls of an event loop, over virtual sockets."""
 
+import asyncio
 import io
 import os
 from asyncio import exceptions
@@ -48,7 +49,9 @@ async def sendall(sock: VirtualSocket, data: Any) -> None:
         rest = rest[await sock.description.until_done(partial(_send, sock, rest)) :]
 
 
-async def sendfile(sock: VirtualSocket, file: Any, offset: int, count: int | None) -> int:
+async def sendfile(
+    sock: VirtualSocket, file: Any, offset: int, count: int | None, *, for_transport: bool = False
+) -> int:
     """As asyncio does it with the system call sendfile(2): a piece of the file whenever there is room for one.
 
     Returns how many octets were sent, and leaves the file's position behind them. SendfileNotAvailableError for what
@@ -62,7 +65,7 @@ async def sendfile(sock: VirtualSocket, file: Any, offset: int, count: int | Non
     wanted, sent = count or size, 0
     try:
         while piece := os.pread(descriptor, min(wanted - sent, SENDFILE_FALLBACK_READBUFFER_SIZE), offset + sent):
-            sent += await sock.description.until_done(partial(_send, sock, piece))
+            sent += await sock.description.until_done(partial(_send, sock, piece), for_transport=for_transport)
     finally:
         if sent:
             os.lseek(descriptor, offset + sent, os.SEEK_SET)
@@ -92,11 +95,11 @@ async def outcome_of_connecting(sock: VirtualSocket, target: Any) -> int:
         return 0
     except BlockingIOError:
         core = sock.core
-    while True:
-        seen = sock.description.changes
-        if not (isinstance(core, StreamSocket) and core.is_connecting()):  # on one host it is over already
-            break
+    seen = sock.description.changes
+    await asyncio.sleep(0)  # on one host it is over already, but who is cancelled now has not asked how it went
+    while isinstance(core, StreamSocket) and core.is_connecting():
         await sock.description.wait(seen)
+        seen = sock.description.changes
     error = sock.core.getsockopt(SOL_SOCKET, SO_ERROR)
     assert isinstance(error, int)
     return error

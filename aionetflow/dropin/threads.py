@@ -119,6 +119,20 @@ def call(loop: asyncio.AbstractEventLoop, action: Callable[[], _T]) -> _T:
     return request.outcome.result()
 
 
+def ask(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
+    """As `call`, but of another thread's loop it is only asked, and done at its next turn."""
+    if asyncio._get_running_loop() is loop:
+        action()
+        return
+    gate = gate_of(loop)
+    with gate.lock:
+        if not gate.is_loops(loop):
+            action()
+            return
+    with contextlib.suppress(RuntimeError):  # closed meanwhile, and all its sockets with it
+        loop.call_soon_threadsafe(action)
+
+
 class Sleeper:
     """A thread that waits for a socket to change: woken by `wake`, from whatever thread."""
 
