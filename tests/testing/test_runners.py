@@ -363,6 +363,35 @@ async def test_echo(server, number, netflow):
     passes(result, 3)
 
 
+@pytest.mark.parametrize("runner", ["asyncio", "anyio"])
+def test_an_async_fixture_of_a_wider_scope_has_the_kernel_and_a_bridge_leads_there(
+    pytester: pytest.Pytester, runner: str
+) -> None:
+    scope = 'pytest_asyncio.fixture(scope="module", loop_scope="module")'
+    result = run_tests(pytester, runner, ECHO + f"""
+import pytest_asyncio
+{"pytestmark = pytest.mark.asyncio(loop_scope='module')" if runner == "asyncio" else ""}
+
+@{scope if runner == "asyncio" else 'pytest.fixture(scope="module")'}
+async def database():
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        assert type(server).__module__ == "asyncio.base_events"
+        yield server.sockets[0].getsockname()[1]
+
+@pytest.mark.netflow
+@pytest.mark.parametrize("number", range(2))
+async def test_out_of_reach(database, number):
+    with pytest.raises(ConnectionRefusedError):
+        await ask("127.0.0.1", database)
+
+@pytest.mark.netflow(bridge="loopback")
+@pytest.mark.parametrize("number", range(2))
+async def test_bridged(database, number):
+    assert await ask("127.0.0.1", database) == b"hello\\n"
+""")
+    passes(result, 4)
+
+
 def test_a_socket_made_before_the_loop_was_known_is_an_error_that_explains(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("""
 import asyncio
