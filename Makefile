@@ -76,7 +76,7 @@ wheel: $(VENV)/tools.stamp  ## a wheel in dist/, tried: installed into an empty 
 	@mkdir build/try/empty && cd build/try/empty && ../venv/bin/python -m aionetflow demo $(ARGS)
 	@build/try/venv/bin/python -m pip --disable-pip-version-check install -qq pytest
 	@sed -n '/^```python/,/^```$$/p' docs/testing.md | sed '/^```$$/q' | sed '1d;$$d' > build/try/empty/test_echo.py
-	@cd build/try/empty && ../venv/bin/python -m pytest -q
+	@cd build/try/empty && touch pytest.ini && ../venv/bin/python -m pytest -q
 	@echo dist/aionetflow-*.whl
 
 clean:  ## remove all that make made
