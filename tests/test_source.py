@@ -21,8 +21,9 @@ GENERATED = ROOT / "build" / "cython"
 FLOORS = (
     ("__main__", "cli", "testing"),
     ("",),
-    ("api", "async_socket", "inspect", "patch"),
+    ("anyio", "api", "async_socket", "inspect", "trio"),
     ("loop",),
+    ("dropin",),
     ("network",),
     ("stack",),
     ("socket",),

@@ -19,13 +19,13 @@ from typing import Any
 
 import pytest
 
+from aionetflow.dropin.attach import attach
+from aionetflow.dropin.patch import Patch, patch
 from aionetflow.ip.address import AF_INET, AF_INET6
-from aionetflow.loop.attach import attach
 from aionetflow.loop.clock import CLOCKS
 from aionetflow.loop.events import EventLoop, new_event_loop
 from aionetflow.network.clock import LoopClock
 from aionetflow.network.host import enter, leave, optional_host
-from aionetflow.patch import Patch, patch
 from aionetflow.testing.guard import Guard
 from aionetflow.testing.recording import RecordedNetwork, Recorder
 from aionetflow.testing.settings import Settings

@@ -27,7 +27,7 @@ def test_a_port_is_free_on_the_virtual_host(pytester: pytest.Pytester, runner: s
 @pytest.mark.netflow
 @pytest.mark.parametrize("name", PORTS)
 def test_port(request, name):
-    assert bound(request.getfixturevalue(name), name) == "aionetflow.loop.dropin"
+    assert bound(request.getfixturevalue(name), name) == "aionetflow.dropin.socket"
 """)
     passes(result, 4)
 
@@ -41,7 +41,7 @@ def test_factory(request, name):
     factory = request.getfixturevalue(name)
     ports = [factory() for _ in range(50)]
     assert len(set(ports)) == 50
-    assert all(bound(port, name) == "aionetflow.loop.dropin" for port in ports)
+    assert all(bound(port, name) == "aionetflow.dropin.socket" for port in ports)
 """)
     passes(result, 4)
 

@@ -134,7 +134,7 @@ async def server():
     async with await asyncio.start_server(echo, "localhost", 8080) as server:
         yield server
     with socket.socket() as sock:
-        assert type(sock).__module__ == "aionetflow.loop.dropin"  # the network is there to the end
+        assert type(sock).__module__ == "aionetflow.dropin.socket"  # the network is there to the end
 
 class TestIt:
     @{fixture}
@@ -185,7 +185,7 @@ def database():
 @pytest.mark.netflow
 async def test_one(netflow, database):
     with socket.socket() as sock:
-        assert type(sock).__module__ == "aionetflow.loop.dropin"
+        assert type(sock).__module__ == "aionetflow.dropin.socket"
 """, "-W", "ignore::ResourceWarning")  # fmt: skip
     passes(result, 1)
 
@@ -274,7 +274,7 @@ async def server(netflow):
 @pytest.mark.netflow
 async def test_echo(server, netflow):
     assert type(asyncio.get_running_loop()) is not aionetflow.EventLoop
-    assert type(server).__module__ == "aionetflow.loop.server"
+    assert type(server).__module__ == "aionetflow.dropin.server"
     assert await ask("localhost", 8080) == b"hello\\n"
 """)
     passes(result, 1)
@@ -422,7 +422,7 @@ from hypothesis import given, settings, strategies
 @given(strategies.integers(1, 65535))
 async def test_echo(port):
     async with await asyncio.start_server(echo, "localhost", port) as server:
-        assert type(server).__module__ == "aionetflow.loop.server"
+        assert type(server).__module__ == "aionetflow.dropin.server"
         assert await ask("localhost", port) == b"hello\\n"
 """)
     passes(result, 1)

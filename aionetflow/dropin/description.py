@@ -15,8 +15,8 @@ import contextvars
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from aionetflow.loop.mirror import Mirror
-from aionetflow.loop.threads import Sleeper
+from aionetflow.dropin.mirror import Mirror
+from aionetflow.dropin.threads import Sleeper
 from aionetflow.network.host import Host
 from aionetflow.socket.base import IN, OUT, Socket
 
@@ -147,13 +147,13 @@ class Description:
         """Until something has changed since `changes` was what the caller has seen."""
         if self.changes != seen:
             return
-        future = asyncio.get_running_loop().create_future()
+        future = self.loop.create_future()
         self._waiting.append(future)
         try:
             await future
-        finally:
-            if future.cancelled():
-                self._waiting = [other for other in self._waiting if other is not future]
+        except BaseException:  # cancelled
+            self._waiting = [other for other in self._waiting if other is not future]
+            raise
 
     def watch(self, mask: int, callback: Callable[..., object], args: Any) -> None:
         """Has a callback called while the socket is ready (READABLE or WRITABLE), in place of an earlier one."""
