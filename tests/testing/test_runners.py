@@ -441,3 +441,19 @@ def test_an_interrupted_test_leaves_nothing_behind(pytester: pytest.Pytester) ->
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert (socket.socket, asyncio.new_event_loop) == system
     assert current() is None
+
+
+@pytest.mark.parametrize("runner", ["alone", "asyncio"])
+def test_the_marker_may_be_a_parameters(pytester: pytest.Pytester, runner: str) -> None:
+    result = run_tests(pytester, runner, ECHO + """
+@pytest.mark.asyncio
+@pytest.mark.parametrize("time", [
+    pytest.param("RealTime", marks=pytest.mark.netflow),
+    pytest.param("VirtualTime", marks=pytest.mark.netflow(time="virtual")),
+])
+async def test_echo(time):
+    assert type(asyncio.get_running_loop().clock).__name__ == time
+    async with await asyncio.start_server(echo, "localhost", 8080):
+        assert await ask("localhost", 8080) == b"hello\\n"
+""", "-W", "ignore:Unknown pytest.mark.asyncio")  # fmt: skip
+    passes(result, 2)
