@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import trio
@@ -11,7 +12,7 @@ import trio
 from aionetflow.loop import resolve
 from aionetflow.loop.description import READABLE, WRITABLE, ready
 from aionetflow.loop.dropin import VirtualSocket
-from aionetflow.loop.sock import outcome_of_connecting
+from aionetflow.loop.sock import at_once, outcome_of_connecting
 from aionetflow.network.host import Host, optional_host
 from aionetflow.socket.base import Owner
 
@@ -21,6 +22,9 @@ _SHAPES = {
     socket.AF_INET: "address should be a (host, port) tuple",
     socket.AF_INET6: "address should be a (host, port, [flowinfo, [scopeid]]) tuple",
 }
+_recv, _recv_into, _recvfrom, _recvfrom_into, _recvmsg, _recvmsg_into, _send = map(
+    at_once, ("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "send")
+)
 
 
 class Socket(trio.socket.SocketType):
@@ -154,31 +158,31 @@ class Socket(trio.socket.SocketType):
 
     def recv(self, *args: Any) -> Awaitable[bytes]:
         """See recv(2)."""
-        return self._make(lambda: self._sock.recv(*args))
+        return self._make(partial(_recv, self._sock, *args))
 
     def recv_into(self, *args: Any, **kwargs: Any) -> Awaitable[int]:
         """See recv(2)."""
-        return self._make(lambda: self._sock.recv_into(*args, **kwargs))
+        return self._make(partial(_recv_into, self._sock, *args, **kwargs))
 
     def recvfrom(self, *args: Any) -> Awaitable[tuple[bytes, Any]]:
         """See recvfrom(2)."""
-        return self._make(lambda: self._sock.recvfrom(*args))
+        return self._make(partial(_recvfrom, self._sock, *args))
 
     def recvfrom_into(self, *args: Any, **kwargs: Any) -> Awaitable[tuple[int, Any]]:
         """See recvfrom(2)."""
-        return self._make(lambda: self._sock.recvfrom_into(*args, **kwargs))
+        return self._make(partial(_recvfrom_into, self._sock, *args, **kwargs))
 
     def recvmsg(self, *args: Any) -> Awaitable[tuple[bytes, list[Any], int, Any]]:
         """See recvmsg(2)."""
-        return self._make(lambda: self._sock.recvmsg(*args))
+        return self._make(partial(_recvmsg, self._sock, *args))
 
     def recvmsg_into(self, *args: Any) -> Awaitable[tuple[int, list[Any], int, Any]]:
         """See recvmsg(2)."""
-        return self._make(lambda: self._sock.recvmsg_into(*args))
+        return self._make(partial(_recvmsg_into, self._sock, *args))
 
     def send(self, *args: Any) -> Awaitable[int]:
         """See send(2)."""
-        return self._make(lambda: self._sock.send(*args))
+        return self._make(partial(_send, self._sock, *args))
 
     async def sendto(self, *args: Any) -> int:
         """sendto(data, address) or sendto(data, flags, address); see sendto(2)."""

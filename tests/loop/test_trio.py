@@ -252,7 +252,9 @@ async def test_datagrams_there_and_back(nursery: Any) -> None:
         buffer = bytearray(8)
         assert (await one.recvmsg_into([buffer]))[0] == 3
         assert await other.recv_into(buffer) == 5
-        assert (await other.recvfrom_into(buffer, 4))[0] == 4
+        assert (await other.recvfrom_into(buffer, nbytes=4))[0] == 4
+        with pytest.raises(ValueError, match="negative buffersize"):
+            await other.recv(-1)
         assert bytes(buffer[:5]) == b"foure"
 
 
