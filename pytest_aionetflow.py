@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", " ".join(MARKER.split()))
     for plugin, prefix in (("asyncio", "unused"), ("anyio", "free")):
         if not config.pluginmanager.has_plugin(plugin):
-            config.pluginmanager.register(_port_fixtures(prefix)(), f"aionetflow-{prefix}-ports")
+            config.pluginmanager.register(_port_fixtures(prefix))
 
 
 def wants_network(item: pytest.Item) -> bool:
@@ -72,29 +73,25 @@ def netflow() -> Network:
     return run.network
 
 
-def _port_fixtures(prefix: str) -> type:
+def _port_fixtures(prefix: str) -> ModuleType:
     """The fixtures for free ports of pytest-asyncio ("unused") or anyio ("free"), where that is not installed."""
+    plugin = ModuleType(f"aionetflow-{prefix}-ports")
+    for name, kind in (("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)):
+        port = f"{prefix}_{name}_port"
+        vars(plugin)[f"{port}_factory"], vars(plugin)[port] = _port_fixture_pair(port, kind)
+    return plugin
 
-    class Ports:
-        @pytest.fixture(name=f"{prefix}_tcp_port_factory", scope="session")
-        def tcp_factory(self) -> Callable[[], int]:
-            return _free_ports(socket.SOCK_STREAM)
 
-        @pytest.fixture(name=f"{prefix}_udp_port_factory", scope="session")
-        def udp_factory(self) -> Callable[[], int]:
-            return _free_ports(socket.SOCK_DGRAM)
+def _port_fixture_pair(port: str, kind: int) -> tuple[Any, Any]:
+    @pytest.fixture(name=f"{port}_factory", scope="session")
+    def factory() -> Callable[[], int]:
+        return _free_ports(kind)
 
-        @pytest.fixture(name=f"{prefix}_tcp_port")
-        def tcp_port(self, request: pytest.FixtureRequest) -> int:
-            port: int = request.getfixturevalue(f"{prefix}_tcp_port_factory")()
-            return port
+    @pytest.fixture(name=port)
+    def one_port(request: pytest.FixtureRequest) -> Any:
+        return request.getfixturevalue(f"{port}_factory")()
 
-        @pytest.fixture(name=f"{prefix}_udp_port")
-        def udp_port(self, request: pytest.FixtureRequest) -> int:
-            port: int = request.getfixturevalue(f"{prefix}_udp_port_factory")()
-            return port
-
-    return Ports
+    return factory, one_port
 
 
 def _free_ports(kind: int) -> Callable[[], int]:

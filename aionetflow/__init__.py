@@ -26,14 +26,14 @@ from aionetflow.api import (
     write,
 )
 from aionetflow.async_socket import Socket
+from aionetflow.dropin.attach import attach
+from aionetflow.dropin.patch import Patch, patch
 from aionetflow.fast import COMPILED
 from aionetflow.ip.address import AF_INET, AF_INET6
-from aionetflow.loop.attach import attach
 from aionetflow.loop.events import EventLoop, new_event_loop, run
 from aionetflow.network.host import Host, Router, current_host
 from aionetflow.network.network import Network
 from aionetflow.network.switch import Switch
-from aionetflow.patch import Patch, patch
 from aionetflow.socket.options import (
     IP_TOS,
     IP_TTL,

@@ -21,8 +21,9 @@ GENERATED = ROOT / "build" / "cython"
 FLOORS = (
     ("__main__", "cli", "testing"),
     ("",),
-    ("anyio", "api", "async_socket", "inspect", "patch", "trio"),
+    ("anyio", "api", "async_socket", "inspect", "trio"),
     ("loop",),
+    ("dropin",),
     ("network",),
     ("stack",),
     ("socket",),

@@ -1,1 +1,1 @@
-"""The application's side: asyncio, unchanged, on the virtual network."""
+"""An event loop of our own: asyncio's, with compiled turns, and real, virtual or manual time."""

@@ -29,9 +29,9 @@ from anyio.lowlevel import checkpoint
 from anyio.streams.stapled import MultiListener
 from anyio.streams.tls import TLSStream
 
-from aionetflow.loop import resolve
-from aionetflow.loop import sock as calls
-from aionetflow.loop.dropin import VirtualSocket
+from aionetflow.dropin import resolve
+from aionetflow.dropin import sock as calls
+from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.network.host import current_host
 from aionetflow.socket.options import SHUT_WR, SOCK_DGRAM, SOCK_STREAM
 

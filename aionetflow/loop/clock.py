@@ -10,33 +10,27 @@ is under way in the real world that will come back to the loop: a hold.
 """
 
 import asyncio
-import threading
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, TypeVar, TypeVarTuple
 
 from aionetflow.config import NEVER
+from aionetflow.dropin.threads import working_under
 from aionetflow.loop.native import monotonic
 from aionetflow.loop.report import dead_end
+from aionetflow.loop.tick import LOOK_EVERY
 
 if TYPE_CHECKING:
     from aionetflow.loop.events import EventLoop
 
-__all__ = ["CLOCKS", "Hold", "LoopTime", "ManualTime", "RealTime", "VirtualTime", "hold_of_this_thread"]
+__all__ = ["CLOCKS", "Hold", "LoopTime", "ManualTime", "RealTime", "VirtualTime"]
 
 _LONGEST_WAIT = 24 * 3600.0  # s; what the selectors of all platforms take, asyncio's number
-_LOOK_EVERY = 50_000  # ns of the machine; however busy virtual time is, signals and threads get their turn
 
 
-_here = threading.local()  # .hold: what this thread's work holds
 _Arguments = TypeVarTuple("_Arguments")
 _Result = TypeVar("_Result")
-
-
-def hold_of_this_thread() -> "Hold | None":
-    """The hold that stands for the work of this thread, if it works for a loop's executor."""
-    hold: Hold | None = getattr(_here, "hold", None)
-    return hold
 
 
 class Hold:
@@ -64,12 +58,9 @@ class Hold:
             self._clock._holds.add(self)
 
     def run(self, func: "Callable[[*_Arguments], _Result]", *args: *_Arguments) -> "_Result":
-        """Calls a function as the work that the hold is for; see `hold_of_this_thread`."""
-        _here.hold = self
-        try:
+        """Calls a function as the work that the hold is for: while it waits for the network, time passes."""
+        with working_under(self):
             return func(*args)
-        finally:
-            _here.hold = None
 
     def __enter__(self) -> Self:
         return self
@@ -137,12 +128,13 @@ class VirtualTime(LoopTime):
 
     def __init__(self, loop: "EventLoop") -> None:
         super().__init__(loop)
+        self._told: RuntimeError | None = None  # that nothing can ever happen
         loop._virtual = True
 
     def wait(self) -> None:
         """Jumps, or waits for real if something holds time; RuntimeError if nothing can ever happen any more."""
         loop = self._loop
-        if monotonic() - loop._looked >= _LOOK_EVERY:
+        if monotonic() - loop._looked >= LOOK_EVERY:  # however often time jumps, signals get their turn
             loop._look(0)
             if loop._ready:
                 return
@@ -158,7 +150,14 @@ class VirtualTime(LoopTime):
         elif others:
             loop._look(None)
         else:
-            raise dead_end(loop)
+            raise self._dead_end()
+
+    def _dead_end(self) -> RuntimeError:
+        # The first one is what is wrong. Whoever closes the loop because of it may come to another, as when a task
+        # does not let itself be cancelled, and must not report that instead.
+        if self._told is None or sys.exc_info()[1] is not self._told:
+            self._told = dead_end(self._loop)
+        return self._told
 
     def _end(self) -> int:
         """How far time may pass, in ns."""

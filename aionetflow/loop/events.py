@@ -14,11 +14,11 @@ from logging import getLogger
 from selectors import BaseSelector
 from typing import Any, TypeVar, TypeVarTuple
 
-from aionetflow.loop.attach import attach
+from aionetflow.dropin.attach import attach
 from aionetflow.loop.clock import CLOCKS, Hold, LoopTime
 from aionetflow.loop.native import monotonic
 from aionetflow.loop.stdlib_time import following
-from aionetflow.loop.tick import Handle, Tick
+from aionetflow.loop.tick import Handle, Tick, callback_name
 from aionetflow.network.clock import LoopClock
 from aionetflow.network.network import Network
 
@@ -67,6 +67,7 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
         seed: int | str | None = None,
     ) -> None:  # fmt: skip
         if time not in CLOCKS:
+            self._closed = True  # there is nothing to close
             raise ValueError(f"time is one of {', '.join(map(repr, CLOCKS))}, not {time!r}")
         Tick.__init__(self)
         super(Tick, self).__init__(selector)
@@ -184,8 +185,8 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
         self._write_to_self()
 
     def _failed(self, handle: Handle, error: BaseException) -> None:
-        name = asyncio.format_helpers._format_callback_source(handle._callback, handle._args)
-        context = {"message": f"Exception in callback {name}", "exception": error, "handle": handle}
+        message = f"Exception in callback {callback_name(handle)}"
+        context: dict[str, Any] = {"message": message, "exception": error, "handle": handle}
         if handle._source_traceback:
             context["source_traceback"] = handle._source_traceback
         self.call_exception_handler(context)
@@ -250,7 +251,11 @@ def run(
     >>> import asyncio, aionetflow
     >>> aionetflow.run(asyncio.sleep(86400, "a day has gone by"), time="virtual")
     'a day has gone by'
+
+    RuntimeError if an event loop runs in this thread.
     """
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("aionetflow.run() cannot be called while an event loop runs in this thread")
     factory = partial(new_event_loop, time=time, patch_time=patch_time, seed=seed)
     with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
         return runner.run(main)

@@ -9,10 +9,10 @@ from typing import Any, Self, TypeVar
 
 import trio
 
-from aionetflow.loop import resolve
-from aionetflow.loop.description import READABLE, WRITABLE, ready
-from aionetflow.loop.dropin import VirtualSocket
-from aionetflow.loop.sock import at_once, outcome_of_connecting
+from aionetflow.dropin import resolve
+from aionetflow.dropin.description import READABLE, WRITABLE, ready
+from aionetflow.dropin.socket import VirtualSocket
+from aionetflow.dropin.sock import at_once, outcome_of_connecting
 from aionetflow.network.host import Host, optional_host
 from aionetflow.socket.base import Owner
 

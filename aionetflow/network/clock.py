@@ -43,13 +43,15 @@ class LoopClock(Clock):
         return self._loop
 
     def move_to(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Goes on with another event loop, before anything has happened: what has a time keeps it."""
+        """Goes on with another event loop, whatever its time: what was due in 1 s then is due in 1 s there."""
+        now = self.now()
         for handle in (self._soon, self._later):
             if handle is not None:
                 handle.cancel()
         self._soon = self._later = None
         self._later_at = NEVER
         self._use(loop)
+        self._shift(now - self.now())
         self._arm(self.next_deadline())
 
     def now(self) -> int:
@@ -97,6 +99,14 @@ class LoopClock(Clock):
         # Our own loop keeps time in ns, which a float of seconds would round.
         self._time_ns: Callable[[], int] | None = getattr(loop, "time_ns", None)
         self._call_at_ns: Callable[..., asyncio.TimerHandle] | None = getattr(loop, "call_at_ns", None)
+
+    def _shift(self, offset: int) -> None:
+        """Has this clock be so many ns ahead of the loop's."""
+        loop, slack = self._loop, self._slack
+        time_ns = self._time_ns or (lambda: int(loop.time() * 1e9 + 0.5))
+        call_at_ns = self._call_at_ns or (lambda when, *args, **kw: loop.call_at(when / 1e9 + slack, *args, **kw))
+        self._time_ns = lambda: time_ns() + offset
+        self._call_at_ns = lambda when, *args, **kw: call_at_ns(when - offset, *args, **kw)
 
     def _armed(self, when: int) -> None:
         self._arm(when)

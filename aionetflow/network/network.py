@@ -50,7 +50,7 @@ class Network:
     ['10.128.0.1'] ['10.128.0.10']
     """
 
-    # Gives an event loop the network calls of a network, and returns what takes them back; see loop/attach.py.
+    # Gives an event loop the network calls of a network, and returns what takes them back; see dropin/attach.py.
     attach: Callable[["Network", asyncio.AbstractEventLoop], Callable[[], None]] = staticmethod(_no_attachment)
 
     def __init__(

@@ -39,7 +39,7 @@ def chosen_loops(metafunc: pytest.Metafunc) -> Iterator[None]:
     if seeds is not None:
         metafunc.fixturenames.append(settings.SEED)
         metafunc.parametrize(settings.SEED, seeds, ids=[f"seed{seed}" for seed in seeds])
-    if _is_anyios_choice(metafunc, time):
+    if _is_anyios_choice(metafunc):
         backend = ("asyncio", {"loop_factory": loop_factory(time)})
         metafunc.parametrize("anyio_backend", [backend], ids=[_HIDDEN], scope="function")
     # pytest-asyncio treats all tests in another way as soon as there is such a hook: so there is one for this test only
@@ -73,11 +73,8 @@ def loop_factory(time: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return make_loop
 
 
-def _is_anyios_choice(metafunc: pytest.Metafunc, time: str) -> bool:
-    """Whether anyio runs the test and nobody else has said on which loop.
-
-    A fixture anyio_backend of the user's stays in real time, where any loop will do.
-    """
+def _is_anyios_choice(metafunc: pytest.Metafunc) -> bool:
+    """Whether anyio runs the test, and nobody has told it on what: then it would do so on all that it knows."""
     definitions: Any = metafunc._arg2fixturedefs.get("anyio_backend")
     if "anyio_backend" not in metafunc.fixturenames or not definitions:
         return False
@@ -85,7 +82,8 @@ def _is_anyios_choice(metafunc: pytest.Metafunc, time: str) -> bool:
         names = marker.args[0] if marker.args else marker.kwargs.get("argnames", ())
         if "anyio_backend" in (names.replace(",", " ").split() if isinstance(names, str) else names):
             return False
-    return time != "real" or definitions[-1].func.__module__.startswith("anyio")
+    module: str = definitions[-1].func.__module__
+    return module.startswith("anyio")
 
 
 # ---- setup
@@ -93,11 +91,14 @@ def _is_anyios_choice(metafunc: pytest.Metafunc, time: str) -> bool:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
-    if wants_network(item):
-        capture = item.config.getoption("--netflow-pcap") is not None
-        run = item.stash[_RUN] = Run(settings.read(item), item.config.rootpath, capture)
-        run.begin()
-    return (yield)
+    if not wants_network(item):
+        return (yield)
+    capture = item.config.getoption("--netflow-pcap") is not None
+    run = item.stash[_RUN] = Run(settings.read(item), item.config.rootpath, capture)
+    run.begin()
+    result = yield
+    run.end_with(item)
+    return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -109,7 +110,7 @@ def pytest_fixture_setup(fixturedef: Any, request: Any) -> Generator[None, Any, 
         with run.paused():
             result = yield
     else:
-        request.node.addfinalizer(run.end)  # the first of the test's finalizers is the last to run
+        run.end_with(request.node)
         with _on_network(fixturedef, run):
             result = yield
     kind = KINDS.get(fixturedef.argname)

@@ -17,13 +17,15 @@ from pathlib import Path
 from types import MethodType
 from typing import Any
 
+import pytest
+
+from aionetflow.dropin.attach import attach
+from aionetflow.dropin.patch import Patch, patch
 from aionetflow.ip.address import AF_INET, AF_INET6
-from aionetflow.loop.attach import attach
 from aionetflow.loop.clock import CLOCKS
 from aionetflow.loop.events import EventLoop, new_event_loop
 from aionetflow.network.clock import LoopClock
 from aionetflow.network.host import enter, leave, optional_host
-from aionetflow.patch import Patch, patch
 from aionetflow.testing.guard import Guard
 from aionetflow.testing.recording import RecordedNetwork, Recorder
 from aionetflow.testing.settings import Settings
@@ -56,6 +58,7 @@ class Run:
         self.threads = threading.active_count()
         self._first = self.loop
         self._handed_out = False
+        self._ends = False
         self._thread = threading.get_ident()
         self._ports: set[int] = set()
         self._detach: Callable[[], None] | None = None
@@ -93,6 +96,12 @@ class Run:
             yield
         finally:
             self.begin()
+
+    def end_with(self, item: pytest.Item) -> None:
+        """Has the run end with a test: called before the first of its fixtures is set up, it ends after the last."""
+        if not self._ends:
+            self._ends = True
+            item.addfinalizer(self.end)
 
     def end(self) -> None:
         """The test is over, and its network with it. Harmless when it is over already."""
@@ -142,7 +151,10 @@ class Run:
     @contextlib.contextmanager
     def here(self) -> Iterator[None]:
         """In the running loop: the task that enters this is on the network."""
-        self.take(asyncio.get_running_loop())
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            raise RuntimeError("tests on a network run on asyncio: this one is run by another library")
+        self.take(loop)
         host = optional_host()
         if host is not None and host.network is self.network:
             yield

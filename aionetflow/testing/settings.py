@@ -44,6 +44,9 @@ def arguments(item: pytest.Item) -> dict[str, Any]:
     time = merged.get("time", "real")
     if time not in CLOCKS:
         raise pytest.UsageError(f"{item.nodeid}: time is one of {', '.join(map(repr, CLOCKS))}, not {time!r}")
+    bridge = merged.get("bridge")
+    if bridge not in (None, "loopback"):
+        raise pytest.UsageError(f'{item.nodeid}: bridge is "loopback" or None, not {bridge!r}')
     try:  # a link says what is wrong with it
         MemoryLink(ManualClock(), random.Random(0), **_link_settings(merged))
     except ValueError as error:

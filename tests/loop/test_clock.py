@@ -1,23 +1,31 @@
-"""The clock over an event loop, on stock asyncio and uvloop; and the loop whose time is virtual."""
+"""The clock over an event loop, stock asyncio's, uvloop's and ours; and our loop's own clocks."""
 
 import asyncio
+import contextlib
 import contextvars
+import gc
 import os
 import random
+import re
+import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aionetflow import EventLoop
 from aionetflow import run as run_on_ours
+from aionetflow.loop.clock import ManualTime
 from aionetflow.network.clock import LoopClock
 
 MS = 1_000_000
+not_on_windows = pytest.mark.skipif(sys.platform == "win32", reason="select() takes only sockets on Windows")
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
 
@@ -115,6 +123,29 @@ class TestLoopClock:
 
         run(main)
 
+    def test_it_moves_to_another_loop_with_what_has_a_time(self, run: Callable[[Main], Any]) -> None:
+        first = EventLoop()
+        clock, log = LoopClock(first), list[str]()
+        clock.call_soon(lambda: log.append("soon"))
+        clock.call_at(clock.now() + 30 * MS, lambda: log.append("later"))
+        clock.call_at(clock.now() + 3600_000 * MS, lambda: log.append("late"))
+
+        async def main() -> None:
+            before = clock.now()
+            clock.move_to(asyncio.get_running_loop())
+            assert clock.loop is asyncio.get_running_loop()
+            assert before <= clock.now() < before + 1000 * MS
+            await asyncio.sleep(0.001)
+            assert log == ["soon"]
+            await asyncio.sleep(0.04)
+            assert log == ["soon", "later"]
+
+        run(main)
+        first.run_until_complete(asyncio.sleep(0))
+        assert log == ["soon", "later"]
+        first.close()
+        clock.close()
+
     def test_an_exception_goes_to_the_loop_and_the_rest_still_runs(self, run: Callable[[Main], Any]) -> None:
         async def main() -> None:
             caught: list[dict[str, Any]] = []
@@ -180,7 +211,7 @@ class TestLoopClock:
             LoopClock()
 
 
-class TestVirtualTimeLoop:
+class TestVirtualTime:
     def test_sleeping_an_hour_takes_no_time(self) -> None:
         async def main() -> float:
             await asyncio.sleep(3600)
@@ -276,3 +307,325 @@ class TestVirtualTimeLoop:
                 os.close(writer)
 
         assert run_virtual(main) == b"real"
+
+    def test_every_positive_sleep_moves_it_even_after_years(self) -> None:
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, EventLoop)
+            for years in (0, 1, 50):
+                await asyncio.sleep(years * 365 * 86400)
+                before = loop.time_ns()
+                await asyncio.sleep(1e-12)
+                assert loop.time_ns() == before + 1
+
+        run_virtual(main)
+
+    def test_whoever_waits_for_a_time_reaches_it(self) -> None:
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            for start in (0.1, 1e8):
+                await asyncio.sleep(start)
+                end = loop.time() + 0.2
+                while loop.time() < end:
+                    reached = loop.create_future()
+                    loop.call_at(end, reached.set_result, None)
+                    await reached
+                assert loop.time() - end < 1e-6
+
+        run_virtual(main)
+
+    def test_a_timeout_and_what_is_due_at_its_very_time(self) -> None:
+        async def main() -> float:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await asyncio.sleep(1)
+            return asyncio.get_running_loop().time()
+
+        assert run_virtual(main) == 0.3
+
+    @not_on_windows
+    def test_time_stands_still_while_a_subprocess_runs(self) -> None:
+        async def main() -> tuple[int, float]:
+            async with asyncio.timeout(0.001):
+                process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(0.05)")
+                return await process.wait(), asyncio.get_running_loop().time()
+
+        assert run_virtual(main) == (0, 0.0)
+
+    def test_time_goes_on_when_a_subprocess_could_not_be_started(self) -> None:
+        async def main() -> float:
+            with pytest.raises(OSError):
+                await asyncio.create_subprocess_exec("/no/such/program")
+            await asyncio.sleep(5)
+            return asyncio.get_running_loop().time()
+
+        assert run_virtual(main) == 5.0
+
+    @not_on_windows
+    def test_time_stands_still_while_a_descriptor_is_watched(self) -> None:
+        async def main() -> tuple[bytes, float]:
+            loop = asyncio.get_running_loop()
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                ours.setblocking(False)
+                timer = threading.Timer(0.02, theirs.send, (b"real",))
+                timer.start()
+                async with asyncio.timeout(0.001):
+                    data = await loop.sock_recv(ours, 9)
+                timer.join()
+            at = loop.time()
+            await asyncio.sleep(5)
+            assert loop.time() == at + 5
+            return data, at
+
+        assert run_virtual(main) == (b"real", 0.0)
+
+    def test_a_listening_socket_does_not_hold_time_but_is_waited_for(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "socket")
+
+        def call() -> None:
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(path)
+
+        async def main() -> float:
+            called = asyncio.Event()
+
+            def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                called.set()
+                writer.close()
+
+            server = await asyncio.start_unix_server(serve, path)
+            loop = asyncio.get_running_loop()
+            await asyncio.sleep(3600)
+            assert loop.time() == 3600
+            caller = threading.Timer(0.02, call)
+            caller.start()
+            await called.wait()
+            caller.join()
+            server.close()
+            await server.wait_closed()
+            await asyncio.sleep(0)
+            return loop.time()
+
+        assert run_virtual(main) == 3600
+
+    def test_a_hold_of_anybody_holds_time_until_it_is_released_from_any_thread(self) -> None:
+        async def main() -> float:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, EventLoop)
+            hold = loop.clock.hold()
+            done: list[float] = []
+
+            def release() -> None:
+                done.append(loop.time())
+                hold.release()
+
+            alarm = threading.Timer(0.02, release)
+            alarm.start()
+            await asyncio.sleep(5)
+            alarm.join()
+            assert done == [0.0]
+            hold.release()
+            return loop.time()
+
+        assert run_virtual(main) == 5.0
+
+    def test_signals_and_threads_are_heard_while_time_jumps_for_ever(self) -> None:
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            heard = asyncio.Event()
+            thread = threading.Timer(0.01, loop.call_soon_threadsafe, (heard.set,))
+            thread.start()
+            if sys.platform != "win32":
+                loop.add_signal_handler(signal.SIGUSR1, heard.set)
+                os.kill(os.getpid(), signal.SIGUSR1)
+            while not heard.is_set():  # noqa: ASYNC110 -- time is to jump meanwhile
+                await asyncio.sleep(1)
+            thread.join()
+
+        run_virtual(main)
+
+    def test_the_executor_is_shut_down_on_real_time(self) -> None:
+        async def main() -> float:
+            go = threading.Event()
+            work = asyncio.get_running_loop().run_in_executor(None, go.wait, 60)
+            work.cancel()  # nobody waits for it, but the thread is there
+            threading.Timer(0.02, go.set).start()
+            await asyncio.sleep(1)
+            return asyncio.get_running_loop().time()
+
+        with asyncio.Runner(loop_factory=partial(EventLoop, time="virtual")) as runner:
+            assert runner.run(main()) == 1.0
+            runner.get_loop().run_until_complete(runner.get_loop().shutdown_default_executor())
+            assert runner.get_loop().time() == 1.0
+
+    def test_the_report_names_places_what_is_awaited_and_sockets(self) -> None:
+        async def inner() -> None:
+            await asyncio.get_running_loop().create_future()
+
+        async def outer() -> None:
+            await inner()
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, EventLoop)
+            listener = loop.networks[0].localhost.socket()
+            listener.bind(("127.0.0.1", 80))
+            listener.listen()
+            await asyncio.wait([asyncio.create_task(outer(), name=f"waiter {n}") for n in range(30)])
+
+        with pytest.raises(RuntimeError) as caught:
+            run_virtual(main)
+        text = str(caught.value)
+        assert "these 31 tasks wait" in text
+        assert re.search(r"waiter 0: test_clock\.py:\d+ in outer > test_clock\.py:\d+ in inner, awaits <Future", text)
+        assert "... and 11 more" in text
+        assert re.search(r"LISTEN .* 127\.0\.0\.1:80 ", text)
+
+    def test_a_task_that_does_not_end_when_cancelled_does_not_mask_the_report(self) -> None:
+        async def stubborn() -> None:
+            while True:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.get_running_loop().create_future()
+
+        async def main() -> None:
+            task = asyncio.create_task(stubborn(), name="stubborn")
+            await asyncio.sleep(1)
+            await task
+
+        def run_quietly() -> None:
+            with asyncio.Runner(loop_factory=partial(EventLoop, time="virtual")) as runner:
+                runner.get_loop().set_exception_handler(lambda _, context: None)  # the task is lost, and says so
+                runner.run(main())
+
+        with pytest.raises(RuntimeError, match=r"nothing can ever happen at 1\.0 s") as caught:
+            run_quietly()
+        assert caught.value.__context__ is None
+        del caught
+        gc.collect()
+
+    def test_after_a_dead_end_what_is_cancelled_may_still_take_its_time(self) -> None:
+        log: list[float] = []
+
+        async def main() -> None:
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                await asyncio.sleep(3)
+                log.append(asyncio.get_running_loop().time())
+
+        with pytest.raises(RuntimeError, match="nothing can ever happen at"):
+            run_virtual(main)
+        assert log == [3.0]
+
+
+class TestManualTime:
+    def test_each_timer_runs_at_its_own_time_also_those_that_are_added(self) -> None:
+        log: list[float] = []
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, EventLoop)
+            assert isinstance(loop.clock, ManualTime)
+
+            def again() -> None:
+                log.append(loop.time())
+                loop.call_later(1.5, again)
+
+            loop.call_later(1, again)
+            loop.call_soon(log.append, -1.0)
+            await loop.clock.advance(5)
+            assert loop.time() == 5.0
+            loop.clock.advance(1)
+            await loop.clock.advance(0.5)
+            assert loop.time() == 6.5
+
+        run_on_ours(main(), time="manual")
+        assert log == [-1.0, 1.0, 2.5, 4.0, 5.5]
+
+    def test_what_is_due_has_run_to_its_end_when_the_time_is_reached(self) -> None:
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, EventLoop)
+            assert isinstance(loop.clock, ManualTime)
+            log: list[str] = []
+
+            async def sleeper() -> None:
+                await asyncio.sleep(2)
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                log.append("done")
+
+            task = asyncio.create_task(sleeper())
+            await loop.clock.advance(2)
+            assert log == ["done"]
+            await task
+
+        run_on_ours(main(), time="manual")
+
+    def test_one_need_not_wait_for_it(self) -> None:
+        async def main() -> float:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, EventLoop)
+            assert isinstance(loop.clock, ManualTime)
+            loop.clock.advance(10)
+            await asyncio.sleep(4)
+            return loop.time()
+
+        assert run_on_ours(main(), time="manual") == 4.0
+
+    @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), -float("inf")])
+    def test_time_does_not_go_back_or_for_ever(self, seconds: float) -> None:
+        loop = EventLoop(time="manual")
+        assert isinstance(loop.clock, ManualTime)
+        with pytest.raises(ValueError, match="finite and not negative"):
+            loop.clock.advance(seconds)
+        loop.close()
+
+    def test_nobody_who_moves_it_is_a_dead_end(self) -> None:
+        async def main() -> None:
+            await asyncio.sleep(1)
+
+        with pytest.raises(RuntimeError, match="nobody moves the clock"):
+            run_on_ours(main(), time="manual")
+
+
+class TestStdlibTime:
+    """Libraries that keep connections read time.monotonic() to know when those are too old."""
+
+    def test_an_expiry_read_from_the_time_module_follows_the_loop(self) -> None:
+        async def main() -> tuple[bool, float, float, int]:
+            expires, begin = time.monotonic() + 5, time.time()
+            assert abs(begin - wall) < 60
+            await asyncio.sleep(3600)
+            return time.monotonic() > expires, time.time() - begin, time.perf_counter(), time.monotonic_ns()
+
+        wall = time.time()
+        assert run_on_ours(main(), time="virtual", patch_time=True) == (True, 3600.0, 3600.0, 3600 * 10**9)
+
+    def test_without_it_the_time_module_is_left_alone(self) -> None:
+        async def main() -> bool:
+            await asyncio.sleep(3600)
+            return time.monotonic is real
+
+        real = time.monotonic
+        assert run_on_ours(main(), time="virtual")
+
+    def test_it_is_restored_whatever_happens(self) -> None:
+        async def main() -> None:
+            assert time.monotonic is not before[0]
+            raise KeyboardInterrupt
+
+        before = (time.monotonic, time.time, time.perf_counter_ns)
+        with pytest.raises(KeyboardInterrupt):
+            run_on_ours(main(), time="virtual", patch_time=True)
+        assert (time.monotonic, time.time, time.perf_counter_ns) == before
+
+    def test_other_threads_keep_the_real_time(self) -> None:
+        async def main() -> tuple[float, float]:
+            return await asyncio.to_thread(time.monotonic), time.monotonic()
+
+        begin = time.monotonic()
+        elsewhere, here = run_on_ours(main(), time="manual", patch_time=True)
+        assert begin <= elsewhere <= time.monotonic()
+        assert here == 0.0

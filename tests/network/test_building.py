@@ -240,3 +240,17 @@ async def test_a_network_that_has_ended_gives_out_nothing() -> None:
         host.socket()
     with pytest.raises(RuntimeError, match="has ended"):
         await net.__aenter__()
+
+
+def test_hosts_join_the_lan_by_links_with_the_settings_of_that_moment() -> None:
+    net = Network(seed=1, clock=ManualClock())
+    net.lan_settings = {"delay": 0.5, "mtu": 600}
+    first = net.host("first")
+    net.settle()
+    net.lan_settings = {}
+    net.host("second")
+    net.settle()
+    assert {link.name: (link.delay, link.mtu) for link in net.links} == {
+        "localhost-lan": (0.5, 600), "first-lan": (0.5, 600), "second-lan": (0.0, 1500),
+    }  # fmt: skip
+    assert [nic.mtu for nic in first.interfaces] == [600]

@@ -1,4 +1,9 @@
-"""The same program on the kernel's loopback and on a virtual network, and what each of them said to it.
+"""The same program on the kernel's loopback and on a virtual network.
+
+    @on_both                        # by stock asyncio on the kernel, and by each kind of loop on a virtual network
+    async def test_something(trial: Trial) -> None: ...
+
+    on_network(program, "uvloop") == on_kernel(program)     # what each of them has said to it
 
 A program is a coroutine function of a Trial, which makes its sockets and servers, notes the outcome of its calls, and
 closes at the end what the program has left open. Where the outcome is an error, its class, errno and text are noted.
@@ -14,9 +19,12 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
+import pytest
+
 import aionetflow
 from support.loops import LOOPS, run
 
+KINDS = tuple(LOOPS)
 LO = "127.0.0.1"
 Address = tuple[str, int]
 Program = Callable[["Trial"], Coroutine[Any, Any, None]]
@@ -136,8 +144,8 @@ class Trial:
         address = await self.server(Accepted)
         near, _ = await asyncio.get_running_loop().create_connection(kind, *address, **kwargs)
         far = await accepted
-        self.left.callback(near.abort)
-        self.left.callback(far.abort)
+        self.left.callback(_end, near)
+        self.left.callback(_end, far)
         return near, far
 
     async def endpoint(self, **kwargs: Any) -> Any:
@@ -152,11 +160,22 @@ class Trial:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.told.append(context))
 
 
-async def _tried(program: Program) -> list[str]:
+def _end(transport: Any) -> None:
+    if not transport.is_closing():  # stock asyncio's may not be aborted twice
+        transport.abort()
+
+
+async def _try(program: Program) -> list[str]:
     trial = Trial()
     async with trial.left:
         await program(trial)
     return trial.said
+
+
+async def _try_on_network(program: Program) -> list[str]:
+    async with aionetflow.Network(seed=1):
+        with aionetflow.patch():
+            return await _try(program)
 
 
 def on_network(program: Program, kind: str) -> list[str]:
@@ -164,9 +183,7 @@ def on_network(program: Program, kind: str) -> list[str]:
     said: list[str] = []
 
     async def main() -> None:
-        async with aionetflow.Network(seed=1):
-            with aionetflow.patch():
-                said.extend(await _tried(program))
+        said.extend(await _try_on_network(program))
 
     run(kind, main)
     return said
@@ -178,10 +195,22 @@ def on_kernel(program: Program) -> list[str]:
     said: list[str] = []
 
     async def main() -> None:
-        said.extend(await _tried(program))
+        said.extend(await _try(program))
 
     run("asyncio", main)
     return said
+
+
+def on_both(test: Program) -> Callable[..., None]:
+    """A decorator that makes a test of a Trial one for each side."""
+
+    def on_side(side: str) -> None:
+        on_kernel.__wrapped__(test) if side == "kernel" else on_network(test, side)
+
+    on_side.__name__, on_side.__doc__, on_side.__module__ = test.__name__, test.__doc__, test.__module__
+    sides = [pytest.param("kernel", marks=pytest.mark.kernel), *KINDS]
+    marked: Callable[..., None] = pytest.mark.parametrize("side", sides)(on_side)
+    return marked
 
 
 def collector(programs: dict[str, Program]) -> Callable[[Program], Program]:
@@ -194,4 +223,39 @@ def collector(programs: dict[str, Program]) -> Callable[[Program], Program]:
     return collect
 
 
-KINDS = tuple(LOOPS)
+class Recorder(asyncio.Protocol):
+    """A protocol that keeps what it is told, in order; octets that come in pieces are one "data"."""
+
+    keep_open = False  # what eof_received() answers
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.data = bytearray()
+        self.transport: Any = None
+        self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+    def note(self, call: str) -> None:
+        if self.calls[-1:] != [call]:
+            self.calls.append(call)
+
+    def connection_made(self, transport: Any) -> None:
+        self.note("made")
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.note("data")
+        self.data += data
+
+    def eof_received(self) -> bool:
+        self.note("eof")
+        return self.keep_open
+
+    def pause_writing(self) -> None:
+        self.note("pause")
+
+    def resume_writing(self) -> None:
+        self.note("resume")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.note("lost")
+        self.lost.set_result(exc)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from aionetflow.loop.dropin import VirtualSocket, of_descriptor
+from aionetflow.dropin.socket import VirtualSocket, of_descriptor
 from aionetflow.network.host import Host
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)

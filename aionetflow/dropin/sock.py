@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from aionetflow.loop.arguments import checked
-from aionetflow.loop.dropin import VirtualSocket
+from aionetflow.dropin.arguments import checked
+from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.socket.options import SO_ERROR, SOL_SOCKET
 from aionetflow.socket.stream import StreamSocket
 

@@ -1,14 +1,16 @@
 """The datagram transport: asyncio.DatagramTransport over a virtual UDP socket."""
 
 import asyncio
+import sys
 from asyncio.log import logger
 from typing import Any
 
-from aionetflow.loop.dropin import VirtualSocket
-from aionetflow.loop.transport import LOG_THRESHOLD, VirtualTransport
+from aionetflow.dropin.socket import VirtualSocket
+from aionetflow.dropin.transport import LOG_THRESHOLD, VirtualTransport
 from aionetflow.socket.datagram import DatagramSocket
 
 _LONGEST = 65535
+_SENDS_EMPTY = sys.version_info >= (3, 13)  # asyncio's did not before
 _BURST = 64  # datagrams handed to a protocol in one turn
 
 
@@ -28,6 +30,8 @@ class DatagramTransport(VirtualTransport, asyncio.DatagramTransport):
         """See asyncio.DatagramTransport; a virtual socket takes a datagram at once or not at all."""
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
+        if not data and not _SENDS_EMPTY:
+            return
         if self._address:
             if addr not in (None, self._address):
                 raise ValueError(f"Invalid address: must be None or {self._address}")

@@ -14,8 +14,8 @@ import struct
 from collections.abc import Coroutine
 from typing import Any
 
-from aionetflow.loop.dropin import VirtualSocket, bridges
-from aionetflow.loop.stream import StreamTransport
+from aionetflow.dropin.socket import VirtualSocket, bridges
+from aionetflow.dropin.stream import StreamTransport
 from aionetflow.network.host import Host
 from aionetflow.network.network import Network
 

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from typing import Any, Protocol, Self, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from aionetflow.dropin import resolve
+from aionetflow.dropin.arguments import check_address, check_kind, checked
+from aionetflow.dropin.data import Core, DataCalls
+from aionetflow.dropin.description import Description
+from aionetflow.dropin.threads import call, wait_for
 from aionetflow.errors import os_error
-from aionetflow.loop import resolve
-from aionetflow.loop.arguments import check_address, check_kind, checked
-from aionetflow.loop.data import Core, DataCalls
-from aionetflow.loop.description import Description
-from aionetflow.loop.threads import call, wait_for
 from aionetflow.network.host import Host
 from aionetflow.network.network import Network
 from aionetflow.socket.datagram import DatagramSocket
@@ -257,6 +257,7 @@ class VirtualSocket(DataCalls):
     def accept_now(self) -> tuple["VirtualSocket", Any]:
         """accept() that does not wait, whatever the time-out is."""
         core, address = self.core.accept()
+        self.description.reflect()
         core.owner = self.host.owner()
         description = Description(core, self.host, self.description.loop)
         return VirtualSocket(self.host, proto=self._proto, description=description), address
@@ -281,8 +282,13 @@ class VirtualSocket(DataCalls):
         descriptor = self.fileno()
         if descriptor >= 0:
             _detached[descriptor] = self.description
-            self._closed = self._shut = True
+            self.give_up()
         return descriptor
+
+    def give_up(self) -> None:
+        """Closes the object and leaves the socket open, for another object that has its description."""
+        self._check_open()
+        self._closed = self._shut = True
 
     def dup(self) -> "VirtualSocket":
         """Another object for the same socket."""

@@ -13,13 +13,13 @@ from asyncio import base_events, constants, sslproto
 from collections.abc import Callable
 from typing import Any
 
-from aionetflow.loop import adopt, resolve
-from aionetflow.loop import sock as calls
-from aionetflow.loop.datagram import DatagramTransport
-from aionetflow.loop.description import READABLE, WRITABLE
-from aionetflow.loop.dropin import VirtualSocket
-from aionetflow.loop.server import Server
-from aionetflow.loop.stream import StreamTransport
+from aionetflow.dropin import adopt, resolve
+from aionetflow.dropin import sock as calls
+from aionetflow.dropin.datagram import DatagramTransport
+from aionetflow.dropin.description import READABLE, WRITABLE
+from aionetflow.dropin.server import Server
+from aionetflow.dropin.socket import VirtualSocket
+from aionetflow.dropin.stream import StreamTransport
 from aionetflow.network.host import Host, host_in
 
 KernelCalls = dict[str, Callable[..., Any]]
@@ -81,6 +81,11 @@ class NetworkCalls:
     def _is_kernels(self, sock: Any) -> bool:
         """Whether a call is about a socket that stays the kernel's."""
         return sock is not None and self._virtual(sock) is None
+
+    def _is_over_kernels(self, transport: Any) -> bool:
+        """Whether a transport is over such a socket. What is no transport at all, asyncio finds fault with."""
+        get_extra_info = getattr(transport, "get_extra_info", None)
+        return get_extra_info is not None and self._is_kernels(get_extra_info("socket"))
 
     # Transports and servers ---------------------------------------------------------------------------------------
 
@@ -266,22 +271,25 @@ class NetworkCalls:
         was_reading = transport.is_reading()
         transport.pause_reading()
         await transport._make_empty_waiter()
+        sock.description.transport = None  # for so long the socket is not the transport's alone
         try:
             return await calls.sendfile(sock, file, offset, count)
         finally:
             transport._reset_empty_waiter()
+            if transport._sock is not None:
+                sock.description.transport = transport
             if was_reading:
                 transport.resume_reading()
 
     async def sendfile(self, transport: Any, *args: Any, **kwargs: Any) -> Any:
         """See loop.sendfile()."""
-        if self._is_kernels(transport.get_extra_info("socket")):
+        if self._is_over_kernels(transport):
             return await self.kernel["sendfile"](transport, *args, **kwargs)
         return await _sendfile(self, transport, *args, **kwargs)
 
     async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **kwargs: Any) -> Any:
         """See loop.start_tls()."""
-        if self._is_kernels(transport.get_extra_info("socket")):
+        if self._is_over_kernels(transport):
             return await self.kernel["start_tls"](transport, protocol, sslcontext, **kwargs)
         return await _start_tls(self, transport, protocol, sslcontext, **kwargs)
 

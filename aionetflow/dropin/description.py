@@ -15,8 +15,8 @@ import contextvars
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from aionetflow.loop.mirror import Mirror
-from aionetflow.loop.threads import Sleeper
+from aionetflow.dropin.mirror import Mirror
+from aionetflow.dropin.threads import Sleeper
 from aionetflow.network.host import Host
 from aionetflow.socket.base import IN, OUT, Socket
 

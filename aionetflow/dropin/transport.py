@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from aionetflow.loop.description import READABLE, WRITABLE, ready
-from aionetflow.loop.dropin import VirtualSocket
-from aionetflow.loop.server import Server
+from aionetflow.dropin.description import READABLE, WRITABLE, ready
+from aionetflow.dropin.server import Server
+from aionetflow.dropin.socket import VirtualSocket
 
 LOG_THRESHOLD = 5  # asyncio's: so many writes after the connection was lost are not worth a warning
 MAX_READ = 65536  # octets handed to a protocol at once: what a bytearray of glibc's heap takes without page faults

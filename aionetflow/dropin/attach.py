@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from aionetflow.loop.bridge import Bridge
-from aionetflow.loop.calls import NAMES, NetworkCalls
+from aionetflow.dropin.bridge import Bridge
+from aionetflow.dropin.calls import NAMES, NetworkCalls
 from aionetflow.network.network import Network
 
 _MISSING = object()

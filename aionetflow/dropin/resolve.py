@@ -32,7 +32,7 @@ def getaddrinfo(
         return _system_getaddrinfo(host, port, family, type, proto, flags & ~socket.AI_ADDRCONFIG)
     literals = [] if flags & socket.AI_NUMERICHOST else literals_of(here, host)
     if not literals:
-        if socket.getaddrinfo.__module__ not in ("socket", "aionetflow.patch"):
+        if socket.getaddrinfo.__module__ not in ("socket", "aionetflow.dropin.patch"):
             return socket.getaddrinfo(host, port, family, type, proto, flags)
         raise socket.gaierror(*_UNKNOWN.args)
     fitting = [literal for literal in literals if family in (0, family_of(literal))]

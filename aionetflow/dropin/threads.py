@@ -12,18 +12,40 @@ import asyncio
 import concurrent.futures
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from aionetflow.clock import Clock
 from aionetflow.config import NEVER
-from aionetflow.loop.clock import Hold, hold_of_this_thread
 
 _T = TypeVar("_T")
 _LOOK_AGAIN = 0.02  # s; how soon one who waits sees that the loop runs no longer, or does now
 _KEY = "_aionetflow_gate"
 _making = threading.Lock()
+
+
+_here = threading.local()
+
+
+class Hold(Protocol):
+    """What makes virtual time stand still while a thread works for an event loop (loop/clock.py)."""
+
+    def lift(self) -> None:
+        """Lets time pass until resume()."""
+
+    def resume(self) -> None:
+        """Ends what lift() began."""
+
+
+@contextlib.contextmanager
+def working_under(hold: Hold) -> Iterator[None]:
+    """What this thread does meanwhile is the work that a hold is for."""
+    _here.hold = hold
+    try:
+        yield
+    finally:
+        _here.hold = None
 
 
 class Gate:
@@ -123,8 +145,8 @@ class Sleeper:
         self._changed.clear()
 
     def lift(self) -> None:
-        """It is going to sleep: its work does not hold time meanwhile."""
-        if self._hold is not None:
+        """It is going to sleep: its work does not hold time meanwhile, unless its own time is over."""
+        if self._hold is not None and not self._expired:
             self._hold.lift()
 
     def sleep(self) -> None:
@@ -170,7 +192,7 @@ def wait_for(
         return call(loop, attempt)
     _check_may_wait(loop, name)
 
-    hold = hold_of_this_thread()
+    hold: Hold | None = getattr(_here, "hold", None)
 
     def begin() -> Sleeper:
         sleeper = Sleeper(loop, clock, timeout, hold)

@@ -11,7 +11,7 @@ import pytest
 
 import aionetflow
 from aionetflow import Network
-from aionetflow.loop.dropin import VirtualSocket
+from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.network.clock import LoopClock
 
 LONG = 3_000_000  # octets: more than the buffers hold, so that both ends have to wait

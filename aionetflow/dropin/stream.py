@@ -7,9 +7,9 @@ from asyncio.log import logger
 from collections.abc import Iterable
 from typing import Any
 
-from aionetflow.loop.dropin import VirtualSocket
-from aionetflow.loop.server import Server
-from aionetflow.loop.transport import LOG_THRESHOLD, MAX_READ, VirtualTransport
+from aionetflow.dropin.server import Server
+from aionetflow.dropin.socket import VirtualSocket
+from aionetflow.dropin.transport import LOG_THRESHOLD, MAX_READ, VirtualTransport
 from aionetflow.socket.options import IPPROTO_TCP, SHUT_WR, TCP_NODELAY
 from aionetflow.socket.stream import StreamSocket
 
@@ -47,7 +47,7 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
                 buffer = self._protocol.get_buffer(-1)
                 if not len(buffer):
                     raise RuntimeError("get_buffer() returned an empty buffer")
-                count = self._receive(memoryview(buffer))
+                count = self._receive(buffer)
                 if count > 0:
                     step = "buffer_updated"
                     self._protocol.buffer_updated(count)
@@ -73,12 +73,12 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
             self._read_eof()
         return data
 
-    def _receive(self, buffer: memoryview) -> int:
+    def _receive(self, buffer: bytearray | memoryview) -> int:
         try:
             count = self._core.recv_into(buffer)
         except BlockingIOError:
             return 0
-        except OSError as exc:
+        except (OSError, TypeError) as exc:  # what the protocol gave is no buffer
             self._fatal_error(exc, "Fatal read error on socket transport")
             return 0
         if not count:
@@ -122,6 +122,7 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
                 return
             data = memoryview(data).cast("B")[sent:]
         self._keep(data)
+        self.changed()  # on one host what was taken may have been delivered by now, and left room
         self._maybe_pause_protocol()
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:

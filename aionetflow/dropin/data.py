@@ -5,8 +5,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from aionetflow.loop.arguments import checked
-from aionetflow.loop.description import Description
+from aionetflow.dropin.arguments import checked
+from aionetflow.dropin.description import Description
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.stream import StreamSocket
 
