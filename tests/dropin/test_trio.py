@@ -23,7 +23,7 @@ import trio.testing  # noqa: E402
 
 import aionetflow  # noqa: E402
 import aionetflow.trio as on_trio  # noqa: E402
-from aionetflow.loop.trio import TrioClock  # noqa: E402
+from aionetflow.trio.clock import TrioClock  # noqa: E402
 
 LONG = bytes(range(256)) * 1200  # more than a pipe holds, less than a socket's buffers do
 HERE = "127.0.0.1"

@@ -11,8 +11,8 @@ import trio
 
 from aionetflow.dropin import resolve
 from aionetflow.dropin.description import READABLE, WRITABLE, ready
-from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.dropin.sock import at_once, outcome_of_connecting
+from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.network.host import Host, optional_host
 from aionetflow.socket.base import Owner
 
