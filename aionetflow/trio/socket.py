@@ -11,6 +11,7 @@ import trio
 
 from aionetflow.dropin import resolve
 from aionetflow.dropin.description import READABLE, WRITABLE, ready
+from aionetflow.dropin.patch import extend, unpatched
 from aionetflow.dropin.sock import at_once, outcome_of_connecting
 from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.network.host import Host, optional_host
@@ -231,6 +232,19 @@ class Socket(trio.socket.SocketType):
         return (*found[:2], *rest, *found[2 + len(rest) :])
 
 
+def from_stdlib_socket(sock: socket.socket) -> trio.socket.SocketType:
+    """What trio.socket.from_stdlib_socket() is under patch(): it takes virtual sockets, too."""
+    if isinstance(sock, VirtualSocket):
+        return Socket(sock)
+    with unpatched():  # trio takes what is of the class socket.socket exactly
+        return _from_stdlib_socket(sock)
+
+
+_from_stdlib_socket = trio.socket.from_stdlib_socket
+extend(vars(trio.socket), "from_stdlib_socket", from_stdlib_socket)
+extend(trio.socket.socketpair.__globals__, "from_stdlib_socket", from_stdlib_socket)
+
+
 def _is_literal(family: int, host: Any) -> bool:
     try:
         socket.inet_pton(family, host)
@@ -255,7 +269,7 @@ class SocketFactory(trio.abc.SocketFactory):
     def socket(self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, proto: int = 0) -> Any:
         """See trio.socket.socket(). What is not for TCP or UDP over IP stays the kernel's."""
         if family not in _LENGTHS:
-            return trio.socket.from_stdlib_socket(socket.socket(family, type, proto))
+            return from_stdlib_socket(socket.socket(family, type, proto))
         return Socket(VirtualSocket(optional_host() or self._home, family, type, proto))
 
 
