@@ -112,11 +112,14 @@ async def accept(sock: VirtualSocket) -> tuple[VirtualSocket, Any]:
     return accepted, address
 
 
-def _now(name: str) -> Callable[..., Any]:
-    """A call of socket.socket's as a function that does not wait, whatever the time-out of the socket is."""
+def at_once(name: str) -> Callable[..., Any]:
+    """A call of socket.socket's as a function that does not wait, whatever the time-out of the socket is.
 
-    def call(sock: VirtualSocket, *args: Any) -> Any:
-        result = getattr(sock.core, name)(*args)
+    It is for the thread that the network runs on.
+    """
+
+    def call(sock: VirtualSocket, *args: Any, **kwargs: Any) -> Any:
+        result = getattr(sock.core, name)(*args, **kwargs)
         sock.description.reflect()
         return result
 
@@ -125,5 +128,5 @@ def _now(name: str) -> Callable[..., Any]:
 
 
 _recv, _recv_into, _recvfrom, _recvfrom_into, _send, _sendto = map(
-    _now, ("recv", "recv_into", "recvfrom", "recvfrom_into", "send", "sendto")
+    at_once, ("recv", "recv_into", "recvfrom", "recvfrom_into", "send", "sendto")
 )
