@@ -91,8 +91,7 @@ async def connect(sock: VirtualSocket, address: Any) -> None:
         if not (isinstance(core, StreamSocket) and core.is_connecting()):  # on one host it is over already
             break
         await sock.description.wait(seen)
-    error = sock.core.getsockopt(SOL_SOCKET, SO_ERROR)
-    assert isinstance(error, int)
+    error: int = sock.getsockopt(SOL_SOCKET, SO_ERROR)
     if error:
         raise OSError(error, f"Connect call failed {address}")
 
@@ -108,9 +107,7 @@ def _now(name: str) -> Callable[..., Any]:
     """A call of socket.socket's as a function that does not wait, whatever the time-out of the socket is."""
 
     def call(sock: VirtualSocket, *args: Any) -> Any:
-        result = getattr(sock.core, name)(*args)
-        sock.description.reflect()
-        return result
+        return sock.description.make(lambda: getattr(sock.core, name)(*args))
 
     call.__name__ = name
     return checked(call)
