@@ -309,8 +309,17 @@ class NetworkCalls:
     async def getaddrinfo(
         self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> Any:
-        """See loop.getaddrinfo(): names are those of the network."""
-        return resolve.getaddrinfo(self.host(), host, port, family, type, proto, flags)
+        """See loop.getaddrinfo(): names are those of the network.
+
+        For others a function is asked that the program had put in the place of the loop's before.
+        """
+        try:
+            return resolve.getaddrinfo(self.host(), host, port, family, type, proto, flags)
+        except socket.gaierror as error:
+            theirs = self.kernel["getaddrinfo"]
+            if error.errno != socket.EAI_NONAME or getattr(theirs, "__self__", None) is self.loop:
+                raise
+        return await theirs(host, port, family=family, type=type, proto=proto, flags=flags)
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> Any:
         """See loop.getnameinfo()."""

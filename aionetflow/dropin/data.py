@@ -96,7 +96,7 @@ class DataCalls(socket.socket):
 
     @abstractmethod
     def _retry(self, name: str, attempt: Callable[[], _T], flags: int = 0) -> _T:
-        """Makes a call, waiting if it would block and the socket is one that does; poll(2) is told of what it changes."""
+        """Makes a call; waits if it would block and the socket is one that does. poll(2) is told of what it changes."""
 
     @abstractmethod
     def checked_address(self, call: str, address: Any) -> Any:
