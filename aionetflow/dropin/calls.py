@@ -88,6 +88,11 @@ class NetworkCalls:
         """Whether a call is about a socket that stays the kernel's."""
         return sock is not None and self._virtual(sock) is None
 
+    def _is_over_kernels(self, transport: Any) -> bool:
+        """Whether a transport is over such a socket. What is no transport at all, asyncio finds fault with."""
+        get_extra_info = getattr(transport, "get_extra_info", None)
+        return get_extra_info is not None and self._is_kernels(get_extra_info("socket"))
+
     # Transports and servers ---------------------------------------------------------------------------------------
 
     async def create_connection(self, protocol_factory: Any, *args: Any, sock: Any = None, **kwargs: Any) -> Any:
@@ -284,13 +289,13 @@ class NetworkCalls:
 
     async def sendfile(self, transport: Any, *args: Any, **kwargs: Any) -> Any:
         """See loop.sendfile()."""
-        if self._is_kernels(transport.get_extra_info("socket")):
+        if self._is_over_kernels(transport):
             return await self.kernel["sendfile"](transport, *args, **kwargs)
         return await _sendfile(self, transport, *args, **kwargs)
 
     async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **kwargs: Any) -> Any:
         """See loop.start_tls()."""
-        if self._is_kernels(transport.get_extra_info("socket")):
+        if self._is_over_kernels(transport):
             return await self.kernel["start_tls"](transport, protocol, sslcontext, **kwargs)
         return await _start_tls(self, transport, protocol, sslcontext, **kwargs)
 

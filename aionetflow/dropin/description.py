@@ -154,13 +154,13 @@ class Description:
         """Until something has changed since `changes` was what the caller has seen."""
         if self.changes != seen:
             return
-        future = asyncio.get_running_loop().create_future()
+        future = self.loop.create_future()
         self._waiting.append(future)
         try:
             await future
-        finally:
-            if future.cancelled():
-                self._waiting = [other for other in self._waiting if other is not future]
+        except BaseException:  # cancelled
+            self._waiting = [other for other in self._waiting if other is not future]
+            raise
 
     def watch(self, mask: int, callback: Callable[..., object], args: Any) -> None:
         """Has a callback called while the socket is ready (READABLE or WRITABLE), in place of an earlier one."""

@@ -5,12 +5,14 @@ client, anyio's listeners, hypercorn, aioquic): they all say `socket.socket(...)
 """
 
 import socket
+import ssl
 import threading
 from types import SimpleNamespace
 from typing import Any, Self
 
 from aionetflow.dropin import resolve
 from aionetflow.dropin.socket import VirtualSocket, of_descriptor, reattach
+from aionetflow.dropin.tls import PatchedTlsSocket
 from aionetflow.network.host import optional_host
 
 _System = socket.socket
@@ -126,6 +128,7 @@ class Patch:
             Patch._users += 1
             if Patch._users == 1:
                 vars(socket).update(_REPLACEMENTS)
+                ssl.SSLContext.sslsocket_class = PatchedTlsSocket
 
     def undo(self) -> None:
         """Ends it; the module is itself again when all who have patched it have done so."""
@@ -136,6 +139,7 @@ class Patch:
             Patch._users -= 1
             if Patch._users == 0:
                 vars(socket).update(vars(_kernel))
+                ssl.SSLContext.sslsocket_class = ssl.SSLSocket
 
     def __enter__(self) -> Self:
         return self
@@ -149,7 +153,8 @@ def patch() -> Patch:
 
     `socket.socket`, `create_connection`, `create_server`, `has_dualstack_ipv6`, `getaddrinfo` and the older look-ups
     are those of the host that the caller is on. Where the caller is on no network they are the kernel's, and so are
-    Unix sockets, socketpair() and what an event loop needs for itself. May be nested; it holds for all threads.
+    Unix sockets, socketpair() and what an event loop needs for itself. `SSLContext.wrap_socket` takes virtual sockets.
+    May be nested; it holds for all threads.
 
     A virtual socket never blocks its network: on the network's own thread a call that would wait raises RuntimeError,
     on another thread it waits.

@@ -76,14 +76,20 @@ async def sendto(sock: VirtualSocket, data: Any, address: Any) -> Any:
 
 
 async def connect(sock: VirtualSocket, address: Any) -> None:
-    """See loop.sock_connect(): "Connect call failed" is asyncio's word for what comes after the first SYN.
+    """See loop.sock_connect(): "Connect call failed" is asyncio's word for what comes after the first SYN."""
+    error = await outcome_of_connecting(sock, sock.checked_address("connect", address))
+    if error:
+        raise OSError(error, f"Connect call failed {address}")
 
-    The outcome is asked for as there, by SO_ERROR: a further connect() is the first to hear that it is connected.
+
+async def outcome_of_connecting(sock: VirtualSocket, target: Any) -> int:
+    """Connects to a literal address; returns the errno of what went wrong after the first SYN, 0 if nothing did.
+
+    The outcome is asked for as in asyncio, by SO_ERROR: a further connect() is the first to hear that it is connected.
     """
-    target = sock.checked_address("connect", address)
     try:
         sock.begin(target)
-        return
+        return 0
     except BlockingIOError:
         core = sock.core
     while True:
@@ -92,8 +98,7 @@ async def connect(sock: VirtualSocket, address: Any) -> None:
             break
         await sock.description.wait(seen)
     error: int = sock.getsockopt(SOL_SOCKET, SO_ERROR)
-    if error:
-        raise OSError(error, f"Connect call failed {address}")
+    return error
 
 
 async def accept(sock: VirtualSocket) -> tuple[VirtualSocket, Any]:

@@ -283,9 +283,14 @@ class VirtualSocket(DataCalls):
         descriptor = self.fileno()
         if descriptor >= 0:
             _detached[descriptor] = self.description
-            self._closed = self._shut = True
-            self._forget_descriptor()
+            self.give_up()
         return descriptor
+
+    def give_up(self) -> None:
+        """Closes the object and leaves the socket open, for another object that has its description."""
+        self._check_open()
+        self._closed = self._shut = True
+        self._forget_descriptor()
 
     def dup(self) -> "VirtualSocket":
         """Another object for the same socket."""

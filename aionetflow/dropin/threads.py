@@ -145,8 +145,8 @@ class Sleeper:
         self._changed.clear()
 
     def lift(self) -> None:
-        """It is going to sleep: its work does not hold time meanwhile."""
-        if self._hold is not None:
+        """It is going to sleep: its work does not hold time meanwhile, unless its own time is over."""
+        if self._hold is not None and not self._expired:
             self._hold.lift()
 
     def sleep(self) -> None:

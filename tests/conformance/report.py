@@ -12,12 +12,12 @@ from conformance.outcomes import Outcome
 from conformance.run import FileResult
 
 COLUMNS = (Outcome.PASSED, Outcome.FAILED, Outcome.EXCLUDED, Outcome.SKIPPED, Outcome.SURPRISE)
-HEAD = ("", *COLUMNS, "kernel socket")
+HEAD: tuple[str, ...] = (*COLUMNS, "kernel socket")
 
 
 def table(files: Sequence[FileResult]) -> str:
     """A line for each file and one for all."""
-    rows = [(f"{part.suite} {part.file}", *_counts([part])) for part in files]
+    rows: list[tuple[str, list[int]]] = [(f"{part.suite} {part.file}", *_counts([part])) for part in files]
     rows.append(("all", *_counts(files)))
     first = max(len(row[0]) for row in rows)
     widths = [len(head) + 2 for head in HEAD[1:]]
