@@ -100,8 +100,7 @@ async def outcome_of_connecting(sock: VirtualSocket, target: Any) -> int:
     while isinstance(core, StreamSocket) and core.is_connecting():
         await sock.description.wait(seen)
         seen = sock.description.changes
-    error = sock.core.getsockopt(SOL_SOCKET, SO_ERROR)
-    assert isinstance(error, int)
+    error: int = sock.getsockopt(SOL_SOCKET, SO_ERROR)
     return error
 
 
@@ -119,9 +118,7 @@ def at_once(name: str) -> Callable[..., Any]:
     """
 
     def call(sock: VirtualSocket, *args: Any, **kwargs: Any) -> Any:
-        result = getattr(sock.core, name)(*args, **kwargs)
-        sock.description.reflect()
-        return result
+        return sock.description.make(lambda: getattr(sock.core, name)(*args, **kwargs))
 
     call.__name__ = name
     return checked(call)
