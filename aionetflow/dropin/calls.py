@@ -6,11 +6,14 @@ of the Python that runs: only what they know as `socket` is ours, and their `sel
 """
 
 import asyncio
+import concurrent.futures
+import functools
 import itertools
 import socket
 import types
 from asyncio import base_events, constants, sslproto
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any
 
 from aionetflow.dropin import adopt, resolve
@@ -20,9 +23,12 @@ from aionetflow.dropin.description import READABLE, WRITABLE
 from aionetflow.dropin.server import Server
 from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.dropin.stream import StreamTransport
-from aionetflow.network.host import Host, host_in
+from aionetflow.network.host import Host, host_in, run_as
 
 KernelCalls = dict[str, Callable[..., Any]]
+# Executors whose work is done by threads of this interpreter: the default one, and ...
+_THREADS = (concurrent.futures.ThreadPoolExecutor, type(None))
+_ELSEWHERE = getattr(concurrent.futures, "InterpreterPoolExecutor", ())  # ... derived from it, since Python 3.14
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -312,13 +318,28 @@ class NetworkCalls:
         # the loop's getaddrinfo(), which a program may have replaced
         return await _ensure_resolved(self, *args, loop=self.loop, **kwargs)
 
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        """See loop.run_in_executor(): the sockets that a thread makes are on the host that its caller is on."""
+        if isinstance(executor, _THREADS) and not isinstance(executor, _ELSEWHERE) and not iscoroutinefunction(func):
+            func = functools.partial(run_as, self.host(), func)
+        return self.kernel["run_in_executor"](executor, func, *args)
+
     # Names and readiness ----------------------------------------------------------------------------------------------
 
     async def getaddrinfo(
         self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> Any:
-        """See loop.getaddrinfo(): names are those of the network."""
-        return resolve.getaddrinfo(self.host(), host, port, family, type, proto, flags)
+        """See loop.getaddrinfo(): names are those of the network.
+
+        For others a function is asked that the program had put in the place of the loop's before.
+        """
+        try:
+            return resolve.getaddrinfo(self.host(), host, port, family, type, proto, flags)
+        except socket.gaierror as error:
+            theirs = self.kernel["getaddrinfo"]
+            if error.errno != socket.EAI_NONAME or getattr(theirs, "__self__", None) is self.loop:
+                raise
+        return await theirs(host, port, family=family, type=type, proto=proto, flags=flags)
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> Any:
         """See loop.getnameinfo()."""
@@ -378,6 +399,7 @@ NAMES = tuple(
         (
             "create_connection", "create_server", "connect_accepted_socket", "create_datagram_endpoint", "sendfile",
             "start_tls", "getaddrinfo", "getnameinfo", "add_reader", "add_writer", "remove_reader", "remove_writer",
+            "run_in_executor",
         ),
         (name for name in vars(NetworkCalls) if name.startswith("sock_")),
     )

@@ -123,6 +123,13 @@ class Description:
             events = ready(self.core)
             self.mirror.show(bool(events & READABLE), bool(events & WRITABLE))
 
+    def make(self, call: Callable[[], _T]) -> _T:
+        """Makes a call on the socket, and has poll(2) told of what that has changed, even if it failed."""
+        try:
+            return call()
+        finally:
+            self.reflect()
+
     def check_free(self, descriptor: object) -> None:
         """RuntimeError if a transport has taken the socket over: nobody else may wait for it."""
         if self.transport is not None:

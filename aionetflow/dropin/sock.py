@@ -102,8 +102,7 @@ async def outcome_of_connecting(
         await pause()
     while isinstance(core, StreamSocket) and core.is_connecting():
         await sock.description.wait(sock.description.changes)
-    error = sock.core.getsockopt(SOL_SOCKET, SO_ERROR)
-    assert isinstance(error, int)
+    error: int = sock.getsockopt(SOL_SOCKET, SO_ERROR)
     return error
 
 
@@ -114,18 +113,19 @@ async def accept(sock: VirtualSocket) -> tuple[VirtualSocket, Any]:
     return accepted, address
 
 
-def _now(name: str) -> Callable[..., Any]:
-    """A call of socket.socket's as a function that does not wait, whatever the time-out of the socket is."""
+def at_once(name: str) -> Callable[..., Any]:
+    """A call of socket.socket's as a function that does not wait, whatever the time-out of the socket is.
 
-    def call(sock: VirtualSocket, *args: Any) -> Any:
-        result = getattr(sock.core, name)(*args)
-        sock.description.reflect()
-        return result
+    It is for the thread that the network runs on.
+    """
+
+    def call(sock: VirtualSocket, *args: Any, **kwargs: Any) -> Any:
+        return sock.description.make(lambda: getattr(sock.core, name)(*args, **kwargs))
 
     call.__name__ = name
     return checked(call)
 
 
 _recv, _recv_into, _recvfrom, _recvfrom_into, _send, _sendto = map(
-    _now, ("recv", "recv_into", "recvfrom", "recvfrom_into", "send", "sendto")
+    at_once, ("recv", "recv_into", "recvfrom", "recvfrom_into", "send", "sendto")
 )

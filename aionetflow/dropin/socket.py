@@ -10,6 +10,7 @@ import errno
 import socket
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, Self, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -231,7 +232,7 @@ class VirtualSocket(DataCalls):
         crossing = self._crossing()
         if crossing is not None and isinstance(core, StreamSocket) and core.connection is None:
             crossing.lead_out(self, target)
-        core.connect(target)
+        self.description.make(partial(core.connect, target))
 
     def _attempt(self, target: Any) -> None:
         try:
@@ -261,8 +262,7 @@ class VirtualSocket(DataCalls):
 
     def accept_now(self) -> tuple["VirtualSocket", Any]:
         """accept() that does not wait, whatever the time-out is."""
-        core, address = self.core.accept()
-        self.description.reflect()
+        core, address = self.description.make(self.core.accept)
         core.owner = self.host.owner()
         description = Description(core, self.host, self.description.loop)
         return VirtualSocket(self.host, proto=self._proto, description=description), address
@@ -278,6 +278,7 @@ class VirtualSocket(DataCalls):
         # socket.socket's close() calls it when no file object uses the socket any more
         if not self._shut:
             self._shut = True
+            self._forget_descriptor()
             ask(self.description.loop, self._release)  # and not more: the loop may be waiting for this very thread
 
     def _release(self) -> None:
@@ -297,6 +298,7 @@ class VirtualSocket(DataCalls):
         """Closes the object and leaves the socket open, for another object that has its description."""
         self._check_open()
         self._closed = self._shut = True
+        self._forget_descriptor()
 
     def dup(self) -> "VirtualSocket":
         """Another object for the same socket."""
@@ -355,8 +357,14 @@ class VirtualSocket(DataCalls):
         if (crossing := self._crossing()) is not None:
             crossing.enlist(self)
 
+    def _forget_descriptor(self) -> None:
+        """The object does not stand for the socket any more; another may, when it is asked for the descriptor."""
+        mirror = self.description.mirror
+        if mirror is not None and _by_descriptor.get(mirror.descriptor) is self:
+            del _by_descriptor[mirror.descriptor]
+
     def _call(self, action: Callable[[], _T]) -> _T:
-        return call(self.description.loop, action)
+        return call(self.description.loop, partial(self.description.make, action))
 
     def _retry(self, name: str, attempt: Callable[[], _T], flags: int = 0) -> _T:
         if self._timeout == 0 or flags & socket.MSG_DONTWAIT:
@@ -366,7 +374,8 @@ class VirtualSocket(DataCalls):
     def _wait(self, name: str, attempt: Callable[[], _T]) -> _T:
         description = self.description
         clock = self.host.network.clock
-        return wait_for(description.loop, clock, description.sleepers, name, attempt, self._timeout)
+        made = partial(description.make, attempt)
+        return wait_for(description.loop, clock, description.sleepers, name, made, self._timeout)
 
 
 def of_descriptor(descriptor: int) -> VirtualSocket | None:

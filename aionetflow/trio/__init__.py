@@ -27,10 +27,10 @@ from typing import Any, Self
 
 import trio
 
-from aionetflow.loop.trio import TrioClock, TrioLoop
-from aionetflow.loop.trio_socket import HostnameResolver, Socket, SocketFactory
 from aionetflow.network import network
 from aionetflow.network.host import Host, enter, leave
+from aionetflow.trio.clock import TrioClock, TrioLoop
+from aionetflow.trio.socket import HostnameResolver, Socket, SocketFactory
 
 __all__ = ["HostnameResolver", "Network", "Socket", "SocketFactory", "TrioClock"]
 

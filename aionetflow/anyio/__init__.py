@@ -23,7 +23,7 @@ patching anything and with less between the program and the host's stack.
 b'hello'
 """
 
-from aionetflow.loop.anyio import (
+from aionetflow.anyio.sockets import (
     ConnectedUDPSocket,
     SocketAttribute,
     SocketListener,
