@@ -17,7 +17,7 @@ import functools
 import re
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -50,6 +50,12 @@ class Trial:
         self.told: list[dict[str, Any]] = []  # contexts of the exception handler, once `listen_to_handler` is called
         self.left = contextlib.AsyncExitStack()
         self._ports: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.left.aclose()
 
     # Calls whose outcome is noted ---------------------------------------------------------------------------------
 
@@ -166,8 +172,7 @@ def _end(transport: Any) -> None:
 
 
 async def _try(program: Program) -> list[str]:
-    trial = Trial()
-    async with trial.left:
+    async with Trial() as trial:
         await program(trial)
     return trial.said
 
