@@ -67,13 +67,16 @@ lint: $(VENV)/dev.stamp  ## ruff and mypy --strict
 	@$(PY) -m ruff check -q .
 	@$(PY) -m mypy --strict
 
-wheel: $(VENV)/tools.stamp  ## a wheel in dist/, tried: installed into an empty environment, the demo run there
+wheel: $(VENV)/tools.stamp  ## a wheel in dist/, tried: installed into an empty environment, demo and pytest plugin run there
 	$(call say,building the wheel)
 	@rm -rf dist/aionetflow-*.whl build/lib* build/bdist* build/try
 	@$(PIP) wheel -qq --no-deps --no-build-isolation -w dist .
 	@$(PY) -m venv build/try/venv
 	@build/try/venv/bin/python -m pip --disable-pip-version-check install -qq "$$(echo dist/aionetflow-*.whl)[demo]"
 	@mkdir build/try/empty && cd build/try/empty && ../venv/bin/python -m aionetflow demo $(ARGS)
+	@build/try/venv/bin/python -m pip --disable-pip-version-check install -qq pytest
+	@sed -n '/^```python/,/^```$$/p' docs/testing.md | sed '/^```$$/q' | sed '1d;$$d' > build/try/empty/test_echo.py
+	@cd build/try/empty && touch pytest.ini && ../venv/bin/python -m pytest -q
 	@echo dist/aionetflow-*.whl
 
 clean:  ## remove all that make made

@@ -62,7 +62,7 @@ def virtual(sock: Any, host: Callable[[], Host]) -> VirtualSocket | None:
         return found
     if isinstance(sock, TransportSocket):
         sock = sock._sock  # type: ignore[attr-defined]
-    if not isinstance(sock, socket.socket) or sock.family not in _FAMILIES or sock.fileno() < 0:
+    if not issubclass(type(sock), socket.socket) or sock.family not in _FAMILIES or sock.fileno() < 0:
         return None
     if sock.type not in (socket.SOCK_STREAM, socket.SOCK_DGRAM) or _is_connected(sock):
         return None
@@ -71,8 +71,9 @@ def virtual(sock: Any, host: Callable[[], Host]) -> VirtualSocket | None:
 
 def known(sock: Any) -> VirtualSocket | None:
     """The same, but nothing is adopted. A descriptor that a virtual socket has told stands for it."""
-    if isinstance(sock, VirtualSocket):
-        return sock
+    if issubclass(type(sock), VirtualSocket):  # which a mock of one is not
+        ours: VirtualSocket = sock
+        return ours
     if isinstance(sock, int):
         return of_descriptor(sock)
     if isinstance(sock, TransportSocket):

@@ -10,6 +10,7 @@ from typing import Any
 
 from aionetflow.dropin.bridge import Bridge
 from aionetflow.dropin.calls import NAMES, NetworkCalls
+from aionetflow.dropin.threads import gate_of
 from aionetflow.network.network import Network
 
 _MISSING = object()
@@ -44,6 +45,7 @@ def attach(network: Network, loop: asyncio.AbstractEventLoop) -> Callable[[], No
     Returns what ends that, in whatever order several networks end. Of several at once, each task's calls go to that of
     the host it is on, and the calls of tasks that are on none to the one that was attached last.
     """
+    gate_of(loop)
     own = vars(loop)
     networks: list[Network] = own.setdefault("networks", [])
     layers: list[_Layer] = own.setdefault(_KEY, [])

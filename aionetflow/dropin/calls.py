@@ -218,7 +218,22 @@ class NetworkCalls:
         if ours is None:
             return await self.kernel[f"sock_{name}"](sock, *args)
         calls.check(ours, self._debug)
-        return await getattr(calls, name)(ours, *args)
+        was_closed = ours.is_closed
+        try:
+            return await getattr(calls, name)(ours, *args)
+        except OSError:
+            if was_closed or not ours.is_closed:
+                raise
+        return await self._never()
+
+    async def _never(self) -> None:
+        """What a coroutine of asyncio comes to whose descriptor is closed while it waits; it may be cancelled."""
+        future = self.loop.create_future()
+        # the loop holds it: it would be collected with all that waits for it
+        kept: set[asyncio.Future[None]] = vars(self.loop).setdefault("_aionetflow_abandoned", set())
+        kept.add(future)
+        future.add_done_callback(kept.discard)
+        await future
 
     async def sock_recv(self, sock: Any, n: int) -> Any:
         """See loop.sock_recv()."""
@@ -279,7 +294,7 @@ class NetworkCalls:
         await transport._make_empty_waiter()
         sock.description.transport = None  # for so long the socket is not the transport's alone
         try:
-            return await calls.sendfile(sock, file, offset, count)
+            return await calls.sendfile(sock, file, offset, count, for_transport=True)
         finally:
             transport._reset_empty_waiter()
             if transport._sock is not None:

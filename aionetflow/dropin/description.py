@@ -135,18 +135,18 @@ class Description:
         if self.transport is not None:
             raise RuntimeError(f"File descriptor {descriptor!r} is used by transport {self.transport!r}")
 
-    async def until_done(self, attempt: Callable[[], _T]) -> _T:
+    async def until_done(self, attempt: Callable[[], _T], *, for_transport: bool = False) -> _T:
         """Makes a call until it does not say "would block" any more.
 
         A call that is cancelled has been made or not, and nothing lies between. RuntimeError, as in asyncio, if it
-        would have to wait and a transport has the socket.
+        would have to wait and a transport has the socket, and is not who makes it.
         """
         while True:
             seen = self.changes
             try:
                 return attempt()
             except BlockingIOError:
-                if self.transport is not None:
+                if self.transport is not None and not for_transport:
                     self.check_free(self.descriptor())
                 await self.wait(seen)
 

@@ -18,7 +18,7 @@ from aionetflow.dropin import resolve
 from aionetflow.dropin.arguments import check_address, check_kind, checked
 from aionetflow.dropin.data import Core, DataCalls
 from aionetflow.dropin.description import Description
-from aionetflow.dropin.threads import call, wait_for
+from aionetflow.dropin.threads import ask, call, wait_for
 from aionetflow.errors import os_error
 from aionetflow.network.host import Host
 from aionetflow.network.network import Network
@@ -124,6 +124,11 @@ class VirtualSocket(DataCalls):
         """Seconds that a call waits; None: for ever, 0: not at all."""
         return self._timeout
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the program has closed the object, or given it up."""
+        return self._shut
+
     def gettimeout(self) -> float | None:
         """The same."""
         return self._timeout
@@ -160,8 +165,8 @@ class VirtualSocket(DataCalls):
         if self._shut:
             return -1
         descriptor = self._call(self.description.descriptor)
-        if descriptor >= 0:
-            _by_descriptor.setdefault(descriptor, self)
+        if descriptor >= 0 and of_descriptor(descriptor) is None:  # or it was that of one closed since
+            _by_descriptor[descriptor] = self
         return descriptor
 
     # Addresses and options --------------------------------------------------------------------------------------
@@ -272,11 +277,14 @@ class VirtualSocket(DataCalls):
     def _real_close(self, *args: Any) -> None:
         # socket.socket's close() calls it when no file object uses the socket any more
         if not self._shut:
-            if (crossing := self._crossing()) is not None:
-                crossing.delist(self)
             self._shut = True
             self._forget_descriptor()
-            self._call(self.description.release)
+            ask(self.description.loop, self._release)  # and not more: the loop may be waiting for this very thread
+
+    def _release(self) -> None:
+        if (crossing := self._crossing()) is not None:
+            crossing.delist(self)
+        self.description.release()
 
     def detach(self) -> int:
         """Closes the object and leaves the socket open: its descriptor is returned (socket.socket(fileno=...))."""

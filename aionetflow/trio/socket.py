@@ -4,13 +4,15 @@ import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import trio
 
 from aionetflow.dropin import resolve
 from aionetflow.dropin.description import READABLE, WRITABLE, ready
-from aionetflow.dropin.sock import outcome_of_connecting
+from aionetflow.dropin.patch import extend, unpatched
+from aionetflow.dropin.sock import at_once, outcome_of_connecting
 from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.network.host import Host, optional_host
 from aionetflow.socket.base import Owner
@@ -21,6 +23,9 @@ _SHAPES = {
     socket.AF_INET: "address should be a (host, port) tuple",
     socket.AF_INET6: "address should be a (host, port, [flowinfo, [scopeid]]) tuple",
 }
+_recv, _recv_into, _recvfrom, _recvfrom_into, _recvmsg, _recvmsg_into, _send = map(
+    at_once, ("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "send")
+)
 
 
 class Socket(trio.socket.SocketType):
@@ -154,31 +159,31 @@ class Socket(trio.socket.SocketType):
 
     def recv(self, *args: Any) -> Awaitable[bytes]:
         """See recv(2)."""
-        return self._make(lambda: self._sock.recv(*args))
+        return self._make(partial(_recv, self._sock, *args))
 
     def recv_into(self, *args: Any, **kwargs: Any) -> Awaitable[int]:
         """See recv(2)."""
-        return self._make(lambda: self._sock.recv_into(*args, **kwargs))
+        return self._make(partial(_recv_into, self._sock, *args, **kwargs))
 
     def recvfrom(self, *args: Any) -> Awaitable[tuple[bytes, Any]]:
         """See recvfrom(2)."""
-        return self._make(lambda: self._sock.recvfrom(*args))
+        return self._make(partial(_recvfrom, self._sock, *args))
 
     def recvfrom_into(self, *args: Any, **kwargs: Any) -> Awaitable[tuple[int, Any]]:
         """See recvfrom(2)."""
-        return self._make(lambda: self._sock.recvfrom_into(*args, **kwargs))
+        return self._make(partial(_recvfrom_into, self._sock, *args, **kwargs))
 
     def recvmsg(self, *args: Any) -> Awaitable[tuple[bytes, list[Any], int, Any]]:
         """See recvmsg(2)."""
-        return self._make(lambda: self._sock.recvmsg(*args))
+        return self._make(partial(_recvmsg, self._sock, *args))
 
     def recvmsg_into(self, *args: Any) -> Awaitable[tuple[int, list[Any], int, Any]]:
         """See recvmsg(2)."""
-        return self._make(lambda: self._sock.recvmsg_into(*args))
+        return self._make(partial(_recvmsg_into, self._sock, *args))
 
     def send(self, *args: Any) -> Awaitable[int]:
         """See send(2)."""
-        return self._make(lambda: self._sock.send(*args))
+        return self._make(partial(_send, self._sock, *args))
 
     async def sendto(self, *args: Any) -> int:
         """sendto(data, address) or sendto(data, flags, address); see sendto(2)."""
@@ -227,6 +232,19 @@ class Socket(trio.socket.SocketType):
         return (*found[:2], *rest, *found[2 + len(rest) :])
 
 
+def from_stdlib_socket(sock: socket.socket) -> trio.socket.SocketType:
+    """What trio.socket.from_stdlib_socket() is under patch(): it takes virtual sockets, too."""
+    if isinstance(sock, VirtualSocket):
+        return Socket(sock)
+    with unpatched():  # trio takes what is of the class socket.socket exactly
+        return _from_stdlib_socket(sock)
+
+
+_from_stdlib_socket = trio.socket.from_stdlib_socket
+extend(vars(trio.socket), "from_stdlib_socket", from_stdlib_socket)
+extend(trio.socket.socketpair.__globals__, "from_stdlib_socket", from_stdlib_socket)
+
+
 def _is_literal(family: int, host: Any) -> bool:
     try:
         socket.inet_pton(family, host)
@@ -251,7 +269,7 @@ class SocketFactory(trio.abc.SocketFactory):
     def socket(self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, proto: int = 0) -> Any:
         """See trio.socket.socket(). What is not for TCP or UDP over IP stays the kernel's."""
         if family not in _LENGTHS:
-            return trio.socket.from_stdlib_socket(socket.socket(family, type, proto))
+            return from_stdlib_socket(socket.socket(family, type, proto))
         return Socket(VirtualSocket(optional_host() or self._home, family, type, proto))
 
 

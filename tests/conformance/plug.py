@@ -18,21 +18,32 @@ LOOPS = (OURS, ASYNCIO, ORIGINAL)
 
 
 
-def plug(suite: Suite, loop: str) -> None:
-    """From here on, what makes a loop in the tests of a suite makes this one. Before they are imported."""
+def plug(suite: Suite, file: str, loop: str) -> None:
+    """From here on, what makes a loop in the tests of a file makes this one. Before they are imported."""
     if loop == ORIGINAL:
         return
-    new_loop: Any = _our_loop() if loop == OURS else asyncio.SelectorEventLoop
+    new_loop: Any = _our_loop("loopback" if file in suite.bridged else None) if loop == OURS else _stock_loop()
     asyncio.new_event_loop = asyncio.events.new_event_loop = new_loop
     if suite is UVLOOP:
         import uvloop
 
         uvloop.new_event_loop = new_loop
+        # uvloop's tests know by this that asyncio's own way is expected where uvloop has another one.
+        new_loop.__module__ = "asyncio.plugged"
 
 
-def _our_loop() -> type[asyncio.AbstractEventLoop]:
-    """Ours; its network's only host is the one that the test and the threads it starts are on."""
+def _stock_loop() -> type[asyncio.AbstractEventLoop]:
+    class StockLoop(asyncio.SelectorEventLoop):
+        """asyncio's own, unchanged."""
+
+    return StockLoop
+
+
+def _our_loop(bridge: str | None) -> type[asyncio.AbstractEventLoop]:
+    """Ours, on a network whose only host is the one that the test and the threads it starts are on."""
     import aionetflow
+    from aionetflow.dropin.attach import attach
+    from aionetflow.network.clock import LoopClock
     from aionetflow.network.host import enter, leave
 
     class PluggedLoop(aionetflow.EventLoop):
@@ -40,6 +51,8 @@ def _our_loop() -> type[asyncio.AbstractEventLoop]:
 
         def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
             super().__init__(selector, seed=1)
+            if bridge is not None:
+                attach(aionetflow.Network(seed=1, bridge=bridge, clock=LoopClock(self)), self)
             enter(self.networks[-1].localhost)
 
         def close(self) -> None:

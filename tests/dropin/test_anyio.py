@@ -518,6 +518,57 @@ async def test_the_end_of_the_network_breaks_what_is_open(place: Place) -> None:
         port = listener.extra(SocketAttribute.local_port)
         stream = await place.api.connect_tcp("127.0.0.1", port)
     with pytest.raises(BrokenResourceError):
+        await stream.send_eof()
+    with pytest.raises(BrokenResourceError):
         await stream.receive()
     await stream.aclose()
     await listener.aclose()
+
+
+@program(NATIVE)
+async def test_a_port_that_is_taken_in_one_family_is_passed_over(place: Place) -> None:
+    async with place.entered(), await place.api.create_tcp_listener(local_host="localhost") as listener:
+        drawn = listener.extra(SocketAttribute.local_port)
+    async with (  # the same seed draws the same port
+        place.entered(),
+        await place.api.create_tcp_listener(local_host="127.0.0.1", local_port=drawn),
+        await place.api.create_tcp_listener(local_host="localhost") as listener,
+    ):
+        ports = {inner.extra(SocketAttribute.local_port) for inner in listener.listeners}
+        assert len(ports) == 1
+        assert drawn not in ports
+
+
+@program(NATIVE)
+async def test_sockets_may_share_a_port(place: Place) -> None:
+    shared = {"local_host": "127.0.0.1", "local_port": 80, "reuse_port": True}
+    async with (
+        place.entered(),
+        await place.api.create_tcp_listener(**shared),
+        await place.api.create_tcp_listener(**shared),
+        await place.api.create_udp_socket(**shared),
+        await place.api.create_connected_udp_socket("127.0.0.1", 9, **shared) as sock,
+    ):
+        assert sock.extra(SocketAttribute.local_address) == ("127.0.0.1", 80)
+        with pytest.raises(OSError, match="in use"):
+            await place.api.create_udp_socket(local_host="127.0.0.1", local_port=80)
+
+
+@program(NATIVE)
+async def test_each_address_that_did_not_answer_is_told(place: Place) -> None:
+    async with place.entered():
+        with pytest.raises(OSError, match="All connection attempts failed") as caught:
+            await place.api.connect_tcp("localhost", 80)
+    group = caught.value.__cause__
+    assert isinstance(group, ExceptionGroup)
+    assert [type(error) for error in group.exceptions] == [ConnectionRefusedError, ConnectionRefusedError]
+
+
+@program(NATIVE)
+async def test_tls_that_fails_closes_the_stream(place: Place) -> None:
+    async with Network(seed=1) as net, serving(place, echo) as port:
+        context = ssl.create_default_context()
+        with pytest.raises(ssl.SSLError):  # the echo of a ClientHello is no answer to it
+            await place.api.connect_tcp("127.0.0.1", port, ssl_context=context)
+        await anyio.sleep(0.1)
+        assert [block.state for block in net.sockets() if block.fd >= 0] == ["LISTEN"]

@@ -208,7 +208,7 @@ async def test_a_look_up_replaced_on_the_loop_is_asked_by_everything_that_resolv
             sock.setblocking(False)
             await loop().sock_connect(sock, ("sock.example", 80))
         server.close()
-        await turns(5)
+        await turns(10)
     names = ["serve.example", "connect.example", "local.example", "remote.example", "sock.example"]
     assert sorted(asked) == sorted(names)
 

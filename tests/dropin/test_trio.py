@@ -252,7 +252,9 @@ async def test_datagrams_there_and_back(nursery: Any) -> None:
         buffer = bytearray(8)
         assert (await one.recvmsg_into([buffer]))[0] == 3
         assert await other.recv_into(buffer) == 5
-        assert (await other.recvfrom_into(buffer, 4))[0] == 4
+        assert (await other.recvfrom_into(buffer, nbytes=4))[0] == 4
+        with pytest.raises(ValueError, match="negative buffersize"):
+            await other.recv(-1)
         assert bytes(buffer[:5]) == b"foure"
 
 
@@ -330,11 +332,7 @@ async def test_an_ipv6_socket_reaches_ipv4_by_name(nursery: Any) -> None:
 
 @everywhere
 async def test_unix_sockets_are_the_kernels(nursery: Any) -> None:
-    one, other = trio.socket.socketpair()
-    with one, other, trio.socket.socket(socket.AF_UNIX) as third:
-        await one.send(b"x")
-        assert await other.recv(1) == b"x"
-        assert third.family == socket.AF_UNIX
+    await exchange()
 
 
 # ---- a network's own
@@ -514,9 +512,58 @@ async def test_patched_sockets_are_on_the_host_too() -> None:
         with aionetflow.patch(), socket.create_server(("localhost", 80)) as server:
             assert server.getsockname() == (HERE, 80)
             assert [block.state for block in net.sockets()] == ["LISTEN"]
+            with trio.socket.from_stdlib_socket(server.dup()) as copy:
+                assert isinstance(copy, on_trio.Socket)
+        with pytest.raises(TypeError):
+            trio.socket.from_stdlib_socket(server)
+
+
+@in_virtual_time
+async def test_patched_or_not_sockets_of_the_kernel_stay_what_they_are() -> None:
+    async with on_trio.Network(seed=1):
+        with aionetflow.patch():
+            await exchange()
+        await exchange()
+
+
+async def exchange() -> None:
+    one, other = trio.socket.socketpair()
+    with one, other, trio.socket.socket(socket.AF_UNIX) as third:
+        await one.send(b"x")
+        assert await other.recv(1) == b"x"
+        assert not isinstance(third, on_trio.Socket)
 
 
 # ---- anyio on trio
+
+
+def test_anyio_programs_run_on_trio() -> None:
+    anyio = pytest.importorskip("anyio", reason="anyio is not installed")
+
+    async def main() -> None:
+        async with on_trio.Network(seed=1) as net, net.host("web"):
+            with aionetflow.patch():
+                listener = await anyio.create_tcp_listener()
+            async with listener, anyio.create_task_group() as tasks:
+                tasks.start_soon(listener.serve, anyio_echo)
+                port = listener.extra(anyio.abc.SocketAttribute.local_port)
+                async with net.host("client"), await anyio.connect_tcp("web", port) as stream:
+                    await stream.send(b"x")
+                    assert await stream.receive() == b"x"
+                async with (
+                    await anyio.create_udp_socket(local_host="localhost") as one,
+                    await anyio.create_connected_udp_socket(*one.extra(anyio.abc.SocketAttribute.local_address)) as two,
+                ):
+                    await two.send(b"y")
+                    assert (await one.receive())[0] == b"y"
+                tasks.cancel_scope.cancel()
+
+    async def anyio_echo(stream: Any) -> None:
+        async with stream:
+            async for data in stream:
+                await stream.send(data)
+
+    run("virtual", main)
 
 
 def test_native_anyio_sockets_work_on_trio() -> None:
