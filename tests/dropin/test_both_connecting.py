@@ -188,3 +188,13 @@ async def test_readers_and_writers_are_called_while_a_socket_is_ready(trial: Tri
     assert "readable" not in calls
     assert loop().remove_reader(near.fileno())
     assert not loop().remove_reader(near)
+
+
+@on_both
+async def test_an_unclosed_socket_is_warned_of_and_closed(trial: Trial) -> None:
+    near, far = await trial.pair()
+    sock = socket.socket(fileno=near.detach())
+    sock.setblocking(False)
+    with pytest.warns(ResourceWarning, match="unclosed <"):
+        del sock
+    assert await loop().sock_recv(far, 10) == b""
