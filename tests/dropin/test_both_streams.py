@@ -13,7 +13,7 @@ import pytest
 
 from aionetflow import Network
 from support.loops import everywhere, until
-from support.sides import LO, Recorder, Trial, on_both
+from support.sides import LO, Recorder, Trial, on_both, settle
 
 MUCH = 16_000_000  # octets: more than the buffers of both ends together
 loop = asyncio.get_running_loop
@@ -117,14 +117,14 @@ async def test_nothing_is_read_while_reading_is_paused(trial: Trial) -> None:
     assert not far.transport.is_reading()
     near.transport.write(b"a")
     near.transport.write_eof()
-    await asyncio.sleep(0.02)
+    await settle()
     assert far.calls == ["made"]
     far.transport.pause_reading()
     far.transport.resume_reading()
     assert far.transport.is_reading()
     far.transport.resume_reading()
     await until(lambda: far.data)
-    await asyncio.sleep(0.02)
+    await settle()
     assert far.calls == ["made", "data"]
     far.transport.resume_reading()
     await far.lost
@@ -205,7 +205,7 @@ async def test_closing_with_data_unread_resets_the_connection(trial: Trial) -> N
     near, far = await talk(trial)
     far.transport.pause_reading()
     near.transport.write(b"never read")
-    await asyncio.sleep(0.02)
+    await settle()
     far.transport.close()
     assert await far.lost is None
     assert isinstance(await near.lost, ConnectionResetError)
@@ -220,10 +220,10 @@ async def test_writing_to_a_connection_that_was_reset_loses_it(trial: Trial) -> 
     await until(lambda: far.data)
     far.transport.pause_reading()
     near.transport.write(b"nor this")
-    await asyncio.sleep(0.02)
+    await settle()
     far.transport.abort()
     await far.lost
-    await asyncio.sleep(0.02)
+    await settle()
     near.transport.write(b"into the void")
     assert isinstance(await near.lost, ConnectionResetError)
 

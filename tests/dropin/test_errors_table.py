@@ -18,7 +18,7 @@ import pytest
 from aionetflow import Network, patch
 from aionetflow.config import EPHEMERAL_PORTS
 from support.loops import everywhere, in_virtual_time, on
-from support.sides import KINDS, LO, Address, Program, Trial, collector, on_kernel, on_network
+from support.sides import KINDS, LO, Address, Program, Trial, collector, on_kernel, on_network, settle
 
 PROGRAMS: dict[str, Program] = {}
 collect = collector(PROGRAMS)
@@ -37,7 +37,7 @@ async def closed_port(trial: Trial) -> None:
     await trial.wait(loop().sock_connect(trial.sock(), address))
     sock = trial.sock()
     trial.call(sock.connect, address)
-    await asyncio.sleep(0.01)
+    await settle()
     trial.call(sock.getsockopt, socket.SOL_SOCKET, socket.SO_ERROR)
     trial.call(sock.getpeername)
 
@@ -120,7 +120,7 @@ async def connect_where_it_makes_no_sense(trial: Trial) -> None:
     trial.call(fresh.connect_ex, address)
     accepted, _ = await loop().sock_accept(listener)
     trial.left.callback(accepted.close)
-    await asyncio.sleep(0.01)
+    await settle()
     trial.call(fresh.connect_ex, address)
     trial.call(fresh.connect_ex, address)
     bound = trial.bound()
@@ -186,7 +186,7 @@ async def read_and_write_after_a_reset(trial: Trial) -> None:
     near, far = await trial.pair()
     far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     far.close()
-    await asyncio.sleep(0.01)
+    await settle()
     await trial.wait(loop().sock_recv(near, 10))
     await trial.wait(loop().sock_recv(near, 10))
     await trial.wait(loop().sock_sendall(near, b"x"))
@@ -199,7 +199,7 @@ async def write_first_after_a_reset(trial: Trial) -> None:
     near, far = await trial.pair()
     far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     far.close()
-    await asyncio.sleep(0.01)
+    await settle()
     await trial.wait(loop().sock_sendall(near, b"x"))
     await trial.wait(loop().sock_sendall(near, b"x"))
     await trial.wait(loop().sock_recv(near, 10))
@@ -211,7 +211,7 @@ async def write_to_an_end_that_is_closed(trial: Trial) -> None:
     far.close()
     await trial.wait(loop().sock_recv(near, 10))
     await trial.wait(loop().sock_sendall(near, b"x"))
-    await asyncio.sleep(0.01)
+    await settle()
     await trial.wait(loop().sock_sendall(near, b"x"))
     await trial.wait(loop().sock_recv(near, 10))
 
@@ -220,9 +220,9 @@ async def write_to_an_end_that_is_closed(trial: Trial) -> None:
 async def close_with_data_unread(trial: Trial) -> None:
     near, far = await trial.pair()
     await loop().sock_sendall(near, b"never read")
-    await asyncio.sleep(0.01)
+    await settle()
     far.close()
-    await asyncio.sleep(0.01)
+    await settle()
     await trial.wait(loop().sock_recv(near, 10))
     await trial.wait(loop().sock_sendall(near, b"x"))
 

@@ -22,7 +22,7 @@ from typing import Any, Self
 import pytest
 
 import aionetflow
-from support.loops import LOOPS, run
+from support.loops import LOOPS, run, turns
 
 KINDS = tuple(LOOPS)
 LO = "127.0.0.1"
@@ -226,6 +226,11 @@ def collector(programs: dict[str, Program]) -> Callable[[Program], Program]:
         return program
 
     return collect
+
+
+async def settle() -> None:
+    """Lets what is under way arrive: on loopback that takes turns of the loop and no time, on either side."""
+    await turns(20)
 
 
 class Recorder(asyncio.Protocol):
