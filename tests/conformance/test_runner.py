@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from conformance import __main__, report
 from conformance.exclusions import Exclusions, excluded
 from conformance.kernel import KernelCalls

@@ -112,3 +112,14 @@ async def test_a_thread_closes_a_socket_while_the_loop_waits_for_that_thread(net
     assert not thread.is_alive()
     await asyncio.sleep(0)
     listener(network).close()  # the port is free again
+
+
+async def test_a_server_that_is_closed_between_accepting_and_serving_ends_the_connection(
+    network: aionetflow.Network,
+) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 8080)
+    with non_blocking(network) as sock:
+        await loop.sock_connect(sock, ("127.0.0.1", 8080))
+        server.close()
+        assert await loop.sock_recv(sock, 1) == b""
