@@ -31,13 +31,17 @@ class VirtualTransport(transports._FlowControlMixin):
     _extra: dict[str, Any]
     _maybe_pause_protocol: Callable[[], None]
     _maybe_resume_protocol: Callable[[], None]
+    _sock: VirtualSocket | None = None  # None until it is made, and after the connection was lost
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, sock: VirtualSocket, protocol: Any, waiter: asyncio.Future[None] | None,
         extra: dict[str, Any] | None, server: Server | None,
     ) -> None:  # fmt: skip
         super().__init__(extra, loop)
-        self._sock: VirtualSocket | None = sock
+        if server is not None:
+            server.attach(self)  # fails if it has been closed meanwhile: then nothing has been made
+        self._server = server
+        self._sock = sock
         self._core = sock.core
         self._description = sock.description
         self._extra["socket"] = TransportSocket(sock)
@@ -52,10 +56,7 @@ class VirtualTransport(transports._FlowControlMixin):
         self._paused = False
         self._polling = False  # reads what comes: not before connection_made(), not after the end of the stream
         self._turn: asyncio.Handle | None = None
-        self._server = server
         self.set_protocol(protocol)
-        if server is not None:
-            server.attach(self)
         self._description.transport = self
         loop.call_soon(self._protocol.connection_made, self, context=self._context)
         loop.call_soon(self._start, context=self._context)
