@@ -55,7 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--limit", type=float, default=LIMIT, metavar="S", help="seconds for one test (default %(default)g)"
     )
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="files at once (default %(default)s)")
+    cores = os.cpu_count() or 1
+    parser.add_argument("--jobs", type=int, default=cores, metavar="N", help="files at once (default %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default build/conformance/LOOP.json")
     parser.add_argument("--list", action="store_true", help="the files, and nothing else")
     return parser
