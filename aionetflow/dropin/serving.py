@@ -45,6 +45,9 @@ class Serving:
     async def _serve(
         self, protocol_factory: Any, sock: VirtualSocket, extra: Any, sslcontext: Any, server: Any, timeouts: Any
     ) -> None:
+        if server is not None and server.is_closed:  # since the connection was accepted
+            sock.close()
+            return
         protocol = transport = None
         try:
             waiter = self.loop.create_future()
