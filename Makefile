@@ -44,7 +44,7 @@ test: $(VENV)/dev.stamp $(VENV)/built.stamp  ## all tests, on the compiled build
 # The pure run, doctests included: compiled functions hide their docstrings and their lines.
 coverage: $(VENV)/dev.stamp  ## all tests on the pure build; fails under 90 % of the lines
 	@$(PY) -m coverage erase
-	@$(PURE) $(PY) -m coverage run -m pytest -q --doctest-modules aionetflow tests $(ARGS)
+	@$(PURE) $(PY) -m coverage run -m pytest -q --doctest-modules --ignore=tests/ecosystem aionetflow tests $(ARGS)
 	@$(PY) -m coverage combine -q
 	@$(PY) -m coverage report --fail-under=90
 
@@ -70,13 +70,16 @@ lint: $(VENV)/dev.stamp  ## ruff and mypy --strict
 	@$(PY) -m ruff check -q .
 	@$(PY) -m mypy --strict
 
-wheel: $(VENV)/tools.stamp  ## a wheel in dist/, tried: installed into an empty environment, the demo run there
+wheel: $(VENV)/tools.stamp  ## a wheel in dist/, tried: installed into an empty environment, demo and pytest plugin run there
 	$(call say,building the wheel)
 	@rm -rf dist/aionetflow-*.whl build/lib* build/bdist* build/try
 	@$(PIP) wheel -qq --no-deps --no-build-isolation -w dist .
 	@$(PY) -m venv build/try/venv
 	@build/try/venv/bin/python -m pip --disable-pip-version-check install -qq "$$(echo dist/aionetflow-*.whl)[demo]"
 	@mkdir build/try/empty && cd build/try/empty && ../venv/bin/python -m aionetflow demo $(ARGS)
+	@build/try/venv/bin/python -m pip --disable-pip-version-check install -qq pytest
+	@sed -n '/^```python/,/^```$$/p' docs/testing.md | sed '/^```$$/q' | sed '1d;$$d' > build/try/empty/test_echo.py
+	@cd build/try/empty && touch pytest.ini && ../venv/bin/python -m pytest -q
 	@echo dist/aionetflow-*.whl
 
 clean:  ## remove all that make made

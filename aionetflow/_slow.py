@@ -7,6 +7,8 @@ header, `l5` payload, `stop` end of the IP packet.
 * Offsets come from the caller: outside the data or out of order they raise IndexError.
 * Contents come from a peer: a frame whose own length fields are wrong or point outside is a bad frame
   (False, None, a run of 1), never an exception.
+
+The file is better whole: it is one specification.
 """
 
 from collections.abc import Iterator

@@ -21,7 +21,7 @@ GENERATED = ROOT / "build" / "cython"
 FLOORS = (
     ("__main__", "cli", "testing"),
     ("",),
-    ("api", "async_socket", "inspect"),
+    ("anyio", "api", "async_socket", "inspect", "trio"),
     ("loop",),
     ("dropin",),
     ("network",),

@@ -38,10 +38,15 @@ class AdoptedSocket(socket.socket):
 
     __slots__ = ()
 
+    @property
+    def timeout(self) -> float | None:
+        """See VirtualSocket.timeout."""
+        return adopted[self].timeout
+
 
 def _forward(name: str) -> Callable[..., Any]:
-    def method(self: AdoptedSocket, *args: Any) -> Any:
-        return getattr(adopted[self], name)(*args)
+    def method(self: AdoptedSocket, *args: Any, **kwargs: Any) -> Any:
+        return getattr(adopted[self], name)(*args, **kwargs)
 
     method.__name__ = name
     method.__doc__ = f"See VirtualSocket.{name}."
@@ -62,7 +67,7 @@ def virtual(sock: Any, host: Callable[[], Host]) -> VirtualSocket | None:
         return found
     if isinstance(sock, TransportSocket):
         sock = sock._sock  # type: ignore[attr-defined]
-    if not isinstance(sock, socket.socket) or sock.family not in _FAMILIES or sock.fileno() < 0:
+    if not issubclass(type(sock), socket.socket) or sock.family not in _FAMILIES or sock.fileno() < 0:
         return None
     if sock.type not in (socket.SOCK_STREAM, socket.SOCK_DGRAM) or _is_connected(sock):
         return None
@@ -71,8 +76,9 @@ def virtual(sock: Any, host: Callable[[], Host]) -> VirtualSocket | None:
 
 def known(sock: Any) -> VirtualSocket | None:
     """The same, but nothing is adopted. A descriptor that a virtual socket has told stands for it."""
-    if isinstance(sock, VirtualSocket):
-        return sock
+    if issubclass(type(sock), VirtualSocket):  # which a mock of one is not
+        ours: VirtualSocket = sock
+        return ours
     if isinstance(sock, int):
         return of_descriptor(sock)
     if isinstance(sock, TransportSocket):

@@ -10,22 +10,47 @@ from typing import Any
 
 from aionetflow.dropin.bridge import Bridge
 from aionetflow.dropin.calls import NAMES, NetworkCalls
+from aionetflow.dropin.threads import gate_of
 from aionetflow.network.network import Network
 
 _MISSING = object()
+_KEY = "_aionetflow_layers"
+
+
+class _Layer:
+    """What one network has put on a loop, and what was there before: nothing, or what a program had put there."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._own = vars(loop)
+        self._before = {name: self._own.get(name, _MISSING) for name in NAMES}
+        calls = NetworkCalls(loop, {name: _kernels(name, getattr(loop, name)) for name in NAMES})
+        for name in NAMES:
+            self._own[name] = getattr(calls, name)
+
+    def take_off(self, above: "_Layer | None") -> None:
+        """Gives back what was before; it is the layer above, if there is one, that has to do so in the end."""
+        if above is not None:
+            above._before = self._before
+            return
+        for name, value in self._before.items():
+            if value is _MISSING:
+                self._own.pop(name, None)  # or the program has deleted it
+            else:
+                self._own[name] = value
 
 
 def attach(network: Network, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
     """Has the network calls of an event loop go to a network.
 
-    Returns what ends that. Of several networks at once, each task's calls go to that of the host it is on, and the
-    calls of tasks that are on none to the one that was attached last.
+    Returns what ends that, in whatever order several networks end. Of several at once, each task's calls go to that of
+    the host it is on, and the calls of tasks that are on none to the one that was attached last.
     """
-    networks: list[Network] | None = vars(loop).get("networks")
-    if networks is None:
-        networks = vars(loop)["networks"] = []
-    if not networks:
-        _replace(loop)
+    gate_of(loop)
+    own = vars(loop)
+    networks: list[Network] = own.setdefault("networks", [])
+    layers: list[_Layer] = own.setdefault(_KEY, [])
+    layer = _Layer(loop)
+    layers.append(layer)
     networks.append(network)
     bridge = Bridge(network, loop) if network.bridge == "loopback" else None
 
@@ -33,26 +58,14 @@ def attach(network: Network, loop: asyncio.AbstractEventLoop) -> Callable[[], No
         if bridge is not None:
             bridge.close()
         networks.remove(network)
-        if not networks:
-            _restore(loop)
+        place = layers.index(layer)
+        layers.remove(layer)
+        layer.take_off(layers[place] if place < len(layers) else None)
 
     return detach
 
 
-def _replace(loop: asyncio.AbstractEventLoop) -> None:
-    own = vars(loop)
-    before = {name: own.get(name, _MISSING) for name in NAMES}
-    calls = NetworkCalls(loop, {name: getattr(loop, name) for name in NAMES})
-    own["_aionetflow_before"] = before
-    for name in NAMES:
-        own[name] = getattr(calls, name)
-
-
-def _restore(loop: asyncio.AbstractEventLoop) -> None:
-    own: dict[str, Any] = vars(loop)
-    for name, value in own.pop("_aionetflow_before").items():
-        if value is _MISSING:
-            own.pop(name, None)  # or the program has deleted it
-        else:
-            own[name] = value
-
+def _kernels(name: str, call: Any) -> Any:
+    """The call that is for sockets of the kernel: what a network was put in the place of."""
+    owner = getattr(call, "__self__", None)
+    return owner.kernel[name] if isinstance(owner, NetworkCalls) else call

@@ -6,11 +6,14 @@ of the Python that runs: only what they know as `socket` is ours, and their `sel
 """
 
 import asyncio
+import concurrent.futures
+import functools
 import itertools
 import socket
 import types
-from asyncio import base_events, constants, sslproto
+from asyncio import base_events, sslproto
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any
 
 from aionetflow.dropin import adopt, resolve
@@ -18,11 +21,15 @@ from aionetflow.dropin import sock as calls
 from aionetflow.dropin.datagram import DatagramTransport
 from aionetflow.dropin.description import READABLE, WRITABLE
 from aionetflow.dropin.server import Server
+from aionetflow.dropin.serving import Serving
 from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.dropin.stream import StreamTransport
-from aionetflow.network.host import Host, host_in
+from aionetflow.network.host import Host, host_in, run_as
 
 KernelCalls = dict[str, Callable[..., Any]]
+# Executors whose work is done by threads of this interpreter: the default one, and ...
+_THREADS = (concurrent.futures.ThreadPoolExecutor, type(None))
+_ELSEWHERE = getattr(concurrent.futures, "InterpreterPoolExecutor", ())  # ... derived from it, since Python 3.14
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -51,7 +58,7 @@ def _with_our_sockets(name: str) -> Callable[..., Any]:
     return ours
 
 
-class NetworkCalls:
+class NetworkCalls(Serving):
     """What a loop on a network does in the place of its own methods of the same names.
 
     `loop` is the loop, `kernel` its own methods, which are called for Unix sockets and connected sockets of the kernel.
@@ -81,6 +88,11 @@ class NetworkCalls:
     def _is_kernels(self, sock: Any) -> bool:
         """Whether a call is about a socket that stays the kernel's."""
         return sock is not None and self._virtual(sock) is None
+
+    def _is_over_kernels(self, transport: Any) -> bool:
+        """Whether a transport is over such a socket. What is no transport at all, asyncio finds fault with."""
+        get_extra_info = getattr(transport, "get_extra_info", None)
+        return get_extra_info is not None and self._is_kernels(get_extra_info("socket"))
 
     # Transports and servers ---------------------------------------------------------------------------------------
 
@@ -133,73 +145,6 @@ class NetworkCalls:
         StreamTransport(self.loop, sock, layer, None, extra, server)
         return layer._app_transport
 
-    # Serving: called by asyncio's Server ----------------------------------------------------------------------------
-
-    def _start_serving(
-        self, protocol_factory: Any, sock: VirtualSocket, sslcontext: Any = None, server: Any = None,
-        backlog: int = 100, ssl_handshake_timeout: float | None = None, ssl_shutdown_timeout: float | None = None,
-    ) -> None:  # fmt: skip
-        timeouts = {
-            "ssl_handshake_timeout": ssl_handshake_timeout or constants.SSL_HANDSHAKE_TIMEOUT,
-            "ssl_shutdown_timeout": ssl_shutdown_timeout or constants.SSL_SHUTDOWN_TIMEOUT,
-        }
-        sock.description.watch(
-            READABLE, self._accept, (protocol_factory, sock, sslcontext, server, backlog, timeouts)
-        )  # fmt: skip
-
-    def _stop_serving(self, sock: VirtualSocket) -> None:
-        sock.description.unwatch(READABLE)
-        sock.close()
-
-    def _accept(
-        self, protocol_factory: Any, sock: VirtualSocket, sslcontext: Any, server: Any, backlog: int, timeouts: Any
-    ) -> None:
-        for _ in range(max(backlog, 1)):
-            try:
-                accepted, address = sock.accept_now()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            accepted.setblocking(False)
-            extra = {"peername": address}
-            serve = self._serve(protocol_factory, accepted, extra, sslcontext, server, timeouts)
-            self.loop.create_task(serve)
-
-    async def _serve(
-        self, protocol_factory: Any, sock: VirtualSocket, extra: Any, sslcontext: Any, server: Any, timeouts: Any
-    ) -> None:
-        protocol = transport = None
-        try:
-            waiter = self.loop.create_future()
-            protocol = protocol_factory()
-            if sslcontext:
-                transport = self._make_ssl_transport(
-                    sock, protocol, sslcontext, waiter, server_side=True, extra=extra, server=server, **timeouts
-                )
-            else:
-                transport = self._make_socket_transport(sock, protocol, waiter, extra=extra, server=server)
-            try:
-                await waiter
-            except BaseException:
-                transport.close()
-                raise
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            if transport is None:
-                sock.close()
-            self._tell_failed_accept(error, protocol, transport)
-
-    def _tell_failed_accept(self, error: BaseException, protocol: Any, transport: Any) -> None:
-        """As asyncio does: in debug mode only."""
-        if not self._debug:
-            return
-        context = {"message": "Error on transport creation for incoming connection", "exception": error}
-        if protocol is not None:
-            context["protocol"] = protocol
-        if transport is not None:
-            context["transport"] = transport
-        self.loop.call_exception_handler(context)
-
     # Sockets --------------------------------------------------------------------------------------------------------
 
     async def _sock_call(self, name: str, sock: Any, *args: Any) -> Any:
@@ -207,7 +152,22 @@ class NetworkCalls:
         if ours is None:
             return await self.kernel[f"sock_{name}"](sock, *args)
         calls.check(ours, self._debug)
-        return await getattr(calls, name)(ours, *args)
+        was_closed = ours.is_closed
+        try:
+            return await getattr(calls, name)(ours, *args)
+        except OSError:
+            if was_closed or not ours.is_closed:
+                raise
+        return await self._never()
+
+    async def _never(self) -> None:
+        """What a coroutine of asyncio comes to whose descriptor is closed while it waits; it may be cancelled."""
+        future = self.loop.create_future()
+        # the loop holds it: it would be collected with all that waits for it
+        kept: set[asyncio.Future[None]] = vars(self.loop).setdefault("_aionetflow_abandoned", set())
+        kept.add(future)
+        future.add_done_callback(kept.discard)
+        await future
 
     async def sock_recv(self, sock: Any, n: int) -> Any:
         """See loop.sock_recv()."""
@@ -266,22 +226,25 @@ class NetworkCalls:
         was_reading = transport.is_reading()
         transport.pause_reading()
         await transport._make_empty_waiter()
+        sock.description.transport = None  # for so long the socket is not the transport's alone
         try:
-            return await calls.sendfile(sock, file, offset, count)
+            return await calls.sendfile(sock, file, offset, count, for_transport=True)
         finally:
             transport._reset_empty_waiter()
+            if transport._sock is not None:
+                sock.description.transport = transport
             if was_reading:
                 transport.resume_reading()
 
     async def sendfile(self, transport: Any, *args: Any, **kwargs: Any) -> Any:
         """See loop.sendfile()."""
-        if self._is_kernels(transport.get_extra_info("socket")):
+        if self._is_over_kernels(transport):
             return await self.kernel["sendfile"](transport, *args, **kwargs)
         return await _sendfile(self, transport, *args, **kwargs)
 
     async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **kwargs: Any) -> Any:
         """See loop.start_tls()."""
-        if self._is_kernels(transport.get_extra_info("socket")):
+        if self._is_over_kernels(transport):
             return await self.kernel["start_tls"](transport, protocol, sslcontext, **kwargs)
         return await _start_tls(self, transport, protocol, sslcontext, **kwargs)
 
@@ -289,13 +252,28 @@ class NetworkCalls:
         # the loop's getaddrinfo(), which a program may have replaced
         return await _ensure_resolved(self, *args, loop=self.loop, **kwargs)
 
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        """See loop.run_in_executor(): the sockets that a thread makes are on the host that its caller is on."""
+        if isinstance(executor, _THREADS) and not isinstance(executor, _ELSEWHERE) and not iscoroutinefunction(func):
+            func = functools.partial(run_as, self.host(), func)
+        return self.kernel["run_in_executor"](executor, func, *args)
+
     # Names and readiness ----------------------------------------------------------------------------------------------
 
     async def getaddrinfo(
         self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> Any:
-        """See loop.getaddrinfo(): names are those of the network."""
-        return resolve.getaddrinfo(self.host(), host, port, family, type, proto, flags)
+        """See loop.getaddrinfo(): names are those of the network.
+
+        For others a function is asked that the program had put in the place of the loop's before.
+        """
+        try:
+            return resolve.getaddrinfo(self.host(), host, port, family, type, proto, flags)
+        except socket.gaierror as error:
+            theirs = self.kernel["getaddrinfo"]
+            if error.errno != socket.EAI_NONAME or getattr(theirs, "__self__", None) is self.loop:
+                raise
+        return await theirs(host, port, family=family, type=type, proto=proto, flags=flags)
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> Any:
         """See loop.getnameinfo()."""
@@ -355,6 +333,7 @@ NAMES = tuple(
         (
             "create_connection", "create_server", "connect_accepted_socket", "create_datagram_endpoint", "sendfile",
             "start_tls", "getaddrinfo", "getnameinfo", "add_reader", "add_writer", "remove_reader", "remove_writer",
+            "run_in_executor",
         ),
         (name for name in vars(NetworkCalls) if name.startswith("sock_")),
     )

@@ -28,7 +28,7 @@ class DataCalls(socket.socket):
     @checked
     def send(self, data: Any, flags: int = 0) -> int:
         """See send(2)."""
-        return self._move("send", lambda: self.core.send(data, flags), flags)
+        return self._retry("send", lambda: self.core.send(data, flags), flags)
 
     @checked
     def sendall(self, data: Any, flags: int = 0) -> None:
@@ -44,7 +44,7 @@ class DataCalls(socket.socket):
             raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(flags_and_address)} given)")
         flags = flags_and_address[0] if len(flags_and_address) == 2 else 0
         address = self.checked_address("sendto", flags_and_address[-1])
-        return self._move("sendto", lambda: self.core.sendto(data, address, flags), flags)
+        return self._retry("sendto", lambda: self.core.sendto(data, address, flags), flags)
 
     @checked
     def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
@@ -52,32 +52,32 @@ class DataCalls(socket.socket):
         if address is not None:
             address = self.checked_address("sendmsg", address)
         pieces, ancillary = list(buffers), list(ancdata)
-        return self._move("sendmsg", lambda: self.core.sendmsg(pieces, ancillary, flags, address), flags)
+        return self._retry("sendmsg", lambda: self.core.sendmsg(pieces, ancillary, flags, address), flags)
 
     @checked
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """See recv(2)."""
-        return self._move("recv", lambda: self.core.recv(bufsize, flags), flags)
+        return self._retry("recv", lambda: self.core.recv(bufsize, flags), flags)
 
     @checked
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """See recvfrom(2)."""
-        return self._move("recvfrom", lambda: self.core.recvfrom(bufsize, flags), flags)
+        return self._retry("recvfrom", lambda: self.core.recvfrom(bufsize, flags), flags)
 
     @checked
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """See recv(2)."""
-        return self._move("recv_into", lambda: self.core.recv_into(buffer, nbytes, flags), flags)
+        return self._retry("recv_into", lambda: self.core.recv_into(buffer, nbytes, flags), flags)
 
     @checked
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
         """See recvfrom(2)."""
-        return self._move("recvfrom_into", lambda: self.core.recvfrom_into(buffer, nbytes, flags), flags)
+        return self._retry("recvfrom_into", lambda: self.core.recvfrom_into(buffer, nbytes, flags), flags)
 
     @checked
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
         """See recvmsg(2); there is no ancillary data on a virtual network."""
-        return self._move("recvmsg", lambda: self.core.recvmsg(bufsize, ancbufsize, flags), flags)
+        return self._retry("recvmsg", lambda: self.core.recvmsg(bufsize, ancbufsize, flags), flags)
 
     @checked
     def recvmsg_into(
@@ -85,28 +85,18 @@ class DataCalls(socket.socket):
     ) -> tuple[int, list[Any], int, Any]:
         """See recvmsg(2); there is no ancillary data on a virtual network."""
         pieces = list(buffers)
-        return self._move("recvmsg_into", lambda: self.core.recvmsg_into(pieces, ancbufsize, flags), flags)
+        return self._retry("recvmsg_into", lambda: self.core.recvmsg_into(pieces, ancbufsize, flags), flags)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """See socket.sendfile(): the file is read and sent piece by piece."""
         sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
         return sent
 
-    def _move(self, name: str, attempt: Callable[[], _T], flags: int) -> _T:
-        """Moves data one way or the other, and has poll(2) told of what that has changed."""
-
-        def move() -> _T:
-            result = attempt()
-            self.description.reflect()
-            return result
-
-        return self._retry(name, move, flags)
-
     # What VirtualSocket fills in ----------------------------------------------------------------------------------
 
     @abstractmethod
     def _retry(self, name: str, attempt: Callable[[], _T], flags: int = 0) -> _T:
-        """Makes a call, and waits if it would block and the socket is one that does."""
+        """Makes a call; waits if it would block and the socket is one that does. poll(2) is told of what it changes."""
 
     @abstractmethod
     def checked_address(self, call: str, address: Any) -> Any:

@@ -1,12 +1,15 @@
 """The datagram transport: asyncio.DatagramTransport over a virtual UDP socket."""
 
 import asyncio
+import sys
 from asyncio.log import logger
 from typing import Any
 
 from aionetflow.dropin.flow import LOG_THRESHOLD, DatagramFlow
 from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.dropin.transport import VirtualTransport
+
+_SENDS_EMPTY = sys.version_info >= (3, 13)  # asyncio's did not before
 
 
 class DatagramTransport(VirtualTransport, asyncio.DatagramTransport):
@@ -27,6 +30,8 @@ class DatagramTransport(VirtualTransport, asyncio.DatagramTransport):
         """See asyncio.DatagramTransport; a virtual socket takes a datagram at once or not at all."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
+        if not data and not _SENDS_EMPTY:
+            return
         if self._address:
             if addr not in (None, self._address):
                 raise ValueError(f"Invalid address: must be None or {self._address}")

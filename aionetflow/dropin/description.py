@@ -119,29 +119,48 @@ class Description:
             self.reflect()
         return self.mirror.descriptor
 
+    def is_at(self, descriptor: int) -> bool:
+        """Whether a descriptor of the kernel is this socket's: the number may have gone to another since."""
+        mirror = self.mirror
+        return mirror is not None and mirror.descriptor == descriptor and mirror.is_there()
+
+    def lend(self, lent: bool = True) -> None:
+        """The descriptor belongs to the program now, which may close it without a word; or does so no more."""
+        if self.mirror is not None:
+            self.mirror.lent = lent
+
     def reflect(self) -> None:
         """Reading or writing may have changed what poll(2) is to say."""
-        if self.mirror is not None:
+        if self.mirror is not None and self.mirror.lent and not self.mirror.is_there():
+            self.close()  # as the program has closed its descriptor
+        elif self.mirror is not None:
             events = ready(self.core)
             self.mirror.show(bool(events & READABLE), bool(events & WRITABLE))
+
+    def make(self, call: Callable[[], _T]) -> _T:
+        """Makes a call on the socket, and has poll(2) told of what that has changed, even if it failed."""
+        try:
+            return call()
+        finally:
+            self.reflect()
 
     def check_free(self, descriptor: object) -> None:
         """RuntimeError if a transport has taken the socket over: nobody else may wait for it."""
         if self.transport is not None:
             raise RuntimeError(f"File descriptor {descriptor!r} is used by transport {self.transport!r}")
 
-    async def until_done(self, attempt: Callable[[], _T]) -> _T:
+    async def until_done(self, attempt: Callable[[], _T], *, for_transport: bool = False) -> _T:
         """Makes a call until it does not say "would block" any more.
 
         A call that is cancelled has been made or not, and nothing lies between. RuntimeError, as in asyncio, if it
-        would have to wait and a transport has the socket.
+        would have to wait and a transport has the socket, and is not who makes it.
         """
         while True:
             seen = self.changes
             try:
                 return attempt()
             except BlockingIOError:
-                if self.transport is not None:
+                if self.transport is not None and not for_transport:
                     self.check_free(self.descriptor())
                 await self.wait(seen)
 
@@ -149,13 +168,13 @@ class Description:
         """Until something has changed since `changes` was what the caller has seen."""
         if self.changes != seen:
             return
-        future = asyncio.get_running_loop().create_future()
+        future = self.loop.create_future()
         self._waiting.append(future)
         try:
             await future
-        finally:
-            if future.cancelled():
-                self._waiting = [other for other in self._waiting if other is not future]
+        except BaseException:  # cancelled
+            self._waiting = [other for other in self._waiting if other is not future]
+            raise
 
     def watch(self, mask: int, callback: Callable[..., object], args: Any) -> None:
         """Has a callback called while the socket is ready (READABLE or WRITABLE), in place of an earlier one."""

@@ -146,6 +146,7 @@ class StreamFlow(Flow):
         else:
             sent = 0
         self._keep(data, sent)
+        self.changed()  # on one host what was taken may have been delivered by now, and left room
         self.transport._maybe_pause_protocol()
 
     def _keep(self, data: Any, start: int) -> None:
@@ -192,7 +193,7 @@ class StreamFlow(Flow):
             buffer = self.protocol.get_buffer(-1)
             if not len(buffer):
                 raise RuntimeError("get_buffer() returned an empty buffer")
-            count = self._receive_into(memoryview(buffer))
+            count = self._receive_into(buffer)
             if count > 0:
                 step = "buffer_updated"
                 self.protocol.buffer_updated(count)
@@ -201,12 +202,12 @@ class StreamFlow(Flow):
         except BaseException as exc:
             self._failed(step, exc)
 
-    def _receive_into(self, buffer: memoryview) -> int:
+    def _receive_into(self, buffer: bytearray | memoryview) -> int:
         try:
             count = self.core.recv_into(buffer)
         except BlockingIOError:
             return 0
-        except OSError as exc:
+        except (OSError, TypeError) as exc:  # what the protocol gave is no buffer
             self.transport._fatal_error(exc, "Fatal read error on socket transport")
             return 0
         if not count:

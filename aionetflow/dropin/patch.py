@@ -5,12 +5,16 @@ client, anyio's listeners, hypercorn, aioquic): they all say `socket.socket(...)
 """
 
 import socket
+import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Self
 
 from aionetflow.dropin import resolve
 from aionetflow.dropin.socket import VirtualSocket, of_descriptor, reattach
+from aionetflow.dropin.tls import PatchedTlsSocket
 from aionetflow.network.host import optional_host
 
 _System = socket.socket
@@ -114,6 +118,30 @@ _REPLACEMENTS: dict[str, Any] = {
 _kernel: Any = SimpleNamespace(**{name: getattr(socket, name) for name in _REPLACEMENTS})
 
 
+# What else is replaced: among whose globals, which name, by what, and what it was.
+_further: list[tuple[dict[str, Any], str, Any, Any]] = []
+
+
+def extend(names: dict[str, Any], name: str, ours: Any) -> None:
+    """Has patch() replace something else, too: a name among a module's globals."""
+    with Patch._lock:
+        _further.append((names, name, ours, names[name]))
+        if Patch._users:
+            names[name] = ours
+
+
+@contextmanager
+def unpatched() -> Iterator[None]:
+    """Inside, `socket.socket` is the system's class: for who compares it with the class of a socket."""
+    names = vars(socket)
+    before = names["socket"]
+    names["socket"] = _System
+    try:
+        yield
+    finally:
+        names["socket"] = before
+
+
 class Patch:
     """What patch() returns: ends with the `with` block, or by undo()."""
 
@@ -126,6 +154,9 @@ class Patch:
             Patch._users += 1
             if Patch._users == 1:
                 vars(socket).update(_REPLACEMENTS)
+                ssl.SSLContext.sslsocket_class = PatchedTlsSocket
+                for names, name, ours, _ in _further:
+                    names[name] = ours
 
     def undo(self) -> None:
         """Ends it; the module is itself again when all who have patched it have done so."""
@@ -136,6 +167,9 @@ class Patch:
             Patch._users -= 1
             if Patch._users == 0:
                 vars(socket).update(vars(_kernel))
+                ssl.SSLContext.sslsocket_class = ssl.SSLSocket
+                for names, name, _, theirs in _further:
+                    names[name] = theirs
 
     def __enter__(self) -> Self:
         return self
@@ -149,7 +183,8 @@ def patch() -> Patch:
 
     `socket.socket`, `create_connection`, `create_server`, `has_dualstack_ipv6`, `getaddrinfo` and the older look-ups
     are those of the host that the caller is on. Where the caller is on no network they are the kernel's, and so are
-    Unix sockets, socketpair() and what an event loop needs for itself. May be nested; it holds for all threads.
+    Unix sockets, socketpair() and what an event loop needs for itself. `SSLContext.wrap_socket` takes virtual sockets.
+    May be nested; it holds for all threads.
 
     A virtual socket never blocks its network: on the network's own thread a call that would wait raises RuntimeError,
     on another thread it waits.

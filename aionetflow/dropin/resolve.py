@@ -36,6 +36,8 @@ def getaddrinfo(
             return socket.getaddrinfo(host, port, family, type, proto, flags)
         raise socket.gaierror(*_UNKNOWN.args)
     fitting = [literal for literal in literals if family in (0, family_of(literal))]
+    if not fitting and flags & socket.AI_V4MAPPED:
+        fitting = literals  # of IPv4: the C library maps them
     if not fitting:
         raise socket.gaierror(socket.EAI_NODATA, "No address associated with hostname")
     numeric = flags & ~(socket.AI_ADDRCONFIG | socket.AI_CANONNAME) | socket.AI_NUMERICHOST

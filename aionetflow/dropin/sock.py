@@ -1,10 +1,11 @@
 """The sock_* calls of an event loop, over virtual sockets."""
 
+import asyncio
 import io
 import os
 from asyncio import exceptions
 from asyncio.constants import SENDFILE_FALLBACK_READBUFFER_SIZE
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -48,7 +49,9 @@ async def sendall(sock: VirtualSocket, data: Any) -> None:
         rest = rest[await sock.description.until_done(partial(_send, sock, rest)) :]
 
 
-async def sendfile(sock: VirtualSocket, file: Any, offset: int, count: int | None) -> int:
+async def sendfile(
+    sock: VirtualSocket, file: Any, offset: int, count: int | None, *, for_transport: bool = False
+) -> int:
     """As asyncio does it with the system call sendfile(2): a piece of the file whenever there is room for one.
 
     Returns how many octets were sent, and leaves the file's position behind them. SendfileNotAvailableError for what
@@ -62,7 +65,7 @@ async def sendfile(sock: VirtualSocket, file: Any, offset: int, count: int | Non
     wanted, sent = count or size, 0
     try:
         while piece := os.pread(descriptor, min(wanted - sent, SENDFILE_FALLBACK_READBUFFER_SIZE), offset + sent):
-            sent += await sock.description.until_done(partial(_send, sock, piece))
+            sent += await sock.description.until_done(partial(_send, sock, piece), for_transport=for_transport)
     finally:
         if sent:
             os.lseek(descriptor, offset + sent, os.SEEK_SET)
@@ -76,25 +79,31 @@ async def sendto(sock: VirtualSocket, data: Any, address: Any) -> Any:
 
 
 async def connect(sock: VirtualSocket, address: Any) -> None:
-    """See loop.sock_connect(): "Connect call failed" is asyncio's word for what comes after the first SYN.
-
-    The outcome is asked for as there, by SO_ERROR: a further connect() is the first to hear that it is connected.
-    """
-    target = sock.checked_address("connect", address)
-    try:
-        sock.begin(target)
-        return
-    except BlockingIOError:
-        core = sock.core
-    while True:
-        seen = sock.description.changes
-        if not (isinstance(core, StreamSocket) and core.is_connecting()):  # on one host it is over already
-            break
-        await sock.description.wait(seen)
-    error = sock.core.getsockopt(SOL_SOCKET, SO_ERROR)
-    assert isinstance(error, int)
+    """See loop.sock_connect(): "Connect call failed" is asyncio's word for what comes after the first SYN."""
+    error = await outcome_of_connecting(sock, sock.checked_address("connect", address), partial(asyncio.sleep, 0))
     if error:
         raise OSError(error, f"Connect call failed {address}")
+
+
+async def outcome_of_connecting(
+    sock: VirtualSocket, target: Any, pause: Callable[[], Awaitable[None]] | None = None
+) -> int:
+    """Connects to a literal address; returns the errno of what went wrong after the first SYN, 0 if nothing did.
+
+    The outcome is asked for as in asyncio, by SO_ERROR: a further connect() is the first to hear that it is connected.
+    On one host it may be there at once; `pause` comes before it is asked for, and who is cancelled then has not asked.
+    """
+    try:
+        sock.begin(target)
+        return 0
+    except BlockingIOError:
+        core = sock.core
+    if pause is not None:
+        await pause()
+    while isinstance(core, StreamSocket) and core.is_connecting():
+        await sock.description.wait(sock.description.changes)
+    error: int = sock.getsockopt(SOL_SOCKET, SO_ERROR)
+    return error
 
 
 async def accept(sock: VirtualSocket) -> tuple[VirtualSocket, Any]:
@@ -104,18 +113,19 @@ async def accept(sock: VirtualSocket) -> tuple[VirtualSocket, Any]:
     return accepted, address
 
 
-def _now(name: str) -> Callable[..., Any]:
-    """A call of socket.socket's as a function that does not wait, whatever the time-out of the socket is."""
+def at_once(name: str) -> Callable[..., Any]:
+    """A call of socket.socket's as a function that does not wait, whatever the time-out of the socket is.
 
-    def call(sock: VirtualSocket, *args: Any) -> Any:
-        result = getattr(sock.core, name)(*args)
-        sock.description.reflect()
-        return result
+    It is for the thread that the network runs on.
+    """
+
+    def call(sock: VirtualSocket, *args: Any, **kwargs: Any) -> Any:
+        return sock.description.make(lambda: getattr(sock.core, name)(*args, **kwargs))
 
     call.__name__ = name
     return checked(call)
 
 
 _recv, _recv_into, _recvfrom, _recvfrom_into, _send, _sendto = map(
-    _now, ("recv", "recv_into", "recvfrom", "recvfrom_into", "send", "sendto")
+    at_once, ("recv", "recv_into", "recvfrom", "recvfrom_into", "send", "sendto")
 )

@@ -10,6 +10,7 @@ import errno
 import socket
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, Self, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -17,7 +18,7 @@ from aionetflow.dropin import resolve
 from aionetflow.dropin.arguments import check_address, check_kind, checked
 from aionetflow.dropin.data import Core, DataCalls
 from aionetflow.dropin.description import Description
-from aionetflow.dropin.threads import call, wait_for
+from aionetflow.dropin.threads import ask, call, wait_for
 from aionetflow.errors import os_error
 from aionetflow.network.host import Host
 from aionetflow.network.network import Network
@@ -124,6 +125,11 @@ class VirtualSocket(DataCalls):
         """Seconds that a call waits; None: for ever, 0: not at all."""
         return self._timeout
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the program has closed the object, or given it up."""
+        return self._shut
+
     def gettimeout(self) -> float | None:
         """The same."""
         return self._timeout
@@ -160,8 +166,8 @@ class VirtualSocket(DataCalls):
         if self._shut:
             return -1
         descriptor = self._call(self.description.descriptor)
-        if descriptor >= 0:
-            _by_descriptor.setdefault(descriptor, self)
+        if descriptor >= 0 and of_descriptor(descriptor) is None:  # or it was that of one closed since
+            _by_descriptor[descriptor] = self
         return descriptor
 
     # Addresses and options --------------------------------------------------------------------------------------
@@ -227,7 +233,7 @@ class VirtualSocket(DataCalls):
         crossing = self._crossing()
         if crossing is not None and isinstance(core, StreamSocket) and core.connection is None:
             crossing.lead_out(self, target)
-        core.connect(target)
+        self.description.make(partial(core.connect, target))
 
     def _attempt(self, target: Any) -> None:
         try:
@@ -257,7 +263,7 @@ class VirtualSocket(DataCalls):
 
     def accept_now(self) -> tuple["VirtualSocket", Any]:
         """accept() that does not wait, whatever the time-out is."""
-        core, address = self.core.accept()
+        core, address = self.description.make(self.core.accept)
         core.owner = self.host.owner()
         description = Description(core, self.host, self.description.loop)
         return VirtualSocket(self.host, proto=self._proto, description=description), address
@@ -272,18 +278,29 @@ class VirtualSocket(DataCalls):
     def _real_close(self, *args: Any) -> None:
         # socket.socket's close() calls it when no file object uses the socket any more
         if not self._shut:
-            if (crossing := self._crossing()) is not None:
-                crossing.delist(self)
             self._shut = True
-            self._call(self.description.release)
+            self._forget_descriptor()
+            ask(self.description.loop, self._release)  # and not more: the loop may be waiting for this very thread
+
+    def _release(self) -> None:
+        if (crossing := self._crossing()) is not None:
+            crossing.delist(self)
+        self.description.release()
 
     def detach(self) -> int:
         """Closes the object and leaves the socket open: its descriptor is returned (socket.socket(fileno=...))."""
         descriptor = self.fileno()
         if descriptor >= 0:
             _detached[descriptor] = self.description
-            self._closed = self._shut = True
+            self.description.lend()
+            self.give_up()
         return descriptor
+
+    def give_up(self) -> None:
+        """Closes the object and leaves the socket open, for another object that has its description."""
+        self._check_open()
+        self._closed = self._shut = True
+        self._forget_descriptor()
 
     def dup(self) -> "VirtualSocket":
         """Another object for the same socket."""
@@ -342,8 +359,14 @@ class VirtualSocket(DataCalls):
         if (crossing := self._crossing()) is not None:
             crossing.enlist(self)
 
+    def _forget_descriptor(self) -> None:
+        """The object does not stand for the socket any more; another may, when it is asked for the descriptor."""
+        mirror = self.description.mirror
+        if mirror is not None and _by_descriptor.get(mirror.descriptor) is self:
+            del _by_descriptor[mirror.descriptor]
+
     def _call(self, action: Callable[[], _T]) -> _T:
-        return call(self.description.loop, action)
+        return call(self.description.loop, partial(self.description.make, action))
 
     def _retry(self, name: str, attempt: Callable[[], _T], flags: int = 0) -> _T:
         if self._timeout == 0 or flags & socket.MSG_DONTWAIT:
@@ -353,17 +376,20 @@ class VirtualSocket(DataCalls):
     def _wait(self, name: str, attempt: Callable[[], _T]) -> _T:
         description = self.description
         clock = self.host.network.clock
-        return wait_for(description.loop, clock, description.sleepers, name, attempt, self._timeout)
+        made = partial(description.make, attempt)
+        return wait_for(description.loop, clock, description.sleepers, name, made, self._timeout)
 
 
 def of_descriptor(descriptor: int) -> VirtualSocket | None:
     """The virtual socket that a descriptor stands for; None if it is the kernel's own."""
     sock = _by_descriptor.get(descriptor)
-    mirror = sock.description.mirror if sock is not None else None
-    return sock if mirror is not None and mirror.descriptor == descriptor else None
+    return sock if sock is not None and sock.description.is_at(descriptor) else None
 
 
 def reattach(descriptor: int) -> VirtualSocket | None:
-    """An object for a socket that was detached from its own; None if there is none of that descriptor."""
+    """An object for a socket that was detached from its own; None if there is none of that descriptor any more."""
     description = _detached.pop(descriptor, None)
-    return None if description is None else VirtualSocket(description.host, description=description)
+    if description is None or not description.is_at(descriptor):
+        return None
+    description.lend(False)
+    return VirtualSocket(description.host, description=description)

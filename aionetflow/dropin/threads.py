@@ -11,6 +11,7 @@ A call that would wait inside the running loop would wait for itself: it is an e
 import asyncio
 import concurrent.futures
 import contextlib
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from time import monotonic
@@ -22,6 +23,7 @@ from aionetflow.config import NEVER
 _T = TypeVar("_T")
 _LOOK_AGAIN = 0.02  # s; how soon one who waits sees that the loop runs no longer, or does now
 _KEY = "_aionetflow_gate"
+_JOIN_IS_WITHIN = 3  # frames: join() calls another function in some Pythons
 _making = threading.Lock()
 
 
@@ -53,11 +55,45 @@ class Gate:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.taken = False
+        self._taken = False
+        self._runner = threading.get_ident()
 
-    def is_loops(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether the network is the loop's now; if not, it stays free for as long as the lock is held."""
-        return self.taken or loop.is_running()
+    def is_free(self, loop: asyncio.AbstractEventLoop, *, thorough: bool = False) -> bool:
+        """Whether a thread that is not in the loop may take the network, while it holds the lock.
+
+        It may if nobody runs the loop; and, which is looked for only if asked to, if the thread that runs it waits
+        for this one to end. The kernel's sockets work then, too.
+        """
+        if not self._taken and not loop.is_running():
+            return True
+        return thorough and _joins_this_thread(self._runner)
+
+    def gated(self, run_forever: Callable[[], None]) -> Callable[[], None]:
+        """A loop's run_forever(), which takes the network."""
+
+        def run() -> None:
+            with self.lock:
+                self._taken = True
+                self._runner = threading.get_ident()
+            try:
+                run_forever()
+            finally:
+                self._taken = False
+
+        return run
+
+
+def _joins_this_thread(ident: int) -> bool:
+    """Whether a thread is inside Thread.join() for this one, for as long as it takes."""
+    frame = sys._current_frames().get(ident)
+    for _ in range(_JOIN_IS_WITHIN):
+        if frame is None:
+            return False
+        if frame.f_code is threading.Thread.join.__code__:
+            given = frame.f_locals
+            return given["self"] is threading.current_thread() and given["timeout"] is None
+        frame = frame.f_back
+    return False
 
 
 def gate_of(loop: asyncio.AbstractEventLoop) -> Gate:
@@ -67,20 +103,8 @@ def gate_of(loop: asyncio.AbstractEventLoop) -> Gate:
         gate: Gate | None = own.get(_KEY)
         if gate is None:
             gate = own[_KEY] = Gate()
-            own["run_forever"] = _gated(gate, loop.run_forever)
+            own["run_forever"] = gate.gated(loop.run_forever)
     return gate
-
-
-def _gated(gate: Gate, run_forever: Callable[[], None]) -> Callable[[], None]:
-    def run() -> None:
-        with gate.lock:
-            gate.taken = True
-        try:
-            run_forever()
-        finally:
-            gate.taken = False
-
-    return run
 
 
 class _Request(Generic[_T]):
@@ -109,7 +133,7 @@ def call(loop: asyncio.AbstractEventLoop, action: Callable[[], _T]) -> _T:
     asked = False
     while not request.outcome.done():
         with gate.lock:
-            if not gate.is_loops(loop):
+            if gate.is_free(loop, thorough=asked):
                 request.act()
                 break
         if not asked:
@@ -117,6 +141,20 @@ def call(loop: asyncio.AbstractEventLoop, action: Callable[[], _T]) -> _T:
             asked = True
         concurrent.futures.wait([request.outcome], _LOOK_AGAIN)
     return request.outcome.result()
+
+
+def ask(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
+    """As `call`, but of another thread's loop it is only asked, and done at its next turn."""
+    if asyncio._get_running_loop() is loop:
+        action()
+        return
+    gate = gate_of(loop)
+    with gate.lock:
+        if gate.is_free(loop):
+            action()
+            return
+    with contextlib.suppress(RuntimeError):  # closed meanwhile, and all its sockets with it
+        loop.call_soon_threadsafe(action)
 
 
 class Sleeper:
@@ -145,16 +183,16 @@ class Sleeper:
         self._changed.clear()
 
     def lift(self) -> None:
-        """It is going to sleep: its work does not hold time meanwhile, unless its time is up already."""
+        """It is going to sleep: its work does not hold time meanwhile, unless its own time is over."""
         if self._hold is not None and not self._expired:
             self._hold.lift()
 
     def sleep(self) -> None:
         """Returns when something has changed since `begin`, or it is time to look again. Raises TimeoutError."""
-        loops = self._gate.is_loops(self._loop)
-        if self._expired or (self._last is not None and not loops and monotonic() >= self._last):
+        free = self._gate.is_free(self._loop, thorough=True)
+        if self._expired or (self._last is not None and free and monotonic() >= self._last):
             raise TimeoutError("timed out")
-        self._changed.wait(_LOOK_AGAIN if loops else self._meet_timers())
+        self._changed.wait(self._meet_timers() if free else _LOOK_AGAIN)
 
     def end(self) -> None:
         """It does not wait any more."""
@@ -170,7 +208,7 @@ class Sleeper:
     def _meet_timers(self) -> float:
         """Runs what is due on the network; returns the seconds until there may be more."""
         with self._gate.lock:
-            if self._gate.is_loops(self._loop):
+            if not self._gate.is_free(self._loop, thorough=True):
                 return 0.0
             self._clock.run_timers(self._clock.now())
             deadline = self._clock.next_deadline()

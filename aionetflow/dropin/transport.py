@@ -27,6 +27,7 @@ class VirtualTransport(transports._FlowControlMixin):
     _extra: dict[str, Any]
     _maybe_pause_protocol: Callable[[], None]
     _maybe_resume_protocol: Callable[[], None]
+    _sock: VirtualSocket | None = None  # None until it is made, and after the connection was lost
 
     _make_flow: type[Flow]
     _flow: Flow
@@ -36,7 +37,10 @@ class VirtualTransport(transports._FlowControlMixin):
         extra: dict[str, Any] | None, server: Server | None,
     ) -> None:  # fmt: skip
         super().__init__(extra, loop)
-        self._sock: VirtualSocket | None = sock
+        if server is not None:
+            server.attach(self)  # fails if it has been closed meanwhile: then nothing has been made
+        self._server = server
+        self._sock = sock
         self._description = sock.description
         self._context = contextvars.copy_context()
         self._flow = self._make_flow(self, loop, sock.description, self._context)
@@ -44,10 +48,7 @@ class VirtualTransport(transports._FlowControlMixin):
         self._extra["sockname"] = _name(sock.getsockname)
         self._extra.setdefault("peername", _name(sock.getpeername))
         self._protocol_connected = False
-        self._server = server
         self.set_protocol(protocol)
-        if server is not None:
-            server.attach(self)
         self._description.transport = self
         self._description.taker = self._flow
         loop.call_soon(self._protocol.connection_made, self, context=self._context)

@@ -19,6 +19,7 @@ from aionetflow.config import NEVER
 from aionetflow.dropin.threads import working_under
 from aionetflow.loop.native import monotonic
 from aionetflow.loop.report import dead_end
+from aionetflow.loop.tick import LOOK_EVERY
 
 if TYPE_CHECKING:
     from aionetflow.loop.events import EventLoop
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["CLOCKS", "Hold", "LoopTime", "ManualTime", "RealTime", "VirtualTime"]
 
 _LONGEST_WAIT = 24 * 3600.0  # s; what the selectors of all platforms take, asyncio's number
-_LOOK_EVERY = 50_000  # ns of the machine; however busy virtual time is, signals and threads get their turn
 
 
 _Arguments = TypeVarTuple("_Arguments")
@@ -134,7 +134,7 @@ class VirtualTime(LoopTime):
     def wait(self) -> None:
         """Jumps, or waits for real if something holds time; RuntimeError if nothing can ever happen any more."""
         loop = self._loop
-        if monotonic() - loop._looked >= _LOOK_EVERY:
+        if monotonic() - loop._looked >= LOOK_EVERY:  # however often time jumps, signals get their turn
             loop._look(0)
             if loop._ready:
                 return

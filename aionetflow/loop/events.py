@@ -18,7 +18,7 @@ from aionetflow.dropin.attach import attach
 from aionetflow.loop.clock import CLOCKS, Hold, LoopTime
 from aionetflow.loop.native import monotonic
 from aionetflow.loop.stdlib_time import following
-from aionetflow.loop.tick import Handle, Tick
+from aionetflow.loop.tick import Handle, Tick, callback_name
 from aionetflow.network.clock import LoopClock
 from aionetflow.network.network import Network
 
@@ -185,8 +185,8 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
         self._write_to_self()
 
     def _failed(self, handle: Handle, error: BaseException) -> None:
-        name = asyncio.format_helpers._format_callback_source(handle._callback, handle._args)
-        context = {"message": f"Exception in callback {name}", "exception": error, "handle": handle}
+        message = f"Exception in callback {callback_name(handle)}"
+        context: dict[str, Any] = {"message": message, "exception": error, "handle": handle}
         if handle._source_traceback:
             context["source_traceback"] = handle._source_traceback
         self.call_exception_handler(context)

@@ -18,7 +18,7 @@ cdef class Handle:
     cdef public object _source_traceback
     cdef public object _repr
     cdef public bint _cancelled
-    cdef Tick _loop
+    cdef readonly Tick _loop
     cdef void _set(self, Tick loop, object callback, tuple args, object context) except *
 
 cdef class TimerHandle(Handle):

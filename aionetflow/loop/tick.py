@@ -7,6 +7,7 @@ What bears a name of asyncio's BaseEventLoop (`_ready`, `_stopping`, `_debug`, .
 code, which `EventLoop` inherits, sets it, and the tick reads it without a search in a dictionary.
 """
 
+import inspect
 import sys
 import traceback
 from asyncio import format_helpers
@@ -21,9 +22,11 @@ from aionetflow.loop.native import call_in, current_context, monotonic
 from aionetflow.widths import i64
 
 NEVER = _NEVER  # this module's own, so that it is an integer of C
-_LOOK_EVERY = 50_000  # ns; a look that finds nothing costs 1 to 2 µs
+LOOK_EVERY = 50_000  # ns of the machine's clock; a look at the selector that finds nothing costs 1 to 2 µs
+_LOOK_EVERY = LOOK_EVERY
 _ENDLESS = 9.2e9  # s; a delay of nearly 300 years does not come to its end
 _SWEEP = 100  # so few cancelled timers are never worth a sweep of the heap; asyncio's number
+_HIDES_ARGUMENTS = "debug" in inspect.signature(format_helpers._format_callback_source).parameters
 
 
 def nanoseconds(seconds: float) -> i64:
@@ -39,6 +42,12 @@ def _stack_of_caller() -> traceback.StackSummary:
     while frame is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
     return format_helpers.extract_stack(frame)
+
+
+def callback_name(handle: Any) -> str:
+    """What asyncio calls a callback in its messages: since 3.13 with its arguments only in debug mode."""
+    options = {"debug": handle._loop._debug} if _HIDES_ARGUMENTS else {}
+    return format_helpers._format_callback_source(handle._callback, handle._args or (), **options)
 
 
 class Handle:
@@ -77,7 +86,7 @@ class Handle:
     def _describe(self) -> list[str]:
         words = ["cancelled"] if self._cancelled else []
         if self._callback is not None:
-            words.append(format_helpers._format_callback_source(self._callback, self._args))
+            words.append(callback_name(self))
         if self._source_traceback:
             frame = self._source_traceback[-1]
             words.append(f"created at {frame.filename}:{frame.lineno}")

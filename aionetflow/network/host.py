@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aionetflow.ethernet.interface import EthernetInterface
@@ -37,6 +37,15 @@ def leave() -> None:
     *rest, previous = _before.get()
     _before.set(tuple(rest))
     _current.set(previous)
+
+
+def run_as(host: "Host", function: Callable[..., T], *args: Any) -> T:
+    """Makes a call on a host: for threads, which do not inherit the current one."""
+    enter(host)
+    try:
+        return function(*args)
+    finally:
+        leave()
 
 
 def current_host() -> "Host":

@@ -41,7 +41,7 @@ def chosen_loops(metafunc: pytest.Metafunc) -> Iterator[None]:
         metafunc.parametrize(settings.SEED, seeds, ids=[f"seed{seed}" for seed in seeds])
     if _is_anyios_choice(metafunc):
         backend = ("asyncio", {"loop_factory": loop_factory(time)})
-        metafunc.parametrize("anyio_backend", [backend], ids=[_HIDDEN], scope="function")
+        metafunc.parametrize("anyio_backend", [backend], ids=[_HIDDEN], scope="module")  # as that fixture's own
     # pytest-asyncio treats all tests in another way as soon as there is such a hook: so there is one for this test only
     hook = _LoopFactories(time)
     metafunc.config.pluginmanager.register(hook)
@@ -64,11 +64,16 @@ class _LoopFactories:
 
 @functools.cache  # one for all tests: a loop that several of them share is made once
 def loop_factory(time: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """What makes the loop of a test that runs on that time; the test's own, if its network is there already."""
+    """What makes the loop of a test that runs on that time.
+
+    Where no test's network is yet, the loop is for fixtures of a wider scope as well: they are to have the kernel.
+    """
 
     def make_loop() -> asyncio.AbstractEventLoop:
         run = current()
-        return new_event_loop(time=time) if run is None else run.hand_out_loop()
+        if run is not None:
+            return run.hand_out_loop()
+        return asyncio.new_event_loop() if time == "real" else new_event_loop(time=time)
 
     return make_loop
 

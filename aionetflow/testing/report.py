@@ -39,7 +39,7 @@ def file_name(nodeid: str) -> str:
     """A file name that says which test it is about, and is no other test's.
 
     >>> file_name("tests/test_a.py::test_b[x/y]")
-    'tests_test_a.py__test_b_x_y_-9bd81b4b.pcapng'
+    'tests_test_a.py__test_b_x_y_-5eeaa1ed.pcapng'
     """
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", nodeid)
     return f"{plain[-_LONGEST_NAME:]}-{zlib.crc32(nodeid.encode()):08x}.pcapng"

@@ -130,6 +130,7 @@ class Run:
 
         Raises RuntimeError if the loop does not keep the time that the test has asked for, or if it is too late.
         """
+        __tracebackhide__ = True
         if loop is self.loop:
             return
         time = self.settings.time
@@ -151,6 +152,7 @@ class Run:
     @contextlib.contextmanager
     def here(self) -> Iterator[None]:
         """In the running loop: the task that enters this is on the network."""
+        __tracebackhide__ = True
         loop = asyncio._get_running_loop()
         if loop is None:
             raise RuntimeError("tests on a network run on asyncio: this one is run by another library")

@@ -13,7 +13,7 @@ from aiohttp import web
 
 import aionetflow
 
-PAGE = bytes(500_000)
+PAGE = bytes(200_000)
 
 
 async def page(request: web.Request) -> web.Response:

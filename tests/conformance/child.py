@@ -129,7 +129,7 @@ def main() -> None:
     options = parser.parse_args()
     kernel = KernelCalls()
     suite = SUITES[options.suite]
-    plug(suite, options.loop)
+    plug(suite, options.file, options.loop)
     tests = chosen_tests(suite, options.file, set(read(options.results)))
     with options.results.open("a", encoding="utf-8") as out:
         tests.run(Recorder(out, kernel, options.limit, expected_to_fail(options.suite, options.loop)))

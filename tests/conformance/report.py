@@ -12,19 +12,18 @@ from conformance.outcomes import Outcome
 from conformance.run import FileResult
 
 COLUMNS = (Outcome.PASSED, Outcome.FAILED, Outcome.EXCLUDED, Outcome.SKIPPED, Outcome.SURPRISE)
-HEAD = ("", *COLUMNS, "kernel socket")
+HEAD: tuple[str, ...] = (*COLUMNS, "kernel socket")
 
 
 def table(files: Sequence[FileResult]) -> str:
     """A line for each file and one for all."""
-    rows = [(f"{part.suite} {part.file}", *_counts([part])) for part in files]
-    rows.append(("all", *_counts(files)))
-    first = max(len(row[0]) for row in rows)
-    widths = [len(head) + 2 for head in HEAD[1:]]
-    lines = [
-        f"{name:<{first}}" + "".join(f"{cell:>{width}}" for width, cell in zip(widths, cells, strict=True))
-        for name, *cells in [HEAD, *rows]
-    ]
+    rows = {f"{part.suite} {part.file}": _counts([part]) for part in files}
+    rows["all"] = _counts(files)
+    width = max(len(name) for name in rows)
+    lines = ["".join([" " * width, *(f"  {head}" for head in HEAD)])]
+    for name, counts in rows.items():
+        cells = (f"{count:>{len(head) + 2}}" for head, count in zip(HEAD, counts, strict=True))
+        lines.append("".join([name.ljust(width), *cells]))
     return "\n".join(lines)
 
 

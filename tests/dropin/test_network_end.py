@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import Any
 
@@ -74,3 +75,21 @@ async def test_a_call_that_waits_for_a_socket_fails() -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
         await accepting
     listener.close()
+
+
+@everywhere
+async def test_a_connection_that_comes_as_its_server_closes_is_closed() -> None:
+    loop = asyncio.get_running_loop()
+    protocol = Recorder()
+    async with Network(seed=1) as net:
+        server = await loop.create_server(lambda: protocol, "127.0.0.1", 80)
+        with aionetflow.patch(), socket.socket() as sock:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, ("127.0.0.1", 80))
+            server.close()  # the connection is accepted already, or will never be
+            await turns(5)
+            with contextlib.suppress(ConnectionResetError):  # a RST or a FIN, but no silence
+                assert await loop.sock_recv(sock, 1) == b""
+        assert protocol.told in ([], ["made", type(None)])
+        assert [block.state for block in net.sockets() if block.fd >= 0] == []
+    await server.wait_closed()

@@ -72,6 +72,10 @@ class Background:
         except BaseException as error:
             self.outcome = error
 
+    def wait(self) -> None:
+        """For ever, if need be."""
+        self._thread.join()
+
     def join(self) -> object:
         self._thread.join(30)
         assert not self._thread.is_alive()
@@ -181,3 +185,25 @@ def test_a_time_out_of_a_thread_is_in_the_time_of_the_network() -> None:
             assert asyncio.get_running_loop().time() == 3600.0
 
     aionetflow.run(main(), time="virtual")
+
+
+def test_a_thread_that_the_loop_joins_goes_on(listener: VirtualSocket, loop: asyncio.AbstractEventLoop) -> None:
+    """The loop stands still meanwhile: what waits for it would wait for its own end."""
+
+    def both_ends() -> bytes:
+        with VirtualSocket(listener.host) as client:
+            client.settimeout(0.01)
+            client.connect(listener.getsockname())
+            near, _ = listener.accept()
+            near.sendall(b"hello")
+            received = client.recv(5)
+            with near, pytest.raises(TimeoutError):
+                client.recv(1)
+        return received
+
+    async def main() -> object:
+        thread = Background(both_ends)
+        thread.wait()
+        return thread.outcome
+
+    assert loop.run_until_complete(main()) == b"hello"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import aioftp
 
-DATA = bytes(range(256)) * 400
+DATA = bytes(range(256)) * 200
 
 
 @contextlib.asynccontextmanager

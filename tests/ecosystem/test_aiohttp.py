@@ -81,7 +81,7 @@ async def keep_alive(session: Any) -> None:
 
 
 async def upload(session: Any) -> None:
-    async with session.post("/echo", data=(body := bytes(range(256)) * 400)) as response:
+    async with session.post("/echo", data=(body := bytes(range(256)) * 200)) as response:
         assert await response.read() == body
 
 

@@ -14,7 +14,7 @@ from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import ProtocolNegotiated
 
-PAGE = bytes(range(256)) * 400
+PAGE = bytes(range(256)) * 200
 
 
 class Http3(QuicConnectionProtocol):

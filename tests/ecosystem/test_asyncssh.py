@@ -10,7 +10,7 @@ from typing import Any
 import asyncssh
 import pytest
 
-DATA = bytes(range(256)) * 400
+DATA = bytes(range(256)) * 200
 
 
 class Guests(asyncssh.SSHServer):

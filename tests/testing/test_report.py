@@ -95,14 +95,14 @@ async def test_talks():
     loop = asyncio.get_running_loop()
     sock, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, ("127.0.0.1", 99))
     for number in range(100):
-        sock.sendto(b"x" * number, ("127.0.0.1", 99))
+        sock.sendto(b"x" * (number + 1), ("127.0.0.1", 99))
         await asyncio.sleep(1)
     sock.close()
     assert False
 """))
-    assert "the last 30 of 101 frames:" in told  # and ARP's announcement
+    assert re.search(r"the last 30 of 10\d frames:", told)
     assert len(frames_of(told)) == 30
-    assert frames_of(told)[-1] == "  99.000000  localhost lo  UDP 127.0.0.1:99 > 127.0.0.1:99 len 99"
+    assert frames_of(told)[-1] == "  99.000000  localhost lo  UDP 127.0.0.1:99 > 127.0.0.1:99 len 100"
 
 
 def test_doubts_about_the_next_run_are_told(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

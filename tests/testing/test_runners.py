@@ -363,6 +363,35 @@ async def test_echo(server, number, netflow):
     passes(result, 3)
 
 
+@pytest.mark.parametrize("runner", ["asyncio", "anyio"])
+def test_an_async_fixture_of_a_wider_scope_has_the_kernel_and_a_bridge_leads_there(
+    pytester: pytest.Pytester, runner: str
+) -> None:
+    scope = 'pytest_asyncio.fixture(scope="module", loop_scope="module")'
+    result = run_tests(pytester, runner, ECHO + f"""
+import pytest_asyncio
+{"pytestmark = pytest.mark.asyncio(loop_scope='module')" if runner == "asyncio" else ""}
+
+@{scope if runner == "asyncio" else 'pytest.fixture(scope="module")'}
+async def database():
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        assert type(server).__module__ == "asyncio.base_events"
+        yield server.sockets[0].getsockname()[1]
+
+@pytest.mark.netflow
+@pytest.mark.parametrize("number", range(2))
+async def test_out_of_reach(database, number):
+    with pytest.raises(ConnectionRefusedError):
+        await ask("127.0.0.1", database)
+
+@pytest.mark.netflow(bridge="loopback")
+@pytest.mark.parametrize("number", range(2))
+async def test_bridged(database, number):
+    assert await ask("127.0.0.1", database) == b"hello\\n"
+""")
+    passes(result, 4)
+
+
 def test_a_socket_made_before_the_loop_was_known_is_an_error_that_explains(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("""
 import asyncio
@@ -412,3 +441,19 @@ def test_an_interrupted_test_leaves_nothing_behind(pytester: pytest.Pytester) ->
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert (socket.socket, asyncio.new_event_loop) == system
     assert current() is None
+
+
+@pytest.mark.parametrize("runner", ["alone", "asyncio"])
+def test_the_marker_may_be_a_parameters(pytester: pytest.Pytester, runner: str) -> None:
+    result = run_tests(pytester, runner, ECHO + """
+@pytest.mark.asyncio
+@pytest.mark.parametrize("time", [
+    pytest.param("RealTime", marks=pytest.mark.netflow),
+    pytest.param("VirtualTime", marks=pytest.mark.netflow(time="virtual")),
+])
+async def test_echo(time):
+    assert type(asyncio.get_running_loop().clock).__name__ == time
+    async with await asyncio.start_server(echo, "localhost", 8080):
+        assert await ask("localhost", 8080) == b"hello\\n"
+""", "-W", "ignore:Unknown pytest.mark.asyncio")  # fmt: skip
+    passes(result, 2)

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-BODY = bytes(range(256)) * 400
+BODY = bytes(range(256)) * 200
 
 
 async def app(scope: Any, receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
