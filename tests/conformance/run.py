@@ -34,6 +34,11 @@ class FileResult:
         return sum(bool(result.kernel) for result in self.results)
 
     @property
+    def virtual(self) -> int:
+        """How many tests used a virtual socket."""
+        return sum(bool(result.virtual) for result in self.results)
+
+    @property
     def wrong(self) -> list[Result]:
         """The tests that ended as they should not."""
         return [result for result in self.results if result.status in (Outcome.FAILED, Outcome.SURPRISE)]
