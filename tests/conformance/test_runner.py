@@ -32,6 +32,12 @@ def test_an_excluded_test_may_fail_and_must() -> None:
     assert judged("test_of_the_network", Outcome.PASSED) is Outcome.PASSED
 
 
+def test_an_exclusion_of_nothing_is_found() -> None:
+    assert EXCLUSIONS.unmatched("file", [Result("file.Class.test_other")]) == ["file.*.test_of_the_kernel"]
+    assert EXCLUSIONS.unmatched("file", [Result("file.Class.test_of_the_kernel")]) == []
+    assert EXCLUSIONS.unmatched("another", []) == []
+
+
 def test_a_test_that_began_and_did_not_end_has_failed(tmp_path: Path) -> None:
     lines = tmp_path / "lines"
     ended = {"test": "a", "status": "passed", "detail": "", "kernel": ["socket.bind ('127.0.0.1', 0)"]}
