@@ -136,6 +136,7 @@ def main() -> None:
     suite = SUITES[options.suite]
     plug(suite, options.file, options.loop)
     tests = chosen_tests(suite, options.file, set(read(options.results)))
+    kernel.take()  # what looking for IPv6 has done on import
     with options.results.open("a", encoding="utf-8") as out:
         exclusions = expected_to_fail(options.suite, options.loop)
         tests.run(Recorder(out, kernel, virtual, options.limit, exclusions))
