@@ -131,7 +131,7 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
             raise RuntimeError(f"Cannot call {_WRITELINES}() after write_eof()")
         if self._empty_waiter is not None:
             raise RuntimeError(f"unable to {_WRITELINES}; sendfile is in progress")
-        self.write(b"".join(list_of_data))
+        self.write(b"".join(map(memoryview, list_of_data) if _WRITELINES == "writelines" else list_of_data))
 
     def can_write_eof(self) -> bool:
         """It can."""
