@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aionetflow import Network
-from support.loops import everywhere, turns, until
+from support.loops import everywhere, until
 from support.sides import LO, Recorder, Trial, on_both, settle
 
 MUCH = 16_000_000  # octets: more than the buffers of both ends together
@@ -371,17 +371,3 @@ async def test_no_transport_is_alive_after_its_end(trial: Trial) -> None:
     del transport, protocol, server
     await until(lambda: gc.collect() >= 0 and not any(ref() for ref in made))
     assert len(made) == 2
-
-
-@on_both
-async def test_small_segments_wait_for_nothing_only_where_the_protocol_was_named(trial: Trial) -> None:
-    address = await trial.server()
-    for proto in (0, socket.IPPROTO_TCP):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, proto) as sock:
-            sock.setblocking(False)
-            await loop().sock_connect(sock, address)
-            transport, _ = await loop().create_connection(asyncio.Protocol, sock=sock)
-            option = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-            assert bool(option) == bool(proto)
-            transport.abort()
-            await turns(3)
