@@ -44,7 +44,7 @@ test: $(VENV)/dev.stamp $(VENV)/built.stamp  ## all tests, on the compiled build
 # The pure run, doctests included: compiled functions hide their docstrings and their lines.
 coverage: $(VENV)/dev.stamp  ## all tests on the pure build; fails under 90 % of the lines
 	@$(PY) -m coverage erase
-	@$(PURE) $(PY) -m coverage run -m pytest -q --doctest-modules aionetflow tests $(ARGS)
+	@$(PURE) $(PY) -m coverage run -m pytest -q --doctest-modules --ignore=tests/ecosystem aionetflow tests $(ARGS)
 	@$(PY) -m coverage combine -q
 	@$(PY) -m coverage report --fail-under=90
 

@@ -38,10 +38,15 @@ class AdoptedSocket(socket.socket):
 
     __slots__ = ()
 
+    @property
+    def timeout(self) -> float | None:
+        """See VirtualSocket.timeout."""
+        return adopted[self].timeout
+
 
 def _forward(name: str) -> Callable[..., Any]:
-    def method(self: AdoptedSocket, *args: Any) -> Any:
-        return getattr(adopted[self], name)(*args)
+    def method(self: AdoptedSocket, *args: Any, **kwargs: Any) -> Any:
+        return getattr(adopted[self], name)(*args, **kwargs)
 
     method.__name__ = name
     method.__doc__ = f"See VirtualSocket.{name}."

@@ -28,6 +28,7 @@ _PROTOCOLS = {SOCK_STREAM: IPPROTO_TCP, SOCK_DGRAM: IPPROTO_UDP}
 _IPPROTO_MAX = 263
 _KIND_BITS = 0xF  # the rest of a socket's type is SOCK_CLOEXEC and SOCK_NONBLOCK
 _MAX_INT = 0x7FFFFFFF
+_USUAL = frozenset((bytes, bytearray, tuple))  # types of arguments that need no closer look
 _MAX_PORT = 0xFFFF
 _MAX_FLOW = 0xFFFFF  # RFC 6437: the flow label has 20 bits
 # Never opened: what it is asked goes to descriptor -1, and nothing but looking at the arguments can come of it.
@@ -44,8 +45,10 @@ def checked(method: Callable[_P, _T]) -> Callable[_P, _T]:
 
     @functools.wraps(method)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        if any(map(_is_odd, args)):
-            refuse(args, kwargs)
+        for argument in args[1:]:
+            if type(argument) not in _USUAL and _is_odd(argument):
+                refuse(args, kwargs)
+                break
         try:
             return method(*args, **kwargs)
         except BlockingIOError:

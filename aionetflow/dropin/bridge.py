@@ -104,7 +104,7 @@ class Bridge:
             outside.close()
             return  # the virtual host refuses it, as the kernel did
         outside.setblocking(False)
-        gate = VirtualSocket(sock.host, sock.family, proto=socket.IPPROTO_TCP)
+        gate = VirtualSocket(sock.host, sock.family)
         gate.settimeout(0)
         gate.core.bind(address)
         gate.core.listen(1)
@@ -166,7 +166,7 @@ class Bridge:
         except OSError:
             return
         accepted.setblocking(False)
-        inside = VirtualSocket(sock.host, sock.family, proto=socket.IPPROTO_TCP)
+        inside = VirtualSocket(sock.host, sock.family)
         inside.setblocking(False)
         self._spawn(self._pass_in(inside, (_LOOPBACK[sock.family], sock.getsockname()[1]), accepted))
 

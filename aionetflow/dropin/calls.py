@@ -11,7 +11,7 @@ import functools
 import itertools
 import socket
 import types
-from asyncio import base_events, constants, sslproto
+from asyncio import base_events, sslproto
 from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import Any
@@ -21,6 +21,7 @@ from aionetflow.dropin import sock as calls
 from aionetflow.dropin.datagram import DatagramTransport
 from aionetflow.dropin.description import READABLE, WRITABLE
 from aionetflow.dropin.server import Server
+from aionetflow.dropin.serving import Serving
 from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.dropin.stream import StreamTransport
 from aionetflow.network.host import Host, host_in, run_as
@@ -57,7 +58,7 @@ def _with_our_sockets(name: str) -> Callable[..., Any]:
     return ours
 
 
-class NetworkCalls:
+class NetworkCalls(Serving):
     """What a loop on a network does in the place of its own methods of the same names.
 
     `loop` is the loop, `kernel` its own methods, which are called for Unix sockets and connected sockets of the kernel.
@@ -143,73 +144,6 @@ class NetworkCalls:
         )  # type: ignore[no-untyped-call, unused-ignore]  # fmt: skip
         StreamTransport(self.loop, sock, layer, None, extra, server)
         return layer._app_transport
-
-    # Serving: called by asyncio's Server ----------------------------------------------------------------------------
-
-    def _start_serving(
-        self, protocol_factory: Any, sock: VirtualSocket, sslcontext: Any = None, server: Any = None,
-        backlog: int = 100, ssl_handshake_timeout: float | None = None, ssl_shutdown_timeout: float | None = None,
-    ) -> None:  # fmt: skip
-        timeouts = {
-            "ssl_handshake_timeout": ssl_handshake_timeout or constants.SSL_HANDSHAKE_TIMEOUT,
-            "ssl_shutdown_timeout": ssl_shutdown_timeout or constants.SSL_SHUTDOWN_TIMEOUT,
-        }
-        sock.description.watch(
-            READABLE, self._accept, (protocol_factory, sock, sslcontext, server, backlog, timeouts)
-        )  # fmt: skip
-
-    def _stop_serving(self, sock: VirtualSocket) -> None:
-        sock.description.unwatch(READABLE)
-        sock.close()
-
-    def _accept(
-        self, protocol_factory: Any, sock: VirtualSocket, sslcontext: Any, server: Any, backlog: int, timeouts: Any
-    ) -> None:
-        for _ in range(max(backlog, 1)):
-            try:
-                accepted, address = sock.accept_now()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            accepted.setblocking(False)
-            extra = {"peername": address}
-            serve = self._serve(protocol_factory, accepted, extra, sslcontext, server, timeouts)
-            self.loop.create_task(serve)
-
-    async def _serve(
-        self, protocol_factory: Any, sock: VirtualSocket, extra: Any, sslcontext: Any, server: Any, timeouts: Any
-    ) -> None:
-        protocol = transport = None
-        try:
-            waiter = self.loop.create_future()
-            protocol = protocol_factory()
-            if sslcontext:
-                transport = self._make_ssl_transport(
-                    sock, protocol, sslcontext, waiter, server_side=True, extra=extra, server=server, **timeouts
-                )
-            else:
-                transport = self._make_socket_transport(sock, protocol, waiter, extra=extra, server=server)
-            try:
-                await waiter
-            except BaseException:
-                transport.close()
-                raise
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            if transport is None:
-                sock.close()
-            self._tell_failed_accept(error, protocol, transport)
-
-    def _tell_failed_accept(self, error: BaseException, protocol: Any, transport: Any) -> None:
-        """As asyncio does: in debug mode only."""
-        if not self._debug:
-            return
-        context = {"message": "Error on transport creation for incoming connection", "exception": error}
-        if protocol is not None:
-            context["protocol"] = protocol
-        if transport is not None:
-            context["transport"] = transport
-        self.loop.call_exception_handler(context)
 
     # Sockets --------------------------------------------------------------------------------------------------------
 

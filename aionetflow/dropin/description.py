@@ -117,9 +117,21 @@ class Description:
             self.reflect()
         return self.mirror.descriptor
 
+    def is_at(self, descriptor: int) -> bool:
+        """Whether a descriptor of the kernel is this socket's: the number may have gone to another since."""
+        mirror = self.mirror
+        return mirror is not None and mirror.descriptor == descriptor and mirror.is_there()
+
+    def lend(self, lent: bool = True) -> None:
+        """The descriptor belongs to the program now, which may close it without a word; or does so no more."""
+        if self.mirror is not None:
+            self.mirror.lent = lent
+
     def reflect(self) -> None:
         """Reading or writing may have changed what poll(2) is to say."""
-        if self.mirror is not None:
+        if self.mirror is not None and self.mirror.lent and not self.mirror.is_there():
+            self.close()  # as the program has closed its descriptor
+        elif self.mirror is not None:
             events = ready(self.core)
             self.mirror.show(bool(events & READABLE), bool(events & WRITABLE))
 

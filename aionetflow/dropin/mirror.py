@@ -35,6 +35,12 @@ class Mirror:
         self._far = far.detach()
         self._readable = False
         self._writable = True
+        self._identity = _identity(self.descriptor)
+        self.lent = False  # to a program, which may close it without a word
+
+    def is_there(self) -> bool:
+        """Whether the descriptor still is what it was: once it is closed, the kernel gives its number to others."""
+        return _identity(self.descriptor) == self._identity
 
     def show(self, readable: bool, writable: bool) -> None:
         """Makes poll(2) say so."""
@@ -53,7 +59,8 @@ class Mirror:
 
     def close(self) -> None:
         """Gives the descriptor back to the kernel."""
-        os.close(self.descriptor)
+        if self.is_there():
+            os.close(self.descriptor)
         os.close(self._far)
         self.descriptor = self._far = -1
 
@@ -69,3 +76,11 @@ class Mirror:
                 pass
         except BlockingIOError:
             pass
+
+
+def _identity(descriptor: int) -> tuple[int, int] | None:
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -18,6 +18,11 @@ class Server(base_events.Server):
         loop: asyncio.AbstractEventLoop = self._loop.loop
         return loop
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no connection any more."""
+        return self._sockets is None  # type: ignore[attr-defined]
+
     def attach(self, transport: Any) -> None:
         """A connection of this server begins (Python 3.13 and later keep the transports themselves)."""
         self._attach(transport) if _TAKES_TRANSPORT else self._attach()  # type: ignore[attr-defined]

@@ -291,6 +291,7 @@ class VirtualSocket(DataCalls):
         descriptor = self.fileno()
         if descriptor >= 0:
             _detached[descriptor] = self.description
+            self.description.lend()
             self.give_up()
         return descriptor
 
@@ -381,11 +382,13 @@ class VirtualSocket(DataCalls):
 def of_descriptor(descriptor: int) -> VirtualSocket | None:
     """The virtual socket that a descriptor stands for; None if it is the kernel's own."""
     sock = _by_descriptor.get(descriptor)
-    mirror = sock.description.mirror if sock is not None else None
-    return sock if mirror is not None and mirror.descriptor == descriptor else None
+    return sock if sock is not None and sock.description.is_at(descriptor) else None
 
 
 def reattach(descriptor: int) -> VirtualSocket | None:
-    """An object for a socket that was detached from its own; None if there is none of that descriptor."""
+    """An object for a socket that was detached from its own; None if there is none of that descriptor any more."""
     description = _detached.pop(descriptor, None)
-    return None if description is None else VirtualSocket(description.host, description=description)
+    if description is None or not description.is_at(descriptor):
+        return None
+    description.lend(False)
+    return VirtualSocket(description.host, description=description)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from asyncio import base_events, constants, protocols
+from asyncio import constants, protocols
 from asyncio.log import logger
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from aionetflow.dropin.server import Server
 from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.dropin.transport import LOG_THRESHOLD, MAX_READ, VirtualTransport
-from aionetflow.socket.options import SHUT_WR
+from aionetflow.socket.options import IPPROTO_TCP, SHUT_WR, TCP_NODELAY
 from aionetflow.socket.stream import StreamSocket
 
 _WRITELINES = "writelines" if sys.version_info >= (3, 12) else "write"  # which of the two asyncio names
@@ -29,7 +29,7 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
     ) -> None:  # fmt: skip
         self._eof = False
         self._empty_waiter: asyncio.Future[None] | None = None
-        base_events._set_nodelay(sock)  # type: ignore[attr-defined]  # if it was made for IPPROTO_TCP by name
+        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)  # as uvloop; asyncio where the program named the protocol
         super().__init__(loop, sock, protocol, waiter, extra, server)
 
     def set_protocol(self, protocol: Any) -> None:
@@ -131,7 +131,7 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
             raise RuntimeError(f"Cannot call {_WRITELINES}() after write_eof()")
         if self._empty_waiter is not None:
             raise RuntimeError(f"unable to {_WRITELINES}; sendfile is in progress")
-        self.write(b"".join(list_of_data))
+        self.write(b"".join(map(memoryview, list_of_data) if _WRITELINES == "writelines" else list_of_data))
 
     def can_write_eof(self) -> bool:
         """It can."""

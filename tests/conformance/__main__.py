@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from conformance import report
 from conformance.plug import LOOPS, OURS
 from conformance.run import LIMIT, FileResult, run_file
-from conformance.suites import OUTPUT, SUITES, SourcesMissing, Suite
+from conformance.suites import OUTPUT, SUITES, SourcesMissing, Suite, search_path
 
 DESCRIPTION = "Runs the network tests of CPython's asyncio and of uvloop with our event loop in the place of theirs."
 EPILOG = (
@@ -31,10 +33,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(*(f"{suite.name} {file}" for suite, file in chosen), sep="\n")
         return 0
     try:
-        files = list(_run(chosen, options.loop, options.limit))
+        for suite in {suite.name: suite for suite, _ in chosen}.values():
+            search_path(suite)  # before anything takes its time
     except SourcesMissing as error:
         print(f"conformance: {error}", file=sys.stderr)
         return 2
+    files = _run(chosen, options)
     print(report.table(files))
     print(report.wrong(files))
     report.write(options.json or OUTPUT / f"{options.loop}.json", options.loop, files)
@@ -51,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--limit", type=float, default=LIMIT, metavar="S", help="seconds for one test (default %(default)g)"
     )
+    cores = os.cpu_count() or 1
+    parser.add_argument("--jobs", type=int, default=cores, metavar="N", help="files at once (default %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default build/conformance/LOOP.json")
     parser.add_argument("--list", action="store_true", help="the files, and nothing else")
     return parser
@@ -63,11 +69,12 @@ def _choose(patterns: list[str]) -> Iterator[tuple[Suite, str]]:
                 yield suite, file
 
 
-def _run(chosen: list[tuple[Suite, str]], loop: str, limit: float) -> Iterator[FileResult]:
-    for suite, file in chosen:
-        if sys.stderr.isatty():
-            print(f"\r\033[K{suite.name} {file}", end="\r", file=sys.stderr, flush=True)
-        yield run_file(suite, file, loop, limit)
+def _run(chosen: list[tuple[Suite, str]], options: argparse.Namespace) -> list[FileResult]:
+    def run(choice: tuple[Suite, str]) -> FileResult:
+        return run_file(*choice, options.loop, options.limit)
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        return list(pool.map(run, chosen))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,12 @@ class Exclusions:
         """
         return next((why for pattern, why in self.tests.items() if fnmatchcase(test, pattern)), None)
 
+    def unmatched(self, file: str, results: Iterable[Result]) -> list[str]:
+        """The patterns for tests of a file that none of its tests fits."""
+        names = [result.test for result in results]
+        patterns = [pattern for pattern in self.tests if pattern.startswith(f"{file}.")]
+        return [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
+
     def judge(self, results: Iterable[Result]) -> None:
         """An excluded test may fail, and must: otherwise the list is wrong."""
         for result in results:

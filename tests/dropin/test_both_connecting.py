@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.loops import until
-from support.sides import LO, Recorder, Trial, on_both
+from support.sides import LO, Recorder, Trial, on_both, settle
 
 loop = asyncio.get_running_loop
 
@@ -107,7 +107,7 @@ async def test_a_call_that_is_cancelled_leaves_nothing_behind(trial: Trial) -> N
     near, _ = await trial.pair()
     for name, call in waiting_calls(trial, listener, near).items():
         waiting = asyncio.ensure_future(call())
-        await asyncio.sleep(0.01)
+        await settle()
         assert not waiting.done(), name
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -123,7 +123,7 @@ async def test_what_comes_after_a_call_was_cancelled_is_for_the_next(trial: Tria
     near, far = await trial.pair()
     for call in (lambda: loop().sock_accept(listener), lambda: loop().sock_recv(near, 10)):
         waiting = asyncio.ensure_future(call())
-        await asyncio.sleep(0.01)
+        await settle()
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
     client = trial.sock()
@@ -156,7 +156,7 @@ async def test_two_calls_may_wait_for_one_socket_one_to_read_and_one_to_write(tr
     near, far = await trial.pair()
     reading = asyncio.ensure_future(loop().sock_recv(near, 10))
     writing = asyncio.ensure_future(loop().sock_sendall(near, bytes(16_000_000)))
-    await asyncio.sleep(0.01)
+    await settle()
     await loop().sock_sendall(far, b"answer")
     assert await reading == b"answer"
     left = 16_000_000
@@ -178,9 +178,9 @@ async def test_readers_and_writers_are_called_while_a_socket_is_ready(trial: Tri
     await loop().sock_sendall(far, b"x")
     await until(lambda: calls.count("readable") > 2)
     near.recv(10)
-    await asyncio.sleep(0.01)
+    await settle()
     calls.clear()
-    await asyncio.sleep(0.01)
+    await settle()
     assert calls == []
     loop().add_reader(near, calls.append, "another")
     far.close()
@@ -188,3 +188,13 @@ async def test_readers_and_writers_are_called_while_a_socket_is_ready(trial: Tri
     assert "readable" not in calls
     assert loop().remove_reader(near.fileno())
     assert not loop().remove_reader(near)
+
+
+@on_both
+async def test_an_unclosed_socket_is_warned_of_and_closed(trial: Trial) -> None:
+    near, far = await trial.pair()
+    sock = socket.socket(fileno=near.detach())
+    sock.setblocking(False)
+    with pytest.warns(ResourceWarning, match="unclosed <"):
+        del sock
+    assert await loop().sock_recv(far, 10) == b""

@@ -184,3 +184,20 @@ async def test_a_connection_is_closed_if_the_servers_protocol_factory_fails() ->
         loop().set_debug(False)
     assert [context["message"] for context in told] == ["Error on transport creation for incoming connection"]
     assert isinstance(told[0]["exception"], ZeroDivisionError)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("stop")], ids=["exit", "interrupt"])
+@pytest.mark.parametrize("call", ["data_received", "eof_received", "connection_lost"])
+@pytest.mark.parametrize("side", [pytest.param("kernel", marks=pytest.mark.kernel), *LOOPS])
+def test_what_is_to_end_the_program_ends_it(side: str, call: str, error: BaseException) -> None:
+    async def main(trial: Trial) -> None:
+        near, _ = await trial.connection(failing(call, error=error))
+        near.write(b"x")
+        near.write_eof()
+        near.close()
+        await asyncio.sleep(1)
+        raise AssertionError("the program goes on")
+
+    with pytest.raises(type(error)) as ended:
+        on_kernel.__wrapped__(main) if side == "kernel" else on_network(main, side)
+    assert ended.value is error

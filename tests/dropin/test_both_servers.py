@@ -13,7 +13,7 @@ from typing import IO, Any
 import pytest
 
 from support.loops import until
-from support.sides import LO, Recorder, Trial, on_both
+from support.sides import LO, Recorder, Trial, on_both, settle
 from support.tls import NAME, client_context, server_context
 
 loop = asyncio.get_running_loop
@@ -145,7 +145,7 @@ async def test_wait_closed_waits_for_the_connections(trial: Trial) -> None:
     await until(lambda: made)
     server.close()
     waiting = asyncio.ensure_future(server.wait_closed())
-    await asyncio.sleep(0.01)
+    await settle()
     assert not waiting.done()
     near.transport.close()
     await waiting
@@ -290,7 +290,7 @@ async def test_a_peer_that_goes_away_ends_the_sending_of_a_file(trial: Trial) ->
     file = a_file(trial, bytes(16_000_000))
     far.pause_reading()
     sending = asyncio.ensure_future(loop().sendfile(near, file))
-    await asyncio.sleep(0.02)
+    await settle()
     far.abort()
     with pytest.raises(ConnectionError):
         await sending

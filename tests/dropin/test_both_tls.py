@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.loops import until
-from support.sides import LO, Recorder, Trial, on_both
+from support.sides import LO, Recorder, Trial, on_both, settle
 from support.tls import NAME, client_context, server_context
 
 MUCH = 3_000_000
@@ -204,7 +204,7 @@ async def test_what_a_peer_does_not_read_for_a_while_arrives_later(trial: Trial)
     await until(lambda: made and made[0].transport)
     made[0].transport.pause_reading()
     near.transport.write(bytes(16_000_000))
-    await asyncio.sleep(0.01)
+    await settle()
     assert len(made[0].data) < 16_000_000
     made[0].transport.resume_reading()
     await until(lambda: len(made[0].data) == 16_000_000)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from support.loops import until
-from support.sides import KINDS, Recorder, Trial, on_both, on_kernel, on_network
+from support.sides import KINDS, Recorder, Trial, on_both, on_kernel, on_network, settle
 
 loop = asyncio.get_running_loop
 
@@ -51,14 +51,14 @@ async def streams_in_all_states(trial: Trial) -> None:
     near = trial.sock()
     trial.say("fresh", readiness(near))
     near.connect_ex(listener.getsockname())
-    await asyncio.sleep(0.01)
+    await settle()
     trial.say("connected", readiness(near))
     trial.say("somebody to accept", readiness(listener))
     far, _ = listener.accept()
     trial.left.callback(far.close)
     trial.say("nobody more", readiness(listener))
     far.send(b"data")
-    await asyncio.sleep(0.01)
+    await settle()
     trial.say("data", readiness(near))
     near.recv(2)
     trial.say("more data", readiness(near))
@@ -69,13 +69,13 @@ async def streams_in_all_states(trial: Trial) -> None:
 async def streams_that_end(trial: Trial) -> None:
     near, far = await trial.pair()
     far.shutdown(socket.SHUT_WR)
-    await asyncio.sleep(0.01)
+    await settle()
     trial.say("the peer has finished", readiness(near))
     near.recv(1)
     trial.say("and that was read", readiness(near))
     far.close()
     near.send(b"x")
-    await asyncio.sleep(0.01)
+    await settle()
     trial.say("reset", readiness(near))
     near, far = await trial.pair()
     near.shutdown(socket.SHUT_RD)
@@ -84,7 +84,7 @@ async def streams_that_end(trial: Trial) -> None:
     trial.say("shut", readiness(near))
     refused = trial.sock()
     refused.connect_ex(trial.bound().getsockname())
-    await asyncio.sleep(0.01)
+    await settle()
     trial.say("refused", readiness(refused))
 
 
@@ -109,13 +109,13 @@ async def datagrams_in_all_states(trial: Trial) -> None:
     trial.say("fresh", readiness(trial.sock(socket.SOCK_DGRAM)))
     near, far = trial.bound(socket.SOCK_DGRAM), trial.bound(socket.SOCK_DGRAM)
     far.sendto(b"x", near.getsockname())
-    await asyncio.sleep(0.01)
+    await settle()
     trial.say("something", readiness(near))
     near.recv(1)
     trial.say("read", readiness(near))
     near.connect(trial.bound().getsockname())
     near.send(b"nobody reads")
-    await asyncio.sleep(0.01)
+    await settle()
     trial.say("nobody there", readiness(near))
     near.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     trial.say("told", readiness(near))

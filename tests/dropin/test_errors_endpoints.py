@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.sides import KINDS, LO, Program, Trial, collector, on_kernel, on_network
+from support.sides import KINDS, LO, Program, Trial, collector, on_kernel, on_network, settle
 
 PROGRAMS: dict[str, Program] = {}
 collect = collector(PROGRAMS)
@@ -158,7 +158,7 @@ async def writing_after_the_end(trial: Trial) -> None:
     trial.call(near.abort)
     trial.call(near.pause_reading)
     trial.call(near.resume_reading)
-    await asyncio.sleep(0.01)
+    await settle()
     trial.call(near.close)
     trial.call(near.abort)
     trial.call(near.is_reading)
@@ -167,7 +167,7 @@ async def writing_after_the_end(trial: Trial) -> None:
     other, _ = await trial.connection()
     other.close()
     trial.call(other.write, b"after close")
-    await asyncio.sleep(0.01)
+    await settle()
     for _ in range(6):
         trial.call(other.write, b"long after")
 
@@ -199,7 +199,7 @@ async def the_socket_of_a_transport(trial: Trial) -> None:
     trial.call(inner.shutdown, 5)
     trial.call(inner.setsockopt, socket.SOL_SOCKET, 9999, 1)
     near.close()
-    await asyncio.sleep(0.01)
+    await settle()
     trial.call(inner.getsockname)
     trial.call(inner.getpeername)
     trial.call(inner.fileno)
@@ -247,7 +247,7 @@ async def sendfile_in_progress(trial: Trial) -> None:
     with opened("rb") as file:
         near.write(bytes(8_000_000))
         sending = asyncio.ensure_future(loop().sendfile(near, file, fallback=True))
-        await asyncio.sleep(0.01)
+        await settle()
         trial.call(near.write, b"x")
         trial.call(near.writelines, [b"x"])
         trial.call(near.set_protocol, protocol())
@@ -333,11 +333,11 @@ async def errors_of_datagrams(trial: Trial) -> None:
     unconnected, connected = transports
     unconnected.sendto(b"nobody reads", nobody)
     connected.sendto(b"nobody reads")
-    await asyncio.sleep(0.02)
+    await settle()
     trial.say("closed port", told)
     connected.sendto(b"nobody reads")
     connected.sendto(b"nor this")
-    await asyncio.sleep(0.02)
+    await settle()
     trial.say("again", told)
     for data, address in (
         (b"", (LO, 9)), (bytes(70_000), (LO, 9)), (b"x", (LO, 0)), (b"x", ("::1", 9)),
@@ -370,10 +370,10 @@ async def datagram_sockets(trial: Trial) -> None:
     connected = trial.sock(socket.SOCK_DGRAM)
     trial.call(connected.connect, nobody)
     trial.call(connected.send, b"x")
-    await asyncio.sleep(0.01)
+    await settle()
     trial.call(connected.getsockopt, socket.SOL_SOCKET, socket.SO_ERROR)
     trial.call(connected.send, b"x")
-    await asyncio.sleep(0.01)
+    await settle()
     trial.call(connected.recv, 1)
     trial.call(connected.recv, 1)
     trial.call(connected.sendto, b"x", nobody)

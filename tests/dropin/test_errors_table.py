@@ -10,13 +10,15 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from aionetflow import Network
-from support.loops import everywhere
-from support.sides import KINDS, LO, Program, Trial, collector, on_kernel, on_network
+from aionetflow import Network, patch
+from aionetflow.config import EPHEMERAL_PORTS
+from support.loops import everywhere, in_virtual_time, on
+from support.sides import KINDS, LO, Address, Program, Trial, collector, on_kernel, on_network, settle
 
 PROGRAMS: dict[str, Program] = {}
 collect = collector(PROGRAMS)
@@ -35,7 +37,7 @@ async def closed_port(trial: Trial) -> None:
     await trial.wait(loop().sock_connect(trial.sock(), address))
     sock = trial.sock()
     trial.call(sock.connect, address)
-    await asyncio.sleep(0.01)
+    await settle()
     trial.call(sock.getsockopt, socket.SOL_SOCKET, socket.SO_ERROR)
     trial.call(sock.getpeername)
 
@@ -118,7 +120,7 @@ async def connect_where_it_makes_no_sense(trial: Trial) -> None:
     trial.call(fresh.connect_ex, address)
     accepted, _ = await loop().sock_accept(listener)
     trial.left.callback(accepted.close)
-    await asyncio.sleep(0.01)
+    await settle()
     trial.call(fresh.connect_ex, address)
     trial.call(fresh.connect_ex, address)
     bound = trial.bound()
@@ -184,7 +186,7 @@ async def read_and_write_after_a_reset(trial: Trial) -> None:
     near, far = await trial.pair()
     far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     far.close()
-    await asyncio.sleep(0.01)
+    await settle()
     await trial.wait(loop().sock_recv(near, 10))
     await trial.wait(loop().sock_recv(near, 10))
     await trial.wait(loop().sock_sendall(near, b"x"))
@@ -197,7 +199,7 @@ async def write_first_after_a_reset(trial: Trial) -> None:
     near, far = await trial.pair()
     far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     far.close()
-    await asyncio.sleep(0.01)
+    await settle()
     await trial.wait(loop().sock_sendall(near, b"x"))
     await trial.wait(loop().sock_sendall(near, b"x"))
     await trial.wait(loop().sock_recv(near, 10))
@@ -209,7 +211,7 @@ async def write_to_an_end_that_is_closed(trial: Trial) -> None:
     far.close()
     await trial.wait(loop().sock_recv(near, 10))
     await trial.wait(loop().sock_sendall(near, b"x"))
-    await asyncio.sleep(0.01)
+    await settle()
     await trial.wait(loop().sock_sendall(near, b"x"))
     await trial.wait(loop().sock_recv(near, 10))
 
@@ -218,9 +220,9 @@ async def write_to_an_end_that_is_closed(trial: Trial) -> None:
 async def close_with_data_unread(trial: Trial) -> None:
     near, far = await trial.pair()
     await loop().sock_sendall(near, b"never read")
-    await asyncio.sleep(0.01)
+    await settle()
     far.close()
-    await asyncio.sleep(0.01)
+    await settle()
     await trial.wait(loop().sock_recv(near, 10))
     await trial.wait(loop().sock_sendall(near, b"x"))
 
@@ -312,3 +314,76 @@ async def test_no_route_is_network_unreachable() -> None:
     async with Network(seed=1):
         with pytest.raises(OSError, match=r"^\[Errno 101\] Network is unreachable$"):
             await asyncio.open_connection("203.0.113.1", 80)
+
+
+@in_virtual_time
+async def test_a_port_that_does_not_answer_times_out_after_seven_attempts() -> None:
+    """tcp(7): tcp_syn_retries is 6, which with 1 s for the first are 127 s."""
+    async with Network(seed=1), Trial() as trial:
+        with patch():
+            address = trial.listener(backlog=0).getsockname()
+            await loop().sock_connect(trial.sock(), address)  # which fills the backlog: further SYNs are dropped
+        begun = loop().time()
+        with pytest.raises(TimeoutError, match=r"^\[Errno 110\] Connect call failed \('127\.0\.0\.1', \d+\)$"):
+            await asyncio.open_connection(*address)
+        assert loop().time() - begun == pytest.approx(127, abs=1)
+
+
+@in_virtual_time
+async def test_a_host_that_is_not_there_is_no_route_to_host() -> None:
+    """Linux's errno when nobody answers ARP, after three questions a second apart."""
+    async with Network(seed=1) as network:
+        server, client = network.host("server"), network.host("client")
+        network.link(server, client, loss=1.0)
+        async with client:
+            begun = loop().time()
+            with pytest.raises(OSError, match=r"^\[Errno 113\] Connect call failed \('10\.\S+', 80\)$"):
+                await asyncio.open_connection("server", 80)
+            assert loop().time() - begun == pytest.approx(3, abs=0.2)
+
+
+def errors_of_a_full_range(make: Callable[[], socket.socket], target: Address) -> list[OSError]:
+    """What bind() and connect() say when there is no port left."""
+    errors = []
+    for call, address in (("bind", (LO, 0)), ("connect", target)):
+        with make() as sock:
+            sock.setblocking(False)
+            with pytest.raises(OSError) as failure:
+                getattr(sock, call)(address)
+            errors.append(failure.value)
+    return errors
+
+
+def kernels_errors_of_a_full_range() -> list[OSError]:
+    """On Linux, with a range of one port (ip(7) IP_LOCAL_PORT_RANGE)."""
+    only = struct.pack("I", 40404 << 16 | 40404)
+
+    def make() -> socket.socket:
+        sock = socket.socket()
+        sock.setsockopt(socket.IPPROTO_IP, 51, only)
+        return sock
+
+    with socket.create_server((LO, 0)) as listener, make() as holder:
+        holder.bind((LO, 0))
+        return errors_of_a_full_range(make, listener.getsockname())
+
+
+@pytest.mark.kernel
+@on("asyncio")
+async def test_when_all_ports_are_taken_the_error_says_so() -> None:
+    """The kernel's errors, and why."""
+    kernels = kernels_errors_of_a_full_range()
+    async with Network(seed=1) as network:
+        low, high = EPHEMERAL_PORTS
+        taken = [network.localhost.socket() for _ in range(low, high + 1)]
+        for sock in taken:
+            sock.bind((LO, 0))
+        with patch():
+            listener = socket.create_server((LO, 80))
+            ours = errors_of_a_full_range(socket.socket, (LO, 80))
+            listener.close()
+    assert [type(error) for error in ours] == [type(error) for error in kernels]
+    assert [error.errno for error in ours] == [error.errno for error in kernels]
+    reasons = ["", " to this destination"]
+    for error, kernels_error, reason in zip(ours, kernels, reasons, strict=True):
+        assert str(error) == f"{kernels_error}: all ports from {low} to {high} are in use{reason}"

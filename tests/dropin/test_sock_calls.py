@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import socket
 import threading
@@ -112,3 +113,33 @@ async def test_a_thread_closes_a_socket_while_the_loop_waits_for_that_thread(net
     assert not thread.is_alive()
     await asyncio.sleep(0)
     listener(network).close()  # the port is free again
+
+
+async def test_a_server_that_is_closed_between_accepting_and_serving_ends_the_connection(
+    network: aionetflow.Network,
+) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 8080)
+    with non_blocking(network) as sock:
+        await loop.sock_connect(sock, ("127.0.0.1", 8080))
+        server.close()
+        assert await loop.sock_recv(sock, 1) == b""
+
+
+async def test_a_detached_descriptor_that_the_program_closes_closes_the_connection(
+    network: aionetflow.Network,
+) -> None:
+    loop = asyncio.get_running_loop()
+    with listener(network) as sock:
+        client = non_blocking(network)
+        await loop.sock_connect(client, ("127.0.0.1", 8080))
+        server, _ = sock.accept()
+        os.close(descriptor := client.detach())
+        with server, aionetflow.patch(), socket.socket(socket.AF_UNIX) as unix:
+            number = unix.detach()  # the lowest that is free
+            assert number == descriptor
+            with socket.socket(fileno=number) as again:
+                assert not isinstance(again, VirtualSocket)
+            server.send(b"x")  # by which it is seen
+            with pytest.raises(ConnectionResetError):
+                server.recv(1)

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from ecosystem.asgi import app, at_once, keep_alive
 
-from support.asgi import app, at_once, keep_alive
 from support.loops import until
 
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
+from ecosystem.asgi import app, at_once, keep_alive
 from hypercorn.asyncio import serve as run_hypercorn
 from hypercorn.config import Config
-
-from support.asgi import app, at_once, keep_alive
 
 
 def free_port(name: str) -> int:

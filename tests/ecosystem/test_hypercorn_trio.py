@@ -9,12 +9,12 @@ import httpx
 import pytest
 import trio
 import trio.testing
+from ecosystem.asgi import app, keep_alive
 from hypercorn.config import Config
 from hypercorn.trio import serve
 
 import aionetflow
 import aionetflow.trio
-from support.asgi import app, keep_alive
 
 NAME = "server.example"
 

@@ -17,12 +17,12 @@ import functools
 import re
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
 import aionetflow
-from support.loops import LOOPS, run
+from support.loops import LOOPS, run, turns
 
 KINDS = tuple(LOOPS)
 LO = "127.0.0.1"
@@ -50,6 +50,12 @@ class Trial:
         self.told: list[dict[str, Any]] = []  # contexts of the exception handler, once `listen_to_handler` is called
         self.left = contextlib.AsyncExitStack()
         self._ports: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.left.aclose()
 
     # Calls whose outcome is noted ---------------------------------------------------------------------------------
 
@@ -166,8 +172,7 @@ def _end(transport: Any) -> None:
 
 
 async def _try(program: Program) -> list[str]:
-    trial = Trial()
-    async with trial.left:
+    async with Trial() as trial:
         await program(trial)
     return trial.said
 
@@ -221,6 +226,11 @@ def collector(programs: dict[str, Program]) -> Callable[[Program], Program]:
         return program
 
     return collect
+
+
+async def settle() -> None:
+    """Lets what is under way arrive: on loopback that takes turns of the loop and no time, on either side."""
+    await turns(20)
 
 
 class Recorder(asyncio.Protocol):
