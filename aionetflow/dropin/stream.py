@@ -161,8 +161,8 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
 
     def _keep(self, data: Any) -> None:
         view = memoryview(data).cast("B")
-        # what the program may change meanwhile is copied
-        self._buffer.append(view if view.readonly else bytes(view))
+        # what the program may change meanwhile is copied, also what is below a view that is read-only
+        self._buffer.append(view if type(view.obj) is bytes else bytes(view))
         self._buffered += len(view)
 
     def _write_ready(self) -> None:
