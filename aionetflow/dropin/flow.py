@@ -40,6 +40,7 @@ class Flow(Taker):
         self.turn: asyncio.Handle | None = None
         self._loop = loop
         self._call_soon = loop.call_soon
+        self._is_running = loop.is_running
         self._context = context
 
     def is_reading(self) -> bool:
@@ -47,13 +48,21 @@ class Flow(Taker):
         return not self.closing and not self.paused
 
     def changed(self) -> None:
-        """The socket has changed: what that calls for is done in the loop's next turn."""
+        """The socket has changed: what that calls for is done in the loop's next turn.
+
+        While the loop is not run, in the turn after its next: a loop looks at the kernel's sockets once it runs, and
+        what was begun before comes first.
+        """
         if self.turn is None and self._has_work():
+            work = self.work if self._is_running() else self._work_next_turn
             try:
-                self.turn = self._call_soon(self.work, context=self._context)
+                self.turn = self._call_soon(work, context=self._context)
             except RuntimeError:
                 if not self._loop.is_closed():
                     raise
+
+    def _work_next_turn(self) -> None:
+        self.turn = self._call_soon(self.work, context=self._context)
 
     def work(self) -> None:
         """One turn's work: what waits is written, something is read."""
