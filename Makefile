@@ -24,7 +24,7 @@ SOURCES := $(PXD) $(wildcard $(PXD:.pxd=.py)) $(shell find aionetflow -name '*.p
 say = @printf '%s\n' '$(1)' >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage bench conformance ecosystem soak wheel lint clean
+.PHONY: help demo test test-all coverage bench bench-check conformance ecosystem soak wheel lint clean
 .NOTPARALLEL:
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -55,6 +55,9 @@ test-all:  ## make test on every Python from 3.11 to 3.14 that is found
 
 bench: $(VENV)/bench.stamp $(VENV)/built.stamp  ## beside asyncio and uvloop on the kernel: a table, JSON and a plot
 	@$(PY) -m benchmarks $(ARGS)
+
+bench-check: $(VENV)/dev.stamp $(VENV)/built.stamp  ## instructions per operation, by valgrind; fails if one grew by over 5 %
+	@$(PY) -m benchmarks.instructions $(ARGS)
 
 conformance: $(VENV)/conformance.stamp $(VENV)/built.stamp  ## the network tests of CPython's asyncio and of uvloop, on our loop
 	@PYTHONPATH=tests $(PY) -m conformance $(ARGS)

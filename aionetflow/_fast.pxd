@@ -4,6 +4,8 @@ from libc.stdint cimport uint32_t, uint64_t
 
 cpdef uint32_t get16(object data, Py_ssize_t offset) except? -1
 cpdef uint32_t get32(object data, Py_ssize_t offset) except? -1
+cpdef bytes part(object data, Py_ssize_t start, Py_ssize_t stop)
+cpdef void put(object buffer, Py_ssize_t offset, object data) except *
 cpdef void put16(object buffer, Py_ssize_t offset, uint64_t value) except *
 cpdef void put32(object buffer, Py_ssize_t offset, uint64_t value) except *
 

@@ -2,6 +2,7 @@
 
 Every pointer into Python data comes from `octets` or `window`. What lies behind it is read only below a
 length compared there, or below `packet_end`, the one place that weighs what a packet says of its length.
+The file is better whole: nothing outside of it holds such a pointer.
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_CheckExact, PyByteArray_GET_SIZE
@@ -11,11 +12,38 @@ from libc.string cimport memcmp, memcpy
 
 ctypedef const uint8_t* Octets
 
+# The one loop that all octets pass twice. Where the linker can choose at run time (GCC on Linux with glibc), it is
+# there twice: for any x86-64, and for those with AVX2, which take half the time.
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__)
+    #define AIONETFLOW_CLONES __attribute__((target_clones("avx2", "default")))
+    #else
+    #define AIONETFLOW_CLONES
+    #endif
+    AIONETFLOW_CLONES static void aionetflow_sum(
+        const uint8_t *at, Py_ssize_t count, uint64_t *total_out, uint64_t *high_out)
+    {
+        uint64_t total = 0, high = 0, word;
+        for (Py_ssize_t i = 0; i < count; i++) {
+            memcpy(&word, at + 8 * i, 8);
+            total += word;
+            high += word >> 32;
+        }
+        *total_out = total;
+        *high_out = high;
+    }
+    """
+    void aionetflow_sum(Octets at, Py_ssize_t count, uint64_t* total, uint64_t* high) noexcept nogil
+
 cdef enum:
     ICMP = 1, TCP = 6, UDP = 17, ICMPV6 = 58
     FIN = 0x01, PSH = 0x08, ACK = 0x10, CWR = 0x80
     TCP_HEADER = 20
     NOT_FRAGMENTED = 0x3FFF  # more-fragments flag and fragment offset
+    SHORT = 16  # words that are summed on the spot
     BLOCK = 16384  # copied, then summed from the L1 cache; gcc makes a slow `rep movs` of memcpy <= 8192
 
 
@@ -86,10 +114,13 @@ cdef uint64_t words(Octets at, Py_ssize_t size) noexcept nogil:
     cdef uint64_t total = 0, high = 0, word
     cdef uint32_t half = 0
     cdef Py_ssize_t i, whole = size >> 3
-    for i in range(whole):
-        memcpy(&word, at + 8 * i, 8)
-        total += word
-        high += word >> 32
+    if whole < SHORT:
+        for i in range(whole):
+            memcpy(&word, at + 8 * i, 8)
+            total += word
+            high += word >> 32
+    else:
+        aionetflow_sum(at, whole, &total, &high)
     if size & 4:
         memcpy(&half, at + 8 * whole, 4)
         total += half
@@ -150,6 +181,18 @@ cdef uint8_t* writable(object buffer, Py_ssize_t offset, Py_ssize_t length) exce
     if not PyByteArray_CheckExact(buffer):
         raise TypeError(f"bytearray expected, not {type(buffer).__name__}")
     return <uint8_t*>window(buffer, offset, length)
+
+
+cpdef bytes part(object data, Py_ssize_t start, Py_ssize_t stop):
+    return PyBytes_FromStringAndSize(<char*>window(data, start, stop - start), stop - start)
+
+
+cpdef void put(object buffer, Py_ssize_t offset, object data) except *:
+    cdef Py_ssize_t size
+    if not PyByteArray_CheckExact(buffer):
+        raise TypeError(f"bytearray expected, not {type(buffer).__name__}")
+    cdef Octets source = octets(data, &size)
+    memcpy(writable(buffer, offset, size), source, size)
 
 
 cpdef void put16(object buffer, Py_ssize_t offset, uint64_t value) except *:

@@ -7,6 +7,8 @@ header, `l5` payload, `stop` end of the IP packet.
 * Offsets come from the caller: outside the data or out of order they raise IndexError.
 * Contents come from a peer: a frame whose own length fields are wrong or point outside is a bad frame
   (False, None, a run of 1), never an exception.
+
+The file is better whole: it is one specification.
 """
 
 from collections.abc import Iterator
@@ -20,7 +22,9 @@ __all__ = [
     "gather",
     "get16",
     "get32",
+    "part",
     "pseudo_sum",
+    "put",
     "put16",
     "put32",
     "segment",
@@ -96,6 +100,21 @@ def get32(data: Octets, offset: int) -> u32:
     """The 32-bit big-endian integer at offset."""
     _inside(data, offset, 4)
     return int.from_bytes(data[offset : offset + 4], "big")
+
+
+def part(data: Octets, start: int, stop: int) -> bytes:
+    """The octets of [start, stop): a slice, made without an object for it."""
+    _inside(data, start, stop - start)
+    return bytes(data[start:stop])
+
+
+def put(buffer: bytearray, offset: int, data: Octets) -> None:
+    """Store data at offset."""
+    if type(buffer) is not bytearray:
+        raise TypeError(f"bytearray expected, not {type(buffer).__name__}")
+    _inside(data, 0, 0)
+    _inside(buffer, offset, len(data))
+    buffer[offset : offset + len(data)] = data
 
 
 def put16(buffer: bytearray, offset: int, value: u64) -> None:

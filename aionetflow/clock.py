@@ -4,7 +4,6 @@ Whoever drives the core owns the time: a test by hand (`ManualClock`), a program
 (`aionetflow.network.clock.LoopClock`). A timer runs exactly when due, in order of (when, order of call).
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
@@ -19,8 +18,6 @@ class Timer:
 
     `when` is the time it is due, in ns. It runs once; a timer of time `NEVER` does not run at all.
     """
-
-    __slots__ = ("when", "_callback", "_clock")
 
     def __init__(self, when: int, callback: Callable[[], object] | None, clock: "Clock") -> None:
         self.when = when
@@ -41,7 +38,7 @@ class Timer:
             self._clock._count_cancelled()
 
 
-class Clock(ABC):
+class Clock:
     """Timers over a time that a subclass tells by `now()`."""
 
     def __init__(self) -> None:
@@ -50,9 +47,9 @@ class Clock(ABC):
         self._cancelled = 0  # timers still in the heap that will not run
         self._running: int | None = None  # the `now` of the run_timers() that is at work
 
-    @abstractmethod
     def now(self) -> int:
         """The time in ns; it never goes back."""
+        raise NotImplementedError
 
     def call_at(self, when: int, callback: Callable[[], object]) -> Timer:
         """Has `callback` run at time `when` (ns); as soon as possible if that has passed.

@@ -1,14 +1,12 @@
 import cython
 from libc.stdint cimport int64_t
 
-from aionetflow.ethernet.interface cimport Interface, LoopbackInterface, Node
-from aionetflow.ip.route cimport Route, RoutingTable
-from aionetflow.ip.v4 cimport IPv4
+from aionetflow.ethernet.interface cimport Interface, LoopbackInterface
+from aionetflow.ip.route cimport Route
 from aionetflow.ip.v6 cimport IPv6
 from aionetflow.packet cimport TxPacket
+from aionetflow.socket.base cimport Services, Socket
 from aionetflow.socket.driver cimport Driver
-from aionetflow.socket.table cimport SocketTable
-from aionetflow.stats cimport Stats
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.udp.datagram cimport emit
 
@@ -16,14 +14,8 @@ cdef int64_t NEVER
 cdef int LOCAL
 cdef int BROADCAST
 
-cdef class Stack(Node):
-    cdef readonly object clock
-    cdef readonly object random
-    cdef readonly Stats stats
-    cdef readonly RoutingTable routes
-    cdef readonly SocketTable table
+cdef class Stack(Services):
     cdef public object sockets
-    cdef readonly IPv4 ip
     cdef readonly IPv6 ip6
     cdef readonly object icmp
     cdef readonly Driver driver
@@ -36,6 +28,8 @@ cdef class Stack(Node):
     cdef object _timer
     cdef int64_t _armed_at
     cdef object __weakref__
+    @cython.locals(packet=TxPacket)
+    cpdef void send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
     cpdef void touch(self, Connection connection)
     cpdef void run(self)
     @cython.locals(interface=Interface)

@@ -34,7 +34,6 @@ from aionetflow.ethernet.interface import (
     Interface,
     InterfaceAddress,
     LoopbackInterface,
-    Node,
 )
 from aionetflow.ip.address import AF_INET, AF_INET6, LOOPBACK, pack_interface
 from aionetflow.ip.icmp import Icmp, IcmpErrorSender
@@ -44,7 +43,7 @@ from aionetflow.ip.v4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, IPv4
 from aionetflow.ip.v6 import PROTOCOL_ICMPV6, IPv6
 from aionetflow.packet import TxPacket
 from aionetflow.rng import Random
-from aionetflow.socket.base import Owner, Socket
+from aionetflow.socket.base import Owner, Services, Socket
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.demux import TcpDemux, UdpDemux
 from aionetflow.socket.driver import Driver
@@ -64,7 +63,7 @@ make_ethernet = EthernetInterface
 make_raw = Interface
 
 
-class Stack(Node):
+class Stack(Services):
     """The network stack of one host.
 
     clock tells the time and calls back when it has come; random is where ports, initial sequence numbers and the like
@@ -72,13 +71,9 @@ class Stack(Node):
     """
 
     def __init__(self, clock: Clock, random: Random) -> None:
-        self.clock = clock
-        self.random = random
-        self.stats = Stats()
-        self.routes = RoutingTable()
-        self.table = SocketTable()
+        stats, routes = Stats(), RoutingTable()
+        Services.__init__(self, clock, random, routes, SocketTable(), IPv4(routes, stats.ip), stats)
         self.sockets: dict[int, Socket] = {}  # what applications have open, by descriptor
-        self.ip = IPv4(self.routes, self.stats.ip)
         self.ip.ident = random.getrandbits(16)
         self.icmp = Icmp(self.ip, self.stats.icmp)
         errors = IcmpErrorSender(self.icmp)

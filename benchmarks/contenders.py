@@ -7,11 +7,15 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
 
-LOOPS = ("asyncio", "uvloop")
+import aionetflow
+
+LOOPS = ("asyncio", "uvloop")  # those that everything is compared with, on the kernel's loopback
+OWN = "own"  # aionetflow's
 # Each style is compared with the kernel under a program written in the like style.
-PEERS = {"coroutines": "streams", "streams": "streams", "protocols": "protocols"}
+PEERS = {"coroutines": "streams", "streams": "streams", "protocols": "protocols", "buffered": "buffered"}
 PLACE_TITLES = {
     "kernel": "kernel, 127.0.0.1",
+    "unix": "kernel, AF_UNIX",
     "lo": "aionetflow, 127.0.0.1",
     "link-1500": "aionetflow, link, MTU 1500",
     "link-64k": "aionetflow, link, MTU 65535",
@@ -23,7 +27,7 @@ class Contender(NamedTuple):
 
     place: str  # a key of places.PLACES
     style: str  # a key of PEERS; the module of workloads/ with the program
-    loop: str  # one of LOOPS
+    loop: str  # one of LOOPS, or OWN
 
     @property
     def name(self) -> str:
@@ -37,23 +41,27 @@ class Contender(NamedTuple):
 
 CONTENDERS = tuple(
     Contender(place, style, loop)
-    for place, style in (
-        ("kernel", "streams"),
-        ("kernel", "protocols"),
-        ("lo", "coroutines"),
-        ("link-1500", "coroutines"),
-        ("link-64k", "coroutines"),
+    for place, styles, loops in (
+        ("kernel", ("streams", "protocols", "buffered"), LOOPS),
+        ("unix", ("streams", "protocols", "buffered"), LOOPS),
+        ("lo", ("streams", "protocols", "buffered"), (*LOOPS, OWN)),
+        ("lo", ("coroutines",), (OWN,)),
+        ("link-1500", ("streams", "protocols", "buffered", "coroutines"), (OWN,)),
+        ("link-64k", ("streams", "protocols", "buffered"), (OWN,)),
     )
-    for loop in LOOPS
+    for style in styles
+    for loop in loops
 )
 
 
 def available_loops() -> list[str]:
-    """The event loops that are installed here."""
+    """The event loops to compare with that are installed here."""
     return [loop for loop in LOOPS if find_spec(loop) is not None]
 
 
 def new_loop(name: str) -> asyncio.AbstractEventLoop:
     """A new event loop of that name."""
+    if name == OWN:
+        return aionetflow.new_event_loop(seed=1)
     loop: asyncio.AbstractEventLoop = import_module(name).new_event_loop()
     return loop

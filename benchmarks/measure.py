@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import NamedTuple
 
-from benchmarks.contenders import CONTENDERS, Contender, available_loops
+from benchmarks.contenders import CONTENDERS, OWN, Contender, available_loops
 from benchmarks.workloads import Workload
 
 ROOT = Path(__file__).parent.parent
@@ -81,7 +81,10 @@ def measure(
     workloads: Sequence[Workload], contenders: Sequence[Contender], rounds: int, run: Runner, progress: Progress
 ) -> list[Table]:
     """Runs everything, round by round; a table for each workload."""
-    tables = [Table(workload, [Row(contender) for contender in contenders]) for workload in workloads]
+    tables = [
+        Table(workload, [Row(contender) for contender in contenders if workload.suits(contender)])
+        for workload in workloads
+    ]
     for _ in range(rounds):
         for table in tables:
             _measure_round(table, run, progress)
@@ -103,7 +106,7 @@ def with_references(wanted: Iterable[Contender]) -> list[Contender]:
     """These contenders and what they are compared with, of those that can run here, in the usual order."""
     loops = available_loops()
     needed = {other for one in wanted for other in (one, *(one.reference(loop) for loop in loops))}
-    return [contender for contender in CONTENDERS if contender in needed and contender.loop in loops]
+    return [contender for contender in CONTENDERS if contender in needed and contender.loop in (*loops, OWN)]
 
 
 def run_in_process(seconds: float) -> Runner:

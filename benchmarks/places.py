@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aionetflow
@@ -14,9 +16,10 @@ LONGEST_PACKET = 65535  # octets; what an IPv4 header can say
 class Ends(NamedTuple):
     """Where the two ends of a conversation are."""
 
-    address: str  # where the server listens
+    address: str  # where the server listens; a path, of AF_UNIX
     server: AbstractAsyncContextManager[Any]  # `async with` it, to act as the server
     client: AbstractAsyncContextManager[Any]
+    is_path: bool = False
 
 
 Place = Callable[[], AbstractAsyncContextManager[Ends]]
@@ -27,6 +30,14 @@ async def kernel() -> AsyncIterator[Ends]:
     """The kernel's loopback interface."""
     here: AbstractAsyncContextManager[None] = nullcontext()
     yield Ends("127.0.0.1", here, here)
+
+
+@asynccontextmanager
+async def unix() -> AsyncIterator[Ends]:
+    """A socket of AF_UNIX, which has no network below it at all."""
+    here: AbstractAsyncContextManager[None] = nullcontext()
+    with tempfile.TemporaryDirectory() as folder:
+        yield Ends(str(Path(folder, "socket")), here, here, is_path=True)
 
 
 @asynccontextmanager
@@ -51,6 +62,7 @@ def link(mtu: int) -> Place:
 
 PLACES: dict[str, Place] = {
     "kernel": kernel,
+    "unix": unix,
     "lo": own_loopback,
     "link-1500": link(1500),
     "link-64k": link(LONGEST_PACKET),

@@ -12,6 +12,7 @@ from benchmarks.contenders import PLACE_TITLES
 from benchmarks.measure import Table
 
 KERNEL, OURS = "#9aa5b1", "#2a78b8"
+THEIRS = ("kernel", "unix")
 WIDTH, ROW_HEIGHT, PANEL_EXTRA = 10.0, 0.28, 0.9  # inches
 
 
@@ -41,7 +42,7 @@ def _draw_table(table: Table, axes: Any) -> None:
     workload = table.workload
     labels = [f"{PLACE_TITLES[c.place]}, {c.style}, {c.loop}" for c in (row.contender for row in table.rows)]
     medians = [workload.shown(row.median) for row in table.rows]
-    colours = [KERNEL if row.contender.place == "kernel" else OURS for row in table.rows]
+    colours = [KERNEL if row.contender.place in THEIRS else OURS for row in table.rows]
     places = range(len(table.rows))
     axes.barh(places, medians, color=colours)
     axes.plot([workload.shown(row.best) for row in table.rows], places, "|", color="black", markersize=9)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.contenders import LOOPS, PLACE_TITLES
+from benchmarks.goals import verdicts
 from benchmarks.measure import Row, Table
 
 FORMAT = 1  # of the JSON; changes when something in it changes its meaning
@@ -19,7 +20,8 @@ LEGEND = (
 def text(tables: Sequence[Table], machine: dict[str, object]) -> str:
     """The table, and what it was measured on."""
     blocks = ["\n".join(_block(table)) for table in tables]
-    return "\n\n".join([*blocks, LEGEND, _machine_line(machine)])
+    goals = "\n".join(_goals(tables))
+    return "\n\n".join([*blocks, LEGEND, *([goals] if goals else []), _machine_line(machine)])
 
 
 PAGE = """# Performance
@@ -61,7 +63,14 @@ def as_json(tables: Sequence[Table], machine: dict[str, object], settings: dict[
             }
             for table in tables
         ],
-    }
+        "goals": [
+            {
+                "title": verdict.goal.title, "workload": verdict.goal.workload, "style": verdict.goal.style,
+                "place": verdict.place, "wanted": verdict.wanted, "measured": verdict.measured, "share": verdict.share,
+            }
+            for verdict in verdicts(tables)
+        ],
+    }  # fmt: skip
 
 
 def write(path: Path, content: dict[str, object]) -> None:
@@ -92,6 +101,17 @@ def _block(table: Table) -> Iterator[str]:
         figures = f"{_number(workload.shown(row.best)):>8} .. {_number(workload.shown(row.median)):>7}"
         against = "".join(f"{f'x{ratios[loop].median:.2f}' if loop in ratios else '':>13}" for loop in LOOPS)
         yield f"  {PLACE_TITLES[place]:<28}{style:<12}{loop:<9}{figures:>20}{against}".rstrip()
+
+
+def _goals(tables: Sequence[Table]) -> Iterator[str]:
+    """The goals beside what was measured; nothing if no contender of theirs was."""
+    found = list(verdicts(tables))
+    if not found:
+        return
+    yield f"{'goals, our own loop, against uvloop':<46}{'':<28}{'goal':>9}{'measured':>10}"
+    for one in found:
+        how = "met" if one.met else f"{one.share:.0%} of it"
+        yield f"  {one.goal.title:<44}{PLACE_TITLES[one.place]:<28}{one.wanted:>9}{one.measured:>10}  {how}"
 
 
 def _number(value: float) -> str:

@@ -152,6 +152,16 @@ def test_access_is_alike(data: bytes | bytearray, offset: int, value: int) -> No
 
 
 @compiled_only
+@given(OCTETS, OFFSETS, OFFSETS, OCTETS)
+def test_slices_are_alike(data: bytes | bytearray, start: int, stop: int, other: bytes | bytearray) -> None:
+    alike("part", data, start, stop)
+    alike("put", data, start, other)
+    for wrong in WRONG:
+        alike("part", wrong, 0, 0)
+        alike("put", bytearray(9), 0, wrong)
+
+
+@compiled_only
 @given(OCTETS, OFFSETS, OFFSETS, U32)
 def test_sums_are_alike(data: bytes | bytearray, start: int, stop: int, initial: int) -> None:
     for name in ("sum16", "checksum"):

@@ -35,6 +35,9 @@ _MAX_FLOW = 0xFFFFF  # RFC 6437: the flow label has 20 bits
 _unopened = _socket.socket.__new__(_socket.socket)
 
 
+_ODD = (str, float, list)
+
+
 def checked(method: Callable[_P, _T]) -> Callable[_P, _T]:
     """Decorates a method of VirtualSocket: what socket.socket refuses it refuses, with the same exception."""
     theirs = getattr(_socket.socket, method.__name__)
@@ -66,7 +69,7 @@ def _is_odd(argument: Any) -> bool:
         return not 0 <= argument <= _MAX_INT
     if isinstance(argument, memoryview):
         return not argument.c_contiguous
-    return argument is None or isinstance(argument, str | float | list)
+    return argument is None or isinstance(argument, _ODD)
 
 
 def check_kind(family: int, kind: int, proto: int) -> int:

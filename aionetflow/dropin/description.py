@@ -13,7 +13,7 @@ core socket below tells it of every change; it wakes whoever waits:
 import asyncio
 import contextvars
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from aionetflow.dropin.mirror import Mirror
 from aionetflow.dropin.threads import Sleeper
@@ -32,11 +32,12 @@ def ready(core: Socket) -> int:
     return core.events() & _SHOWN
 
 
-class Taker(Protocol):
-    """A transport that has taken a description over."""
+class Taker:
+    """The part of a transport that hears of changes; see flow.py."""
 
     def changed(self) -> None:
         """The socket below has changed."""
+        raise NotImplementedError
 
 
 class Watch:
@@ -83,7 +84,8 @@ class Description:
         self.host = host
         self.loop = loop
         self.references = 1  # socket objects that have it open
-        self.transport: Taker | None = None
+        self.transport: asyncio.BaseTransport | None = None  # that has taken it over
+        self.taker: Taker | None = None  # a part of it
         self.changes = 0
         self.mirror: Mirror | None = None
         self.sleepers: list[Sleeper] = []
@@ -106,7 +108,7 @@ class Description:
         self.core.close()
         self._wake()
         self._rouse()
-        self.transport = None
+        self.transport = self.taker = None
 
     def descriptor(self) -> int:
         """A descriptor of the kernel that poll(2) answers for as for this socket; made when first asked for."""
@@ -188,17 +190,19 @@ class Description:
         return watch is not None
 
     def _changed(self) -> None:
-        if self.transport is not None:
-            self.transport.changed()
+        if self.taker is not None:
+            self.taker.changed()
         if self._waiting:
             self._wake()
         else:
             self.changes += 1
-        self._rouse()
-        if self.core.closed:  # by the end of its network
-            self._end_watches()
-        for watch in list(self._watches.values()):
-            watch.look()
+        if self.sleepers:
+            self._rouse()
+        if self._watches:
+            if self.core.closed:  # by the end of its network
+                self._end_watches()
+            for watch in list(self._watches.values()):
+                watch.look()
         if self.mirror is not None:
             self.reflect()
 

@@ -28,6 +28,7 @@ from aionetflow.socket.stream import StreamSocket
 
 _T = TypeVar("_T")
 Buffer = bytes | bytearray | memoryview
+_CORES = (StreamSocket, DatagramSocket)
 _INT_SIZE = 4
 
 # The networks whose loopback addresses are joined to the kernel's; see bridge.py.
@@ -96,7 +97,7 @@ class VirtualSocket(DataCalls):
         """The control block below; OSError(EBADF) once the socket object is closed."""
         self._check_open()
         core = self.description.core
-        assert isinstance(core, StreamSocket | DatagramSocket)
+        assert isinstance(core, _CORES)
         return core
 
     @property

@@ -1,7 +1,8 @@
 """IP addresses as text and as octets. Inside the stack an address is `bytes` of 4 (IPv4) or 16 (IPv6)."""
 
 import errno
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_interface, ip_network
 from typing import Any
 
 from aionetflow.errors import os_error
@@ -20,6 +21,7 @@ def family_of(address: bytes) -> int:
     return AF_INET if len(address) == 4 else AF_INET6
 
 
+@lru_cache(1024)
 def pack(text: str) -> bytes:
     """The octets of an address literal; ValueError if it is none.
 
@@ -35,7 +37,9 @@ def unpack(address: bytes) -> str:
     >>> unpack(bytes([10, 0, 0, 1]))
     '10.0.0.1'
     """
-    return str(IPv4Address(address) if len(address) == 4 else IPv6Address(address))
+    if len(address) == 4:
+        return f"{address[0]}.{address[1]}.{address[2]}.{address[3]}"
+    return str(IPv6Address(address))
 
 
 def pack_interface(text: str) -> tuple[bytes, int]:

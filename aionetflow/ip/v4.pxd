@@ -1,7 +1,7 @@
 import cython
 from libc.stdint cimport int64_t
 
-from aionetflow._fast cimport checksum, get16, put16, tcp_run
+from aionetflow._fast cimport checksum, get16, part, put, put16, tcp_run
 from aionetflow.ethernet.interface cimport Interface
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket

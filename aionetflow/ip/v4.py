@@ -17,7 +17,7 @@
 
 from aionetflow.config import DEFAULT_TTL, MAX_SEGMENT_RUN
 from aionetflow.ethernet.interface import LIMITED_BROADCAST, Interface
-from aionetflow.fast import checksum, get16, put16, tcp_run
+from aionetflow.fast import checksum, get16, part, put, put16, tcp_run
 from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket
 from aionetflow.stats import IpStats
@@ -72,8 +72,8 @@ class IPv4(PacketHandler):
             self.stats.InHdrErrors += 1
             return
         frame, l3 = packet.frame, packet.l3
-        packet.source = frame[l3 + 12 : l3 + 16]
-        packet.destination = destination = frame[l3 + 16 : l3 + 20]
+        packet.source = part(frame, l3 + 12, l3 + 16)
+        packet.destination = destination = part(frame, l3 + 16, l3 + 20)
         route = self.routes.lookup(destination)
         if not self._may_come_from(packet, destination):
             self.stats.InAddrErrors += 1
@@ -97,8 +97,8 @@ class IPv4(PacketHandler):
         put16(header, l3 + 6, DONT_FRAGMENT)  # Linux ip_no_pmtu_disc=0: the sender adapts to the path
         header[l3 + 8] = packet.ttl
         header[l3 + 9] = packet.protocol
-        header[l3 + 12 : l3 + 16] = source
-        header[l3 + 16 : l3 + 20] = destination
+        put(header, l3 + 12, source)
+        put(header, l3 + 16, destination)
         packet.ident = self.ident
         # the interface numbers the frames that it cuts one by one; length and checksum are written there too
         self.ident = (self.ident + 1 + (packet.length // packet.mss if packet.mss > 0 else 0)) & 0xFFFF

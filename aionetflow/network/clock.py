@@ -66,7 +66,7 @@ class LoopClock(Clock):
     def run_timers(self, now: int, limit: int = NEVER) -> int:
         """As `Clock.run_timers`; afterwards a handle of the loop stands at the next deadline, or before it."""
         try:
-            return super().run_timers(now, limit)
+            return Clock.run_timers(self, now, limit)
         finally:
             if self._running is None:
                 self._arm(self.next_deadline())

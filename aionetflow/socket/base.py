@@ -2,12 +2,12 @@
 
 import errno
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from aionetflow.clock import Clock
 from aionetflow.config import DEFAULT_TTL, TCP_RECEIVE_BUFFER, TCP_SEND_BUFFER, UDP_QUEUE_LIMIT
 from aionetflow.errors import os_error
-from aionetflow.ethernet.interface import LIMITED_BROADCAST
+from aionetflow.ethernet.interface import LIMITED_BROADCAST, Node
 from aionetflow.ip.address import AF_INET, AF_INET6, ANY, LOOPBACK, Address, endpoint, pack_endpoint, unpack
 from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
 from aionetflow.ip.v4 import IPv4
@@ -36,33 +36,42 @@ class Owner(NamedTuple):
     task: str  # the name of the asyncio task, or what else runs
 
 
-class Services(Protocol):
-    """What a socket asks of the host it is on."""
+class Services(Node):
+    """What a socket asks of the host it is on; the stack is one."""
 
-    clock: Clock
-    random: Random
-    routes: RoutingTable
-    table: SocketTable
-    ip: IPv4
-    stats: Stats
+    def __init__(
+        self, clock: Clock, random: Random, routes: RoutingTable, table: SocketTable, ip: IPv4, stats: Stats
+    ) -> None:
+        self.clock = clock
+        self.random = random
+        self.routes = routes
+        self.table = table
+        self.ip = ip
+        self.stats = stats
 
     def touch(self, connection: Connection) -> None:
         """Something about the connection has changed: it may have segments to send."""
+        raise NotImplementedError
 
     def run(self) -> None:
         """Sends all that is due now."""
+        raise NotImplementedError
 
     def send_datagram(self, sock: "Socket", data: bytes, route: Route, source: bytes, remote: bytes, port: int) -> None:
         """Sends a UDP datagram."""
+        raise NotImplementedError
 
     def make_stream(self, owner: Owner, family: int) -> "StreamSocket":
         """A new stream socket on the same host."""
+        raise NotImplementedError
 
     def callback_failed(self, error: Exception) -> None:
         """An on_change has raised: that must not stop the work it was called in the middle of."""
+        raise NotImplementedError
 
     def released(self, sock: "Socket") -> None:
         """A socket has been closed by the application."""
+        raise NotImplementedError
 
 
 class Socket:

@@ -217,5 +217,5 @@ class DatagramSocket(DataSocket):
             self._hold_port(self.local, 0)
 
     def _hold_port(self, address: bytes, port: int) -> None:
-        super()._hold_port(address, port)
+        DataSocket._hold_port(self, address, port)
         self._services.table.datagrams.setdefault(self.local_port, []).append(self)

@@ -75,7 +75,7 @@ class StreamSocket(StreamData):
             raise os_error(errno.EADDRINUSE)
         hold.listening = True
         self.listener = Listener(
-            self.local, hold, backlog, self._make_connection, self.notify, self._services.stats.tcp
+            self.local, hold, backlog, self._make_connection, self._connection_ready, self._services.stats.tcp
         )  # fmt: skip
         table.listeners.setdefault(self.local_port, []).append(self.listener)
 
@@ -224,7 +224,7 @@ class StreamSocket(StreamData):
     def take_error(self) -> int:
         """The connection's error, which is then forgotten (SO_ERROR)."""
         if self.connection is None:
-            return super().take_error()
+            return StreamData.take_error(self)
         error, self.connection.error = self.connection.error, 0
         return error
 
@@ -298,6 +298,10 @@ class StreamSocket(StreamData):
         self._services.table.share(self.proto, hold)
         self._services.table.add(connection, hold)
         return connection
+
+    def _connection_ready(self) -> None:
+        """This listening socket has one more to accept."""
+        self.notify()
 
     def _new_connection(
         self, route: Route, local: bytes, local_port: int, remote: bytes, port: int, iss: int = -1

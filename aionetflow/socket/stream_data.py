@@ -29,12 +29,29 @@ class StreamData(DataSocket):
         room = connection.snd.room()
         if connection.state in (SYN_SENT, SYN_RECEIVED) or (room == 0 and len(data)):
             raise os_error(errno.EAGAIN)
-        if type(data) is not bytes or len(data) > room:
+        if type(data) is not bytes:
             data = bytes(memoryview(data).cast("B")[:room])
-        connection.write(data)
+        size = len(data)
+        if size > room:
+            size = room
+            connection.write_part(data, 0, size)
+        else:
+            connection.write(data)
         self._services.touch(connection)
         self._services.run()
-        return len(data)
+        return size
+
+    def send_rest(self, data: bytes, start: int) -> int:
+        """As send, of what follows start in data: nothing is copied."""
+        connection = self._writable(0)
+        room = connection.snd.room()
+        if connection.state in (SYN_SENT, SYN_RECEIVED) or room == 0:
+            raise os_error(errno.EAGAIN)
+        size = min(len(data) - start, room)
+        connection.write_part(data, start, start + size)
+        self._services.touch(connection)
+        self._services.run()
+        return size
 
     def sendto(self, data: Buffer, address: Address, flags: int = 0) -> int:
         """As send; the address is not looked at (Linux tcp_sendmsg)."""
@@ -56,6 +73,18 @@ class StreamData(DataSocket):
         if flags & MSG_PEEK:
             return connection.rcv.queue.peek(limit)
         data = connection.read(limit)
+        if connection.need_ack:
+            self._services.touch(connection)
+            self._services.run()
+        return data
+
+    def recv_piece(self, limit: int) -> bytes:
+        """As recv, but maybe less than there is, where that saves a copy."""
+        self.check_open()
+        connection = self.connection
+        if connection is None or connection.rcv.queue.length == 0:
+            return self._recv_nothing(connection)
+        data = connection.read_piece(limit)
         if connection.need_ack:
             self._services.touch(connection)
             self._services.run()

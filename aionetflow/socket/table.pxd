@@ -1,6 +1,7 @@
 import cython
 from libc.stdint cimport uint32_t
 
+from aionetflow._fast cimport part
 from aionetflow.packet cimport RxPacket
 from aionetflow.tcp.connection cimport Connection
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from aionetflow.config import EPHEMERAL_PORTS
 from aionetflow.errors import os_error
+from aionetflow.fast import part
 from aionetflow.packet import RxPacket
 from aionetflow.rng import Random
 from aionetflow.tcp.connection import Connection
@@ -86,7 +87,7 @@ class SocketTable:
         frame, l3, l4 = packet.frame, packet.l3, packet.l4
         if frame[l3] >> 4 == 4:
             if l4 == l3 + 20:
-                return self.connections.get(frame[l3 + 12 : l3 + 24])
+                return self.connections.get(part(frame, l3 + 12, l3 + 24))
             return self.connections.get(frame[l3 + 12 : l3 + 20] + frame[l4 : l4 + 4])
         return self.connections.get(frame[l3 + 8 : l3 + 40] + frame[l4 : l4 + 4])
 

@@ -6,6 +6,7 @@ Both hold the application's or the link's own `bytes` and hand out slices; nothi
 from aionetflow.packet import TxPacket
 from aionetflow.widths import i64
 
+_LARGE = 16384  # a chunk as long as this is worth a call of the application's
 _SMALL = 4096  # writes shorter than this are joined, so that one segment seldom spans many
 
 
@@ -16,6 +17,7 @@ class SendQueue:
         self.length: i64 = 0
         self._chunks: list[bytes] = []
         self._starts: list[int] = []  # where each chunk begins, counted from the connection's first octet
+        self._skips: list[int] = []  # and how many octets of its object lie before that
         self._released: i64 = 0  # how much was acknowledged in all
         self._end: i64 = 0  # where the last chunk ends
         self._tail: list[bytes] = []  # small writes behind the last chunk, not yet joined
@@ -26,11 +28,17 @@ class SendQueue:
         if not data:
             return
         self.length += len(data)
-        if len(data) < _SMALL:
+        if len(data) < _SMALL and self._chunks:
             self._tail.append(data)
             return
         self._join_tail()
-        self._append_chunk(data)
+        self._append_chunk(data, 0, len(data))
+
+    def append_part(self, data: bytes, start: i64, stop: i64) -> None:
+        """Takes [start, stop) of data at the end; that is not copied, however much of it is left out."""
+        self._join_tail()
+        self.length += stop - start
+        self._append_chunk(data, start, stop)
 
     def fill(self, packet: TxPacket, position: i64, length: i64) -> None:
         """Points a packet's payload at length octets from position on; copies only what lies in pieces."""
@@ -38,13 +46,12 @@ class SendQueue:
         if position + length > self._end:
             self._join_tail()
         index = self._find(position)
-        chunk = self._chunks[index]
-        offset = position - self._starts[index]
-        if offset + length > len(chunk):
-            chunk = self._join(index, offset, length)
-            offset = 0
-        packet.payload = chunk
-        packet.start = offset
+        if position + length > self._end_of(index):
+            packet.payload = self._join(index, position, length)
+            packet.start = 0
+        else:
+            packet.payload = self._chunks[index]
+            packet.start = self._skips[index] + position - self._starts[index]
         packet.length = length
 
     def release(self, length: i64) -> None:
@@ -54,14 +61,20 @@ class SendQueue:
         if self._released > self._end:
             self._join_tail()
         done = 0
-        while done < len(self._chunks) and self._starts[done] + len(self._chunks[done]) <= self._released:
+        while done < len(self._chunks) and self._end_of(done) <= self._released:
             self._chunks[done] = b""  # the octets go now, their place in the list later
             done += 1
         # chunks go in groups, so that taking from the front of the list costs little
-        if done >= 32 or done == len(self._chunks):
+        if done == len(self._chunks):
+            self._chunks.clear()
+            self._starts.clear()
+            self._skips.clear()
+            self._hint = 0
+        elif done >= 32:
             del self._chunks[:done]
             del self._starts[:done]
-            self._hint = max(0, self._hint - done)
+            del self._skips[:done]
+            self._hint = self._hint - done if self._hint > done else 0
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -69,17 +82,24 @@ class SendQueue:
         self._released = self._end
         self._chunks.clear()
         self._starts.clear()
+        self._skips.clear()
         self._tail.clear()
         self._hint = 0
 
-    def _append_chunk(self, data: bytes) -> None:
+    def _append_chunk(self, data: bytes, start: i64, stop: i64) -> None:
         self._chunks.append(data)
         self._starts.append(self._end)
-        self._end += len(data)
+        self._skips.append(start)
+        self._end += stop - start
+
+    def _end_of(self, index: i64) -> i64:
+        """Where a chunk ends: at the beginning of the next."""
+        return self._starts[index + 1] if index + 1 < len(self._starts) else self._end
 
     def _join_tail(self) -> None:
         if self._tail:
-            self._append_chunk(self._tail[0] if len(self._tail) == 1 else b"".join(self._tail))
+            data = self._tail[0] if len(self._tail) == 1 else b"".join(self._tail)
+            self._append_chunk(data, 0, len(data))
             self._tail.clear()
 
     def _find(self, position: i64) -> i64:
@@ -92,14 +112,15 @@ class SendQueue:
         self._hint = index
         return index
 
-    def _join(self, index: i64, offset: i64, length: i64) -> bytes:
+    def _join(self, index: i64, position: i64, length: i64) -> bytes:
         parts = []
         while length > 0:
-            part = self._chunks[index][offset : offset + length]
-            parts.append(part)
-            length -= len(part)
+            size = min(length, self._end_of(index) - position)
+            offset: i64 = self._skips[index] + position - self._starts[index]
+            parts.append(self._chunks[index][offset : offset + size])
+            position += size
+            length -= size
             index += 1
-            offset = 0
         return b"".join(parts)
 
 
@@ -127,6 +148,12 @@ class ReceiveQueue:
             data = chunk[self._offset :] if self._offset else chunk
             self.clear()
             return data
+        if limit == available and self._offset == 0:
+            self._chunks[self._first] = b""  # the octets are the reader's now
+            self._first += 1
+            self.length -= limit
+            self._forget_read()
+            return chunk
         if limit < available:
             data = chunk[self._offset : self._offset + limit]
             self._offset += limit
@@ -172,6 +199,14 @@ class ReceiveQueue:
         self._first = 0
         self._offset = 0
         self.length = 0
+
+    def read_piece(self, limit: i64) -> bytes:
+        """As read, but maybe less than there is: a large chunk is handed over as it lies, without a copy."""
+        if self.length > 0:
+            chunk = self._chunks[self._first]
+            if self._offset == 0 and _LARGE <= len(chunk) <= limit:
+                limit = len(chunk)
+        return self.read(limit)
 
     def _read_many(self, limit: i64) -> bytes:
         parts = []

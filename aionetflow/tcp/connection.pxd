@@ -68,8 +68,11 @@ cdef class Connection:
     cdef public bint queued
     cdef public int64_t scheduled_at
     cpdef void write(self, bytes data)
+    cpdef void write_part(self, bytes data, int64_t start, int64_t stop)
     @cython.locals(data=bytes)
     cpdef bytes read(self, int64_t limit)
+    @cython.locals(data=bytes)
+    cpdef bytes read_piece(self, int64_t limit)
     @cython.locals(count=int64_t)
     cpdef int64_t read_into(self, object view)
     cpdef void shut_write(self)

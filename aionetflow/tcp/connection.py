@@ -103,9 +103,20 @@ class Connection:
         """Queues data to be sent. The caller has seen that there is room and that the state allows it."""
         self.snd.queue.append(data)
 
+    def write_part(self, data: bytes, start: i64, stop: i64) -> None:
+        """As write, of [start, stop) of data, without a copy."""
+        self.snd.queue.append_part(data, start, stop)
+
     def read(self, limit: i64) -> bytes:
         """Takes up to limit octets of what was received; the peer hears of the room when that matters."""
         data = self.rcv.queue.read(limit)
+        if may_receive(self.state) and self.rcv.window_opened():
+            self.need_ack = True
+        return data
+
+    def read_piece(self, limit: i64) -> bytes:
+        """As read, but maybe less than there is, where that saves a copy."""
+        data = self.rcv.queue.read_piece(limit)
         if may_receive(self.state) and self.rcv.window_opened():
             self.need_ack = True
         return data

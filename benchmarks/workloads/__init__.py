@@ -1,4 +1,4 @@
-"""What is measured: each workload is one program per style, in coroutines.py, streams.py and protocols.py.
+"""What is measured: each workload is one program per style, in coroutines.py, streams.py, protocols.py and buffered.py.
 
 A program is an async context manager over two ends: entering it sets everything up and gives `work`, which does
 the workload's operation so many times. Only `work` is measured.
@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from typing import NamedTuple
 
+from benchmarks.contenders import Contender
 from benchmarks.places import Ends
 
 Work = Callable[[int], Awaitable[None]]
@@ -30,6 +31,7 @@ class Workload(NamedTuple):
 
     name: str
     program: str  # the function's name in each style's module
+    styles: tuple[str, ...]  # that it is written in
     title: str
     unit: str
     meter: str  # "cpu" or "memory"
@@ -37,10 +39,16 @@ class Workload(NamedTuple):
     limit: int  # operations in one run, at most
     scale: float  # what is shown: cost * scale ...
     inverse: bool = False  # ... or scale / cost, more being better
+    descriptors: int = 4096  # of the kernel that a process may need
+    places: tuple[str, ...] = ()  # where it makes sense; everywhere, if none is named
 
     def shown(self, cost: float) -> float:
         """A cost in the unit."""
         return self.scale / cost if self.inverse else cost * self.scale
+
+    def suits(self, contender: Contender) -> bool:
+        """Whether the contender can do it."""
+        return contender.style in self.styles and (not self.places or contender.place in self.places)
 
     def open(self, style: str, ends: Ends) -> AbstractAsyncContextManager[Work]:
         """The program of that style."""
@@ -48,17 +56,32 @@ class Workload(NamedTuple):
         return program(ends)
 
 
+INTERNET = ("kernel", "lo", "link-1500", "link-64k")  # where addresses are pairs of host and port
+TALK = ("coroutines", "streams", "protocols")
 WORKLOADS = (
-    Workload("round-trip", "round_trip", "round trip of 64 bytes", "µs CPU", "cpu", 200, 100_000, 1e6),
+    Workload("round-trip", "round_trip", TALK, "round trip of 64 bytes", "µs CPU", "cpu", 200, 100_000, 1e6),
     Workload(
-        "throughput", "throughput", "one stream, 256 KiB writes, 64 KiB reads", "GB per CPU-second",
-        "cpu", 64, 10_000, len(BLOCK) / GB, inverse=True,
+        "udp-round-trip", "udp_round_trip", ("protocols",), "round trip of a datagram of 64 bytes", "µs CPU", "cpu",
+        200, 100_000, 1e6, places=INTERNET,
     ),
     # Bounded by the ports that the kernel keeps in TIME-WAIT.
     Workload(
-        "connections", "connections", "connect, server closes, read EOF, close", "µs CPU", "cpu", 50, 4_000, 1e6
+        "connections", "connections", TALK, "connect, server closes, read EOF, close", "µs CPU", "cpu", 50, 4_000, 1e6
     ),
     Workload(
-        "memory", "idle", "memory per idle connection, both ends, kernel's included", "KB", "memory", 1_000, 1_500, 1e-3
+        "crowd-1000", "thousand", ("protocols",), "1,000 connections, messages of 64 bytes there and back",
+        "µs CPU per message", "cpu", 10_000, 1_000_000, 1e6,
+    ),
+    Workload(
+        "crowd-10000", "ten_thousand", ("protocols",), "10,000 connections, messages of 64 bytes there and back",
+        "µs CPU per message", "cpu", 20_000, 1_000_000, 1e6, descriptors=20_100, places=INTERNET,
+    ),
+    Workload(
+        "throughput", "throughput", (*TALK, "buffered"), "one stream, 256 KiB writes, 64 KiB reads",
+        "GB per CPU-second", "cpu", 64, 10_000, len(BLOCK) / GB, inverse=True,
+    ),
+    Workload(
+        "memory", "idle", ("protocols",), "memory per idle connection, both ends, kernel's included", "KB", "memory",
+        1_000, 1_500, 1e-3, places=INTERNET,
     ),
 )  # fmt: skip

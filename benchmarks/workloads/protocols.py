@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import TypeVar, cast
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar, cast
 
 from benchmarks.places import Ends
 from benchmarks.workloads import BLOCK, MESSAGE, Work
+
+BACKLOG = 128
 
 
 class End(asyncio.Protocol):
@@ -111,22 +113,30 @@ class Closer(End):
         cast(asyncio.Transport, transport).close()
 
 
-P = TypeVar("P", bound=asyncio.Protocol)
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 @asynccontextmanager
-async def listening(ends: Ends, factory: Callable[[], End]) -> AsyncIterator[int]:
-    """A server at its end; gives its port."""
+async def listening(ends: Ends, factory: Callable[[], asyncio.BaseProtocol]) -> AsyncIterator[int]:
+    """A server at its end; gives its port, which a path has not."""
+    loop = asyncio.get_running_loop()
     async with ends.server:
-        server = await asyncio.get_running_loop().create_server(factory, ends.address, 0)
+        if ends.is_path:
+            server: Any = await loop.create_unix_server(factory, ends.address, backlog=BACKLOG)
+        else:
+            server = await loop.create_server(factory, ends.address, 0, backlog=BACKLOG)
     async with server:
-        yield server.sockets[0].getsockname()[1]
+        yield 0 if ends.is_path else server.sockets[0].getsockname()[1]
 
 
 async def connect(ends: Ends, port: int, factory: Callable[[], P]) -> P:
     """A new connection from the client's end."""
+    loop = asyncio.get_running_loop()
     async with ends.client:
-        _, protocol = await asyncio.get_running_loop().create_connection(factory, ends.address, port)
+        if ends.is_path:
+            _, protocol = await loop.create_unix_connection(factory, ends.address)
+        else:
+            _, protocol = await loop.create_connection(factory, ends.address, port)
     return protocol
 
 
@@ -143,6 +153,80 @@ async def round_trip(ends: Ends) -> AsyncIterator[Work]:
 
         yield work
         await asker.close()
+
+
+class DatagramEcho(asyncio.DatagramProtocol):
+    """Sends back what comes."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.transport.sendto(data, addr)
+
+
+class DatagramAsker(DatagramEcho):
+    """Sends a datagram for each that comes back, as many as it was started for."""
+
+    def start(self, amount: int) -> asyncio.Future[None]:
+        """So many from now on."""
+        self.left = amount
+        self.done = asyncio.get_running_loop().create_future()
+        self.transport.sendto(MESSAGE)
+        return self.done
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.left -= 1
+        if self.left:
+            self.transport.sendto(MESSAGE)
+        else:
+            self.done.set_result(None)
+
+
+@asynccontextmanager
+async def udp_round_trip(ends: Ends) -> AsyncIterator[Work]:
+    """A datagram there, and the same back."""
+    loop = asyncio.get_running_loop()
+    async with ends.server:
+        server, _ = await loop.create_datagram_endpoint(DatagramEcho, local_addr=(ends.address, 0))
+    async with ends.client:
+        address = server.get_extra_info("sockname")
+        client, asker = await loop.create_datagram_endpoint(DatagramAsker, remote_addr=address)
+
+    async def work(count: int) -> None:
+        await asker.start(count)
+
+    yield work
+    client.close()
+    server.close()
+
+
+@asynccontextmanager
+async def crowd(ends: Ends, size: int) -> AsyncIterator[Work]:
+    """Many connections, each with a message on its way."""
+    async with listening(ends, Echo) as port:
+        askers = [await connect(ends, port, Asker) for _ in range(size)]
+
+        async def work(count: int) -> None:
+            done = [asker.start(count // size) for asker in askers]
+            for asker in askers:
+                asker.transport.write(MESSAGE)
+            for future in done:
+                await future
+
+        yield work
+        for asker in askers:
+            await asker.close()
+
+
+def thousand(ends: Ends) -> AbstractAsyncContextManager[Work]:
+    """A thousand of them."""
+    return crowd(ends, 1_000)
+
+
+def ten_thousand(ends: Ends) -> AbstractAsyncContextManager[Work]:
+    """Ten thousand."""
+    return crowd(ends, 10_000)
 
 
 @asynccontextmanager

@@ -16,16 +16,21 @@ Stream = tuple[StreamReader, StreamWriter]
 
 @asynccontextmanager
 async def listening(ends: Ends, accept: Accept) -> AsyncIterator[int]:
-    """A server at its end; gives its port."""
+    """A server at its end; gives its port, which a path has not."""
     async with ends.server:
-        server = await asyncio.start_server(accept, ends.address, 0)
+        if ends.is_path:
+            server = await asyncio.start_unix_server(accept, ends.address)
+        else:
+            server = await asyncio.start_server(accept, ends.address, 0)
     async with server:
-        yield server.sockets[0].getsockname()[1]
+        yield 0 if ends.is_path else server.sockets[0].getsockname()[1]
 
 
 async def connect(ends: Ends, port: int) -> Stream:
     """A new connection from the client's end."""
     async with ends.client:
+        if ends.is_path:
+            return await asyncio.open_unix_connection(ends.address)
         return await asyncio.open_connection(ends.address, port)
 
 

@@ -12,15 +12,15 @@ import pytest
 
 pytest.importorskip("benchmarks.report", reason="the benchmarks are not in an installed package")
 
-from benchmarks import plot, report
-from benchmarks.contenders import CONTENDERS, LOOPS, PEERS, PLACE_TITLES, Contender, available_loops
+from benchmarks import goals, plot, report
+from benchmarks.contenders import CONTENDERS, LOOPS, OWN, PEERS, PLACE_TITLES, Contender, available_loops
 from benchmarks.measure import ROOT, BenchmarkError, Table, measure, run_in_process, with_references
 from benchmarks.places import PLACES
 from benchmarks.workloads import WORKLOADS, Workload
 
 ROUND_TRIP = WORKLOADS[0]
 THEIRS = Contender("kernel", "streams", "asyncio")
-OURS = Contender("link-1500", "coroutines", "asyncio")
+OURS = Contender("link-1500", "coroutines", OWN)
 MACHINE: dict[str, object] = {
     "cpu": "a cpu", "cores": 2, "system": "Linux", "python": "CPython 3.11", "uvloop": None, "aionetflow": "0",
     "build": "pure",
@@ -77,9 +77,16 @@ def test_a_ratio_is_the_median_of_the_ratios_within_the_rounds() -> None:
 
 
 def test_costs_are_shown_in_the_workloads_unit() -> None:
-    round_trip, throughput = WORKLOADS[:2]
+    round_trip, throughput = (one for one in WORKLOADS if one.name in ("round-trip", "throughput"))
     assert round_trip.shown(54e-6) == pytest.approx(54)
     assert throughput.shown(262144 / 2.5e9) == pytest.approx(2.5)  # 2.5 GB/s in blocks of 256 KiB
+
+
+def test_every_workload_suits_our_own_loop_and_what_it_is_compared_with() -> None:
+    for workload in WORKLOADS:
+        suited = [contender for contender in CONTENDERS if workload.suits(contender)]
+        assert any(contender.loop == OWN for contender in suited)
+        assert all(contender.reference(loop) in suited for contender in suited for loop in LOOPS)
 
 
 def test_a_contender_is_measured_beside_its_like_in_the_kernel_on_each_loop() -> None:
@@ -87,14 +94,54 @@ def test_a_contender_is_measured_beside_its_like_in_the_kernel_on_each_loop() ->
     assert with_references([OURS]) == [*references, OURS]
 
 
-def test_every_contender_can_run_every_workload() -> None:
+def test_every_contender_has_its_place_style_loop_and_references() -> None:
     for contender in CONTENDERS:
         assert contender.place in PLACES
         assert contender.place in PLACE_TITLES
-        assert contender.loop in LOOPS
+        assert contender.loop in (*LOOPS, OWN)
         assert contender.style in PEERS
         for loop in LOOPS:
             assert contender.reference(loop) in CONTENDERS
+
+
+# ---- goals
+
+UVLOOP, OWN_LO = Contender("kernel", "protocols", "uvloop"), Contender("lo", "protocols", OWN)
+
+
+def measured(workload: Workload, reference: float, ours: float) -> Table:
+    """A table of one round: uvloop on the kernel, and our own loop on lo."""
+    (table,) = measure([workload], [UVLOOP, OWN_LO], 1, Script([reference], [ours], [ours], [reference]), silent)
+    return table
+
+
+@pytest.mark.parametrize(("ours", "share"), [(2e-6, 1.25), (2.5e-6, 1.0), (5e-6, 0.5)])
+def test_a_goal_is_met_by_a_ratio_that_is_large_enough(ours: float, share: float) -> None:
+    (verdict,) = goals.verdicts([measured(ROUND_TRIP, 10e-6, ours)])
+    assert (verdict.goal.title, verdict.place, verdict.wanted) == ("round trip, Protocol", "lo", ">= x4")
+    assert verdict.share == pytest.approx(share)
+    assert verdict.met == (share >= 1)
+
+
+def test_a_goal_may_be_a_figure_that_is_not_to_be_exceeded() -> None:
+    (memory,) = (workload for workload in WORKLOADS if workload.name == "memory")
+    (verdict,) = goals.verdicts([measured(memory, 9_000, 8_000)])
+    assert (verdict.wanted, verdict.measured, verdict.share) == ("<= 4", "8.00", 0.5)
+
+
+def test_every_goal_names_contenders_and_workloads_that_there_are() -> None:
+    workloads = {workload.name: workload for workload in WORKLOADS}
+    for goal in goals.GOALS:
+        for place in goal.places:
+            contender = Contender(place, goal.style, OWN)
+            assert contender in CONTENDERS
+            assert workloads[goal.workload].suits(contender)
+
+
+def test_the_table_says_how_far_a_goal_is_from_being_met() -> None:
+    text = report.text([measured(ROUND_TRIP, 10e-6, 5e-6)], MACHINE)
+    (line,) = [line for line in text.splitlines() if "round trip, Protocol" in line]
+    assert line.split()[-6:] == [">=", "x4", "x2.00", "50%", "of", "it"]
 
 
 # ---- what comes out
@@ -103,19 +150,19 @@ def test_every_contender_can_run_every_workload() -> None:
 def test_the_table_tells_best_median_and_ratio() -> None:
     text = report.text([scripted([80e-6], [25e-6], [20e-6, 40e-6], [80e-6])], MACHINE)
     (line,) = [line for line in text.splitlines() if "MTU 1500" in line]
-    assert line.split()[-6:] == ["coroutines", "asyncio", "20.0", "..", "27.5", "x2.91"]
+    assert line.split()[-6:] == ["coroutines", "own", "20.0", "..", "27.5", "x2.91"]
     assert "a cpu" in text
 
 
 def test_the_json_has_everything_the_table_has() -> None:
     content = report.as_json([scripted([8e-6], [2e-6], [2e-6], [8e-6])], MACHINE, {"rounds": 1})
     read = json.loads(json.dumps(content))
-    assert set(read) == {"format", "machine", "settings", "workloads"}
+    assert set(read) == {"format", "machine", "settings", "workloads", "goals"}
     (workload,) = read["workloads"]
     assert set(workload) == {"name", "title", "unit", "meter", "contenders"}
     ours = workload["contenders"][1]
     assert ours == {
-        "name": "link-1500-coroutines-asyncio", "place": "link-1500", "style": "coroutines", "loop": "asyncio",
+        "name": "link-1500-coroutines-own", "place": "link-1500", "style": "coroutines", "loop": "own",
         "best": 2e-6, "median": 2e-6, "rounds": [2e-6], "shown": {"best": 2.0, "median": 2.0},
         "against": {"asyncio": {"median": 4.0, "low": 4.0, "high": 4.0}},
     }  # fmt: skip

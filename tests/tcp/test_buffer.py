@@ -66,6 +66,50 @@ def test_send_queue_is_found_at_any_position(pieces: list[bytes], positions: lis
         assert filled(queue, position, 1) == model[position : position + 1]
 
 
+@given(st.lists(st.tuples(PIECE, SHARES), min_size=1, max_size=40), st.integers(1, 90))
+def test_parts_of_writes_follow_one_another(pieces: list[tuple[bytes, tuple[float, float]]], mss: int) -> None:
+    queue, model = SendQueue(), b""
+    for number, (piece, shares) in enumerate(pieces):
+        start = round(shares[0] * (len(piece) - 1))
+        stop = start + max(1, round(shares[1] * (len(piece) - start)))
+        if number % 3:
+            queue.append_part(piece, start, stop)
+        else:
+            queue.append(piece[start:stop])
+        model += piece[start:stop]
+    assert queue.length == len(model)
+    while model:
+        length = min(mss, len(model))
+        assert filled(queue, 0, length) == model[:length]
+        queue.release(length)
+        model = model[length:]
+    assert queue.length == 0
+
+
+def test_a_part_of_a_write_is_not_copied() -> None:
+    queue, packet, data = SendQueue(), TxPacket(), bytes(100_000)
+    queue.append_part(data, 30_000, 95_000)
+    queue.fill(packet, 1000, 60_000)
+    assert packet.payload is data
+    assert packet.start == 31_000
+
+
+def test_a_large_chunk_is_read_as_it_lies_even_if_more_is_there() -> None:
+    queue, data = ReceiveQueue(), bytes(20_000)
+    queue.append(data)
+    queue.append(b"more")
+    assert queue.read_piece(65_536) is data
+    assert queue.read_piece(65_536) == b"more"
+    assert queue.read_piece(65_536) == b""
+
+
+def test_small_chunks_are_read_as_one_piece() -> None:
+    queue = ReceiveQueue()
+    for chunk in (b"a" * 1000, b"b" * 20_000, b"c"):
+        queue.append(chunk)
+    assert queue.read_piece(65_536) == b"a" * 1000 + b"b" * 20_000 + b"c"
+
+
 def test_a_stretch_within_one_write_is_not_copied() -> None:
     queue, packet, data = SendQueue(), TxPacket(), bytes(100_000)
     queue.append(data)

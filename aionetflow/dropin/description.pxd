@@ -1,0 +1,41 @@
+import cython
+
+from aionetflow.socket.base cimport Socket
+
+cdef int _SHOWN
+
+cpdef int ready(Socket core)
+
+cdef class Taker:
+    cdef object __weakref__
+    cpdef void changed(self)
+
+cdef class Watch:
+    cdef Socket _core
+    cdef int _mask
+    cdef object _loop
+    cdef object _callback
+    cdef object _args
+    cdef object _context
+    cdef object _turn
+    cdef bint _over
+    cpdef void look(self)
+
+cdef class Description:
+    cdef readonly Socket core
+    cdef readonly object host
+    cdef readonly object loop
+    cdef public int references
+    cdef public object transport
+    cdef public Taker taker
+    cdef public Py_ssize_t changes
+    cdef public object mirror
+    cdef public list sleepers
+    cdef list _waiting
+    cdef dict _watches
+    cdef object __weakref__
+    @cython.locals(events=int)
+    cpdef void reflect(self)
+    cpdef void _end_watches(self)
+    cpdef void _wake(self)
+    cpdef void _rouse(self)

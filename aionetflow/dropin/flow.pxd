@@ -1,0 +1,54 @@
+import cython
+
+from aionetflow.dropin.description cimport Description, Taker, ready
+from aionetflow.socket.base cimport Socket
+from aionetflow.socket.datagram cimport DatagramSocket
+from aionetflow.socket.stream cimport StreamSocket
+
+cdef int READABLE
+cdef int WRITABLE
+cdef int _LONGEST
+cdef int _BURST
+
+cdef class Flow(Taker):
+    cdef public object transport
+    cdef public object protocol
+    cdef public Description description
+    cdef public bint closing
+    cdef public bint paused
+    cdef public bint polling
+    cdef public int conn_lost
+    cdef public object buffer
+    cdef public Py_ssize_t buffered
+    cdef public object turn
+    cdef object _loop
+    cdef object _call_soon
+    cdef object _context
+    cpdef bint is_reading(self)
+    cpdef void changed(self)
+    cpdef void read_ready(self)
+    @cython.locals(core=Socket, wanted=int)
+    cpdef bint _has_work(self)
+
+cdef class StreamFlow(Flow):
+    cdef readonly StreamSocket core
+    cdef public bint buffered_protocol
+    cdef public bint eof
+    cdef public object empty_waiter
+    @cython.locals(data=bytes)
+    cpdef void read_ready(self)
+    @cython.locals(sent=Py_ssize_t)
+    cpdef void write(self, object data)
+    cpdef void _keep(self, object data, Py_ssize_t start)
+    cpdef Py_ssize_t send(self, object data)
+    @cython.locals(sent=Py_ssize_t)
+    cpdef Py_ssize_t send_rest(self, object data, Py_ssize_t start)
+    @cython.locals(data=bytes)
+    cpdef bytes _receive(self)
+    cpdef void _read_into_buffer(self)
+    cpdef Py_ssize_t _receive_into(self, object buffer)
+    cpdef void _failed(self, str step, object exc)
+
+cdef class DatagramFlow(Flow):
+    cdef readonly DatagramSocket core
+    cpdef void read_ready(self)

@@ -1,0 +1,60 @@
+from libc.stdint cimport int64_t
+
+from aionetflow.ethernet.interface cimport Node
+from aionetflow.ip.route cimport Route, RoutingTable
+from aionetflow.ip.v4 cimport IPv4
+from aionetflow.socket.table cimport PortHold, SocketTable
+from aionetflow.stats cimport Stats
+from aionetflow.tcp.connection cimport Connection
+
+cdef class Services(Node):
+    cdef readonly object clock
+    cdef readonly object random
+    cdef readonly RoutingTable routes
+    cdef readonly SocketTable table
+    cdef readonly IPv4 ip
+    cdef readonly Stats stats
+    cpdef void touch(self, Connection connection)
+    cpdef void run(self)
+    cpdef void send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
+
+cdef class Socket:
+    cdef public Services _services
+    cdef public int descriptor
+    cdef public int family
+    cdef public object owner
+    cdef public bytes local
+    cdef public int local_port
+    cdef public bytes remote
+    cdef public int remote_port
+    cdef public bint closed
+    cdef public object on_change
+    cdef public PortHold hold
+    cdef public bint reuse_address
+    cdef public bint reuse_port
+    cdef public bint v6only
+    cdef public bint bind_no_port
+    cdef public dict stored
+    cdef public bint broadcast
+    cdef public bint linger_on
+    cdef public int linger_seconds
+    cdef public int user_mss
+    cdef public int64_t receive_buffer
+    cdef public int64_t send_buffer
+    cdef public int ttl
+    cdef public int tos
+    cdef public int hop_limit
+    cdef public int traffic_class
+    cdef public int error
+    cdef object __weakref__
+    cpdef int fileno(self)
+    cpdef int events(self)
+    cpdef bint is_connected(self)
+    cpdef int take_error(self)
+    cpdef void check_open(self)
+    cpdef Route route_to(self, bytes remote)
+    cpdef bytes reached_by(self, bytes remote)
+    cpdef tuple hops(self, bytes remote)
+    cpdef bytes source_for(self, Route route)
+    cpdef void notify(self)
+    cpdef void _hold_port(self, bytes address, int port)

@@ -1,0 +1,4 @@
+from aionetflow.socket.base cimport Socket
+
+cdef class DataSocket(Socket):
+    pass

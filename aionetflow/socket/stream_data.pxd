@@ -1,0 +1,25 @@
+import cython
+from libc.stdint cimport int64_t
+
+from aionetflow.socket.data cimport DataSocket
+from aionetflow.tcp.connection cimport Connection
+
+cdef int SYN_RECEIVED
+cdef int SYN_SENT
+cdef int MSG_OOB
+cdef int MSG_PEEK
+
+cdef class StreamData(DataSocket):
+    cdef public Connection connection
+    cdef public bint _read_shut
+    @cython.locals(connection=Connection, room=int64_t, size=int64_t)
+    cpdef Py_ssize_t send(self, object data, int flags=*)
+    @cython.locals(connection=Connection, room=int64_t, size=int64_t)
+    cpdef Py_ssize_t send_rest(self, bytes data, Py_ssize_t start)
+    @cython.locals(connection=Connection, data=bytes)
+    cpdef bytes recv(self, Py_ssize_t limit, int flags=*)
+    @cython.locals(connection=Connection, data=bytes)
+    cpdef bytes recv_piece(self, Py_ssize_t limit)
+    cpdef Connection _writable(self, int flags)
+    @cython.locals(error=int)
+    cpdef bytes _recv_nothing(self, Connection connection)
