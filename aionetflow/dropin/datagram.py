@@ -36,7 +36,7 @@ class DatagramTransport(VirtualTransport, asyncio.DatagramTransport):
             if addr not in (None, self._address):
                 raise ValueError(f"Invalid address: must be None or {self._address}")
             addr = self._address
-        if self._conn_lost:
+        if self._conn_lost and (self._address or self._sock is None):  # asyncio's: else until connection_lost()
             if self._conn_lost >= LOG_THRESHOLD:
                 logger.warning("socket.send() raised exception.")
             self._conn_lost += 1
