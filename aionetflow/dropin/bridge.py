@@ -85,8 +85,12 @@ class _Gate:
         self.sock = VirtualSocket(guest.host, guest.family)
         self.sock.settimeout(0)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # who was led there before has the port, too
-        self.sock.core.bind(address)
-        self.sock.core.listen(socket.SOMAXCONN)
+        try:
+            self.sock.core.bind(address)
+            self.sock.core.listen(socket.SOMAXCONN)
+        except BaseException:
+            self.sock.close()
+            raise
 
 
 class Bridge:
@@ -131,7 +135,11 @@ class Bridge:
             return  # the virtual host refuses it, as the kernel did
         outside.setblocking(False)
         if place not in self._gates:
-            self._gates[place] = _Gate(sock, address)
+            try:
+                self._gates[place] = _Gate(sock, address)
+            except OSError:
+                outside.close()
+                return  # a virtual socket has the port, but does not listen
         self._gates[place].expected += 1
         self._spawn(self._pass_out(place, outside), outside)
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 import aionetflow
+from aionetflow.dropin.socket import VirtualSocket
 from support.loops import on, until
 
 KernelSocket = socket.socket
@@ -241,3 +242,14 @@ async def test_a_client_of_the_kernel_that_resets_at_once_leaves_nothing() -> No
         await asyncio.sleep(0.02)
         await until(lambda: all(block.state in ("LISTEN", "TIME-WAIT") for block in net.sockets()))
         server.close()
+
+
+@in_real_time
+async def test_a_port_that_a_virtual_socket_has_taken_without_listening_is_not_the_kernels() -> None:
+    async with aionetflow.Network(seed=1, bridge="loopback") as net:
+        with KernelSocket() as listener, VirtualSocket(net.localhost) as sock:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            sock.core.bind(listener.getsockname())
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(*listener.getsockname())
