@@ -138,9 +138,17 @@ class VirtualTransport(transports._FlowControlMixin):
     # The socket's side ------------------------------------------------------------------------------------------
 
     def changed(self) -> None:
-        """The socket has changed: what that calls for is done in the loop's next turn."""
+        """The socket has changed: what that calls for is done in the loop's next turn.
+
+        While the loop is not run, in the turn after its next: a loop looks at the kernel's sockets once it runs, and
+        what was begun before comes first.
+        """
         if self._turn is None and self._has_work() and not self._loop.is_closed():
-            self._turn = self._loop.call_soon(self._work, context=self._context)
+            work = self._work if self._loop.is_running() else self._work_next_turn
+            self._turn = self._loop.call_soon(work, context=self._context)
+
+    def _work_next_turn(self) -> None:
+        self._turn = self._loop.call_soon(self._work, context=self._context)
 
     def _has_work(self) -> bool:
         if self._conn_lost:

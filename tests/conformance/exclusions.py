@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import platform
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -47,14 +47,14 @@ class Exclusions:
                 result.status, result.detail = Outcome.EXCLUDED, reason
 
 
-def excluded(suite: str, source: Path = LIST, python: tuple[int, int] = sys.version_info[:2]) -> Exclusions:
-    """What the list says about the tests of a suite, as this Python has them."""
+def excluded(suite: str, source: Path = LIST, python: str = platform.python_version()) -> Exclusions:
+    """What the list says about the tests of a suite on a version of Python, this one's if none is given."""
     with source.open("rb") as file:
         content = tomllib.load(file)
     entries = content.get(suite, {})
     tests = dict(entries.get("tests", {}))
     for release, more in entries.get("python", {}).items():
-        if release == "{}.{}".format(*python):
+        if f"{python}.".startswith(f"{release}."):
             tests |= more
     return Exclusions(tests, entries.get("files", {}))
 
