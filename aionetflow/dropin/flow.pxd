@@ -23,7 +23,6 @@ cdef class Flow(Taker):
     cdef public object turn
     cdef object _loop
     cdef object _call_soon
-    cdef object _is_running
     cdef object _context
     cpdef bint is_reading(self)
     cpdef void changed(self)

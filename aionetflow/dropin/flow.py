@@ -40,7 +40,6 @@ class Flow(Taker):
         self.turn: asyncio.Handle | None = None
         self._loop = loop
         self._call_soon = loop.call_soon
-        self._is_running = loop.is_running
         self._context = context
 
     def is_reading(self) -> bool:
@@ -50,11 +49,11 @@ class Flow(Taker):
     def changed(self) -> None:
         """The socket has changed: what that calls for is done in the loop's next turn.
 
-        While the loop is not run, in the turn after its next: a loop looks at the kernel's sockets once it runs, and
-        what was begun before comes first.
+        While no loop is run, in the turn after its next: a loop looks at the kernel's sockets once it runs, and what
+        was begun before comes first.
         """
         if self.turn is None and self._has_work():
-            work = self.work if self._is_running() else self._work_next_turn
+            work = self._work_next_turn if asyncio._get_running_loop() is None else self.work
             try:
                 self.turn = self._call_soon(work, context=self._context)
             except RuntimeError:

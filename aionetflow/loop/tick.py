@@ -153,10 +153,6 @@ class Tick:
         """The loop's time in ns, exactly."""
         return self._clock()
 
-    def is_running(self) -> bool:
-        """Whether the loop runs now."""
-        return self._thread_id is not None
-
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Handle:
         """Has `callback` called in the loop's next turn, after all that is ready already.
 
