@@ -12,6 +12,8 @@ endif
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 PYTEST := $(PY) -m pytest -q
+# All tests at once: as many processes as there are cores. JOBS=0 for one, and for pdb.
+JOBS ?= auto
 # The .py twins, even where compiled modules stand beside them; in a subprocess too.
 PURE := AIONETFLOW_PURE=1
 
@@ -30,21 +32,21 @@ say = @printf '%s\n' '$(1)' >&2
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
 	    printf 'make %-11s %s\n' "$$name" "$$text"; done
-	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench, conformance, ecosystem and soak; PYTHON=/path/to/python'
+	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench, conformance, ecosystem and soak; JOBS=0 for test; PYTHON=/path/to/python'
 
 demo: $(VENV)/demo.stamp $(VENV)/built.stamp  ## two hosts, two routers, a lossy link, and a page that crosses it
 	@$(PY) -m aionetflow demo $(ARGS)
 
 test: $(VENV)/dev.stamp $(VENV)/built.stamp  ## all tests, on the compiled build and on the pure one, with coverage
 	@if [ -e "aionetflow/_fast$$($(PY) -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')" ]; then \
-	    $(PYTEST) $(ARGS); \
+	    $(PYTEST) -n $(JOBS) $(ARGS); \
 	    else echo 'no compiled modules here (no C compiler?): the compiled run is left out' >&2; fi
 	@$(MAKE) --no-print-directory coverage
 
 # The pure run, doctests included: compiled functions hide their docstrings and their lines.
 coverage: $(VENV)/dev.stamp  ## all tests on the pure build; fails under 90 % of the lines
 	@$(PY) -m coverage erase
-	@$(PURE) $(PY) -m coverage run -m pytest -q --doctest-modules --ignore=tests/ecosystem aionetflow tests $(ARGS)
+	@$(PURE) $(PY) -m coverage run -m pytest -q -n $(JOBS) --doctest-modules --ignore=tests/ecosystem aionetflow tests $(ARGS)
 	@$(PY) -m coverage combine -q
 	@$(PY) -m coverage report --fail-under=90
 
@@ -64,7 +66,7 @@ soak: $(VENV)/dev.stamp $(VENV)/built.stamp  ## the long tests: much data over b
 	@$(PYTEST) -m soak $(ARGS)
 
 ecosystem: $(VENV)/ecosystem.stamp $(VENV)/built.stamp  ## real libraries, unmodified, on the virtual network
-	@$(PYTEST) -m ecosystem tests/ecosystem $(ARGS)
+	@$(PYTEST) -n $(JOBS) -m ecosystem tests/ecosystem $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff and mypy --strict
 	@$(PY) -m ruff check -q .

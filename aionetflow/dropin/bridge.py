@@ -23,6 +23,7 @@ _LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 _PATIENCE = 5.0  # s; a listener of the kernel answers at once, or its backlog is full
 _RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 _System = socket.socket  # whatever the name comes to mean
+_Place = tuple[Host, Any]  # an address of a host's
 
 
 class _End(asyncio.Protocol):
@@ -32,6 +33,7 @@ class _End(asyncio.Protocol):
 
     def __init__(self, ends: "set[_End]") -> None:
         self._ends = ends
+        self._ended = False  # nothing more is received here
         self.transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -46,8 +48,11 @@ class _End(asyncio.Protocol):
         self.other.transport.write(data)
 
     def eof_received(self) -> bool:
-        if self.other.transport.can_write_eof():
-            self.other.transport.write_eof()
+        self._ended = True
+        if self.other._ended:
+            self.other.transport.close()
+            return False
+        self.other.transport.write_eof()
         return True
 
     def pause_writing(self) -> None:
@@ -69,6 +74,25 @@ class _End(asyncio.Protocol):
         other.abort()
 
 
+class _Gate:
+    """Listens where a listener of the kernel does, as long as somebody who was led there is on the way.
+
+    Who they are does not matter, nor in which order they come: so many of the kernel's connections wait for them.
+    """
+
+    def __init__(self, guest: VirtualSocket, address: Any) -> None:
+        self.expected = 0
+        self.sock = VirtualSocket(guest.host, guest.family)
+        self.sock.settimeout(0)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # who was led there before has the port, too
+        try:
+            self.sock.core.bind(address)
+            self.sock.core.listen(socket.SOMAXCONN)
+        except BaseException:
+            self.sock.close()
+            raise
+
+
 class Bridge:
     """Joins the loopback addresses of one network to the kernel's."""
 
@@ -76,6 +100,7 @@ class Bridge:
         self._network = network
         self._loop = loop
         self._listeners: dict[VirtualSocket, socket.socket] = {}
+        self._gates: dict[_Place, _Gate] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ends: set[_End] = set()
         bridges[network] = self
@@ -87,6 +112,8 @@ class Bridge:
             self.delist(sock)
         for task in self._tasks:
             task.cancel()
+        for gate in self._gates.values():
+            gate.sock.close()
         for end in list(self._ends):
             end.transport.abort()
 
@@ -94,7 +121,10 @@ class Bridge:
 
     def lead_out(self, sock: VirtualSocket, address: Any) -> None:
         """Before a virtual socket connects: if only the kernel has a listener there, it is led to it."""
-        if not _is_loopback(address) or self._has_listener(sock.host, address):
+        if not _is_loopback(address):
+            return
+        place = sock.host, address[:2]
+        if place not in self._gates and self._has_listener(sock.host, address):
             return
         outside = _System(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         outside.settimeout(_PATIENCE)
@@ -104,20 +134,23 @@ class Bridge:
             outside.close()
             return  # the virtual host refuses it, as the kernel did
         outside.setblocking(False)
-        gate = VirtualSocket(sock.host, sock.family)
-        gate.settimeout(0)
-        gate.core.bind(address)
-        gate.core.listen(1)
-        self._spawn(self._pass_out(gate, outside))
+        if place not in self._gates:
+            try:
+                self._gates[place] = _Gate(sock, address)
+            except OSError:
+                outside.close()
+                return  # a virtual socket has the port, but does not listen
+        self._gates[place].expected += 1
+        self._spawn(self._pass_out(place, outside), outside)
 
-    async def _pass_out(self, gate: VirtualSocket, outside: socket.socket) -> None:
+    async def _pass_out(self, place: _Place, outside: socket.socket) -> None:
+        gate = self._gates[place]
         try:
-            inside, _ = await gate.description.until_done(gate.accept_now)
-        except BaseException:
-            outside.close()
-            raise
+            inside, _ = await gate.sock.description.until_done(gate.sock.accept_now)
         finally:
-            gate.close()
+            gate.expected -= 1
+            if not gate.expected:
+                self._gates.pop(place, gate).sock.close()
         await self._join(inside, outside)
 
     # From the kernel to the network -----------------------------------------------------------------------------
@@ -168,15 +201,10 @@ class Bridge:
         accepted.setblocking(False)
         inside = VirtualSocket(sock.host, sock.family)
         inside.setblocking(False)
-        self._spawn(self._pass_in(inside, (_LOOPBACK[sock.family], sock.getsockname()[1]), accepted))
+        self._spawn(self._pass_in(inside, (_LOOPBACK[sock.family], sock.getsockname()[1]), accepted), inside, accepted)
 
     async def _pass_in(self, inside: VirtualSocket, address: Any, outside: socket.socket) -> None:
-        try:
-            await inside.connected(address)
-        except BaseException:
-            inside.close()
-            outside.close()
-            raise
+        await inside.connected(address)
         await self._join(inside, outside)
 
     # Both ---------------------------------------------------------------------------------------------------------
@@ -184,18 +212,27 @@ class Bridge:
     async def _join(self, inside: VirtualSocket, outside: socket.socket) -> None:
         near, far = _End(self._ends), _End(self._ends)
         near.other, far.other = far, near
-        StreamTransport(self._loop, inside, near)
-        await self._loop.create_connection(lambda: far, sock=outside)  # it is connected, and so the kernel's
+        transport = StreamTransport(self._loop, inside, near)
+        # the loop's own call: one that has been reset by now is not connected, and ours would adopt it
+        create_connection = type(self._loop).create_connection
+        try:
+            await create_connection(self._loop, lambda: far, sock=outside)
+        except BaseException:
+            transport.abort()
+            raise
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], *socks: socket.socket) -> None:
+        """Begins a task; the sockets are closed if it comes to nothing, as when it is cancelled before it begins."""
+
+        def finished(_: object) -> None:
+            self._tasks.discard(task)
+            if task.cancelled() or task.exception():  # one of the two ends went away first
+                for sock in socks:
+                    sock.close()
+
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # one of the two ends went away first
+        task.add_done_callback(finished)
 
     def _has_listener(self, host: Host, address: Any) -> bool:
         packed = ipaddress.ip_address(address[0]).packed

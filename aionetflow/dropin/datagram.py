@@ -37,7 +37,7 @@ class DatagramTransport(VirtualTransport, asyncio.DatagramTransport):
                 raise ValueError(f"Invalid address: must be None or {self._address}")
             addr = self._address
         flow = self._flow
-        if flow.conn_lost:
+        if flow.conn_lost and (self._address or self._sock is None):  # asyncio's: else until connection_lost()
             if flow.conn_lost >= LOG_THRESHOLD:
                 logger.warning("socket.send() raised exception.")
             flow.conn_lost += 1

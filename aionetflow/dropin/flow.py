@@ -47,13 +47,21 @@ class Flow(Taker):
         return not self.closing and not self.paused
 
     def changed(self) -> None:
-        """The socket has changed: what that calls for is done in the loop's next turn."""
+        """The socket has changed: what that calls for is done in the loop's next turn.
+
+        While no loop is run, in the turn after its next: a loop looks at the kernel's sockets once it runs, and what
+        was begun before comes first.
+        """
         if self.turn is None and self._has_work():
+            work = self._work_next_turn if asyncio._get_running_loop() is None else self.work
             try:
-                self.turn = self._call_soon(self.work, context=self._context)
+                self.turn = self._call_soon(work, context=self._context)
             except RuntimeError:
                 if not self._loop.is_closed():
                     raise
+
+    def _work_next_turn(self) -> None:
+        self.turn = self._call_soon(self.work, context=self._context)
 
     def work(self) -> None:
         """One turn's work: what waits is written, something is read."""

@@ -28,7 +28,7 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
         self, loop: asyncio.AbstractEventLoop, sock: VirtualSocket, protocol: Any,
         waiter: asyncio.Future[None] | None = None, extra: dict[str, Any] | None = None, server: Server | None = None,
     ) -> None:  # fmt: skip
-        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)  # as asyncio does
+        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)  # as uvloop; asyncio where the program named the protocol
         super().__init__(loop, sock, protocol, waiter, extra, server)
 
     def set_protocol(self, protocol: Any) -> None:

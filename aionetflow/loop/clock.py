@@ -11,8 +11,9 @@ is under way in the real world that will come back to the loop: a hold.
 
 import asyncio
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self, TypeVar, TypeVarTuple
 
 from aionetflow.config import NEVER
@@ -42,25 +43,36 @@ class Hold:
     def __init__(self, clock: "LoopTime") -> None:
         self._clock = clock
         self._over = False
+        self._begun = False
+        self.threads: ThreadPoolExecutor | None = None  # of which one is to call run(); None if nobody is known to
 
     def release(self) -> None:
         """Lets time pass again, as far as this hold is concerned; harmless when called again."""
         self._over = True
+        self._clock._lifted.discard(self)
         self._clock._release(self)
 
     def lift(self) -> None:
         """Lets time pass until resume(): what is under way waits for the network itself."""
+        self._clock._lifted.add(self)
         self._clock._release(self)
 
     def resume(self) -> None:
         """Ends what lift() began; has no effect after release()."""
+        self._clock._lifted.discard(self)
         if not self._over:
             self._clock._holds.add(self)
 
     def run(self, func: "Callable[[*_Arguments], _Result]", *args: *_Arguments) -> "_Result":
         """Calls a function as the work that the hold is for: while it waits for the network, time passes."""
+        self._begun = True
         with working_under(self):
             return func(*args)
+
+    def _is_stuck(self, asleep: "Counter[ThreadPoolExecutor | None]") -> bool:
+        """Whether the work is in a queue and all who could take it wait for the network; `asleep` counts them."""
+        threads = self.threads
+        return threads is not None and not self._begun and asleep[threads] >= threads._max_workers
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +87,7 @@ class LoopTime:
     def __init__(self, loop: "EventLoop") -> None:
         self._loop = loop
         self._holds: set[Hold] = set()
+        self._lifted: set[Hold] = set()
 
     def now(self) -> int:
         """The loop's time in ns."""
@@ -98,8 +111,10 @@ class LoopTime:
 
     @property
     def held(self) -> bool:
-        """Whether there is a hold that has not been released."""
-        return bool(self._holds)
+        """Whether there is a hold that has not been released, for something that can go on by itself."""
+        holds = list(self._holds)  # other threads may release theirs meanwhile
+        asleep = Counter(hold.threads for hold in list(self._lifted)) if holds else Counter()
+        return not all(hold._is_stuck(asleep) for hold in holds)
 
     def wait(self) -> None:
         """Nothing is ready: lets time pass until the next timer is due, or until something is ready."""
@@ -139,7 +154,7 @@ class VirtualTime(LoopTime):
             if loop._ready:
                 return
         holds, others = loop._watched()
-        if self._holds or holds:
+        if self.held or holds:
             loop._look(None)
             return
         deadline = loop.next_deadline()

@@ -57,6 +57,7 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
     # asyncio's own, that its published types leave out
     _check_callback: Callable[[object, str], None]
     _check_thread: Callable[[], None]
+    _default_executor: ThreadPoolExecutor | None
     _internal_fds: int
     _process_events: Callable[[list[Any]], None]
     _ssock: Any
@@ -102,6 +103,7 @@ class EventLoop(Tick, asyncio.SelectorEventLoop):  # type: ignore[misc]
         try:
             if executor is None or isinstance(executor, ThreadPoolExecutor):
                 future = super().run_in_executor(executor, hold.run, func, *args)
+                hold.threads = executor or self._default_executor
             else:
                 future = super().run_in_executor(executor, func, *args)
         except BaseException:

@@ -197,7 +197,7 @@ class Network:
     async def _end_tasks(self) -> None:
         own = asyncio.current_task()
         # again and again: a task that is cancelled may spawn others
-        while tasks := [task for host in self.hosts for task in host.tasks if task is not own]:
+        while tasks := [task for host in self.hosts for task in host.tasks if task is not own and not task.done()]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -193,14 +193,14 @@ class DatagramSocket(DataSocket):
     def _send(self, data: Buffer, remote: bytes, port: int, flags: int) -> int:
         if flags & (MSG_OOB | MSG_MORE):
             raise os_error(errno.EOPNOTSUPP)  # Linux udp_sendmsg; here a datagram is not put together in several calls
-        if self.error:
-            raise os_error(self.take_error())
-        if self._write_shut:
-            raise os_error(errno.EPIPE)
         payload = data if type(data) is bytes else bytes(memoryview(data))
         route = self._route(remote)
         if len(payload) > min(MAX_PAYLOAD, route.interface.mtu - _HEADERS[len(remote)]):
             raise os_error(errno.EMSGSIZE)
+        if self.error:  # Linux sock_alloc_send_pskb: only now, and it is told after what is wrong with the call
+            raise os_error(self.take_error())
+        if self._write_shut:
+            raise os_error(errno.EPIPE)
         self._autobind()
         source = self.source_for(route)
         self._services.send_datagram(self, payload, route, source, remote, port)

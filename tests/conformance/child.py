@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from conformance.exclusions import Exclusions, expected_to_fail
-from conformance.kernel import KernelCalls
 from conformance.outcomes import Outcome, read, short_name
 from conformance.plug import LOOPS, plug
 from conformance.suites import SUITES, Suite
+from conformance.used import KernelCalls, VirtualSockets
 
 SHORT_LIMIT = 8.0  # seconds, for a test that is excluded
 
@@ -29,10 +29,13 @@ SHORT_LIMIT = 8.0  # seconds, for a test that is excluded
 class Recorder(unittest.TestResult):
     """Writes the outcome of each test as soon as it is known."""
 
-    def __init__(self, out: TextIO, kernel: KernelCalls, limit: float, exclusions: Exclusions) -> None:
+    def __init__(
+        self, out: TextIO, kernel: KernelCalls, virtual: VirtualSockets, limit: float, exclusions: Exclusions
+    ) -> None:
         super().__init__()
         self._out = out
         self._kernel = kernel
+        self._virtual = virtual
         self._limit = limit
         self._exclusions = exclusions
         self._status = Outcome.PASSED
@@ -49,6 +52,7 @@ class Recorder(unittest.TestResult):
         name = short_name(test.id())
         print(f"---- {name}", file=sys.stderr, flush=True)
         self._kernel.take()
+        self._virtual.take()
         self._write(test=name)
         # that it cannot pass is known: it is run to see that this is still so, and not waited for
         self.arm(self._limit if self._exclusions.reason(name) is None else min(self._limit, SHORT_LIMIT))
@@ -57,14 +61,15 @@ class Recorder(unittest.TestResult):
         super().stopTest(test)
         self.arm(self._limit)
         self._write(
-            test=short_name(test.id()), status=self._status, detail=self._detail, kernel=self._kernel.take()
+            test=short_name(test.id()), status=self._status, detail=self._detail, kernel=self._kernel.take(),
+            virtual=self._virtual.take(),
         )  # fmt: skip
 
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
         super().addSkip(test, reason)
         self._note(Outcome.SKIPPED, reason)
         if not isinstance(test, unittest.TestCase):  # setUpClass or setUpModule said so: nothing of it is run
-            self._write(test=short_name(test.id()), status=Outcome.SKIPPED, detail=reason, kernel=[])
+            self._write(test=short_name(test.id()), status=Outcome.SKIPPED, detail=reason)
 
     def addFailure(self, test: unittest.TestCase, err: Any) -> None:
         super().addFailure(test, err)
@@ -88,7 +93,7 @@ class Recorder(unittest.TestResult):
         print(text, file=sys.stderr, flush=True)
         self._note(Outcome.FAILED, text)
         if not isinstance(test, unittest.TestCase):  # setUpClass or setUpModule, which are no test
-            self._write(test=short_name(test.id()), status=Outcome.FAILED, detail=text, kernel=[])
+            self._write(test=short_name(test.id()), status=Outcome.FAILED, detail=text)
 
     def _note(self, status: Outcome, detail: str) -> None:
         if self._status is not Outcome.FAILED:
@@ -127,12 +132,14 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True, help="lines are added; a test it names is not run again")
     parser.add_argument("--limit", type=float, required=True, help="seconds for one test")
     options = parser.parse_args()
-    kernel = KernelCalls()
+    kernel, virtual = KernelCalls(), VirtualSockets()
     suite = SUITES[options.suite]
     plug(suite, options.file, options.loop)
     tests = chosen_tests(suite, options.file, set(read(options.results)))
+    kernel.take()  # what looking for IPv6 has done on import
     with options.results.open("a", encoding="utf-8") as out:
-        tests.run(Recorder(out, kernel, options.limit, expected_to_fail(options.suite, options.loop)))
+        exclusions = expected_to_fail(options.suite, options.loop)
+        tests.run(Recorder(out, kernel, virtual, options.limit, exclusions))
     # Not through the interpreter's own end: a thread that a failed test left behind would hold it for ever.
     sys.stderr.flush()
     os._exit(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import platform
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,6 +30,12 @@ class Exclusions:
         """
         return next((why for pattern, why in self.tests.items() if fnmatchcase(test, pattern)), None)
 
+    def unmatched(self, file: str, results: Iterable[Result]) -> list[str]:
+        """The patterns for tests of a file that none of its tests fits."""
+        names = [result.test for result in results]
+        patterns = [pattern for pattern in self.tests if pattern.startswith(f"{file}.")]
+        return [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
+
     def judge(self, results: Iterable[Result]) -> None:
         """An excluded test may fail, and must: otherwise the list is wrong."""
         for result in results:
@@ -41,14 +47,14 @@ class Exclusions:
                 result.status, result.detail = Outcome.EXCLUDED, reason
 
 
-def excluded(suite: str, source: Path = LIST, python: tuple[int, int] = sys.version_info[:2]) -> Exclusions:
-    """What the list says about the tests of a suite, as this Python has them."""
+def excluded(suite: str, source: Path = LIST, python: str = platform.python_version()) -> Exclusions:
+    """What the list says about the tests of a suite on a version of Python, this one's if none is given."""
     with source.open("rb") as file:
         content = tomllib.load(file)
     entries = content.get(suite, {})
     tests = dict(entries.get("tests", {}))
     for release, more in entries.get("python", {}).items():
-        if release == "{}.{}".format(*python):
+        if f"{python}.".startswith(f"{release}."):
             tests |= more
     return Exclusions(tests, entries.get("files", {}))
 

@@ -20,12 +20,13 @@ class Outcome(enum.StrEnum):
 
 @dataclass
 class Result:
-    """One test: how it ended, why, and what it asked of the kernel's network."""
+    """One test: how it ended, why, what it asked of the kernel's network, and how many virtual sockets it made."""
 
     test: str
     status: Outcome = Outcome.FAILED
     detail: str = "hung or crashed; the log says where"
     kernel: list[str] = field(default_factory=list)
+    virtual: int = 0
 
 
 def short_name(identifier: str) -> str:

@@ -8,6 +8,7 @@ import contextvars
 import functools
 import selectors
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from conformance.suites import UVLOOP, Suite
@@ -51,11 +52,16 @@ def _our_loop(bridge: str | None) -> type[asyncio.AbstractEventLoop]:
 
         def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
             super().__init__(selector, seed=1)
+            self._end_bridge: Callable[[], None] | None = None
             if bridge is not None:
-                attach(aionetflow.Network(seed=1, bridge=bridge, clock=LoopClock(self)), self)
+                self._end_bridge = attach(aionetflow.Network(seed=1, bridge=bridge, clock=LoopClock(self)), self)
             enter(self.networks[-1].localhost)
 
         def close(self) -> None:
+            if self._end_bridge is not None:
+                self._end_bridge()
+                self._end_bridge = None
+                self.run_until_complete(asyncio.sleep(0))  # in which it closes the kernel's sockets
             was_open = not self.is_closed()
             super().close()
             if was_open:

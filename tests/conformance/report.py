@@ -12,7 +12,7 @@ from conformance.outcomes import Outcome
 from conformance.run import FileResult
 
 COLUMNS = (Outcome.PASSED, Outcome.FAILED, Outcome.EXCLUDED, Outcome.SKIPPED, Outcome.SURPRISE)
-HEAD: tuple[str, ...] = (*COLUMNS, "kernel socket")
+HEAD: tuple[str, ...] = (*COLUMNS, "virtual socket", "kernel socket")
 
 
 def table(files: Sequence[FileResult]) -> str:
@@ -30,7 +30,7 @@ def table(files: Sequence[FileResult]) -> str:
 def _counts(files: Iterable[FileResult]) -> list[int]:
     files = list(files)
     counts = [sum(part.count(column) for part in files) for column in COLUMNS]
-    return [*counts, sum(part.kernel for part in files)]
+    return [*counts, sum(part.virtual for part in files), sum(part.kernel for part in files)]
 
 
 def wrong(files: Iterable[FileResult]) -> str:

@@ -34,6 +34,11 @@ class FileResult:
         return sum(bool(result.kernel) for result in self.results)
 
     @property
+    def virtual(self) -> int:
+        """How many tests used a virtual socket."""
+        return sum(bool(result.virtual) for result in self.results)
+
+    @property
     def wrong(self) -> list[Result]:
         """The tests that ended as they should not."""
         return [result for result in self.results if result.status in (Outcome.FAILED, Outcome.SURPRISE)]
@@ -60,7 +65,10 @@ def run_file(suite: Suite, file: str, loop: str, limit: float = LIMIT) -> FileRe
     results = list(read(lines).values())
     if status:
         results.append(Result(file, detail=f"could not be run: exit status {status}; the log says why"))
-    expected_to_fail(suite.name, loop).judge(results)
+    exclusions = expected_to_fail(suite.name, loop)
+    exclusions.judge(results)
+    unmatched = exclusions.unmatched(file, results)
+    results += [Result(pattern, detail="is excluded, and no test is called so") for pattern in unmatched]
     return FileResult(suite.name, file, results, log)
 
 

@@ -213,3 +213,16 @@ async def test_a_burst_is_read_without_starving_others(trial: Trial) -> None:
         near.transport.sendto(b"%d" % number, name(far))
     await until(lambda: len(far.received) == 150)
     assert [int(data) for data, _ in far.received] == list(range(150))
+
+
+@on_both
+async def test_an_endpoint_that_is_being_closed_sends_until_it_is_unless_it_has_a_peer(trial: Trial) -> None:
+    far, near = await endpoint(trial), await endpoint(trial)
+    near.transport.close()
+    near.transport.sendto(b"last", name(far))
+    await near.lost
+    tied = await endpoint(trial, remote_addr=name(far))
+    tied.transport.close()
+    tied.transport.sendto(b"never")
+    await tied.lost
+    await hears(far, [(b"last", name(near))])

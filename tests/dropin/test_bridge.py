@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 import aionetflow
-from support.loops import on
+from aionetflow.dropin.socket import VirtualSocket
+from support.loops import on, until
 
 KernelSocket = socket.socket
 MUCH = 3_000_000  # octets; more than all buffers on the way together
@@ -197,3 +199,57 @@ def exchange(sock: socket.socket, address: tuple[str, int]) -> bytes:
     sock.sendall(b"12345")
     sock.shutdown(socket.SHUT_WR)
     return sock.recv(100)
+
+
+@in_real_time
+async def test_many_at_once_and_after_each_other_reach_a_server_of_the_kernel_and_nothing_is_left_of_them() -> None:
+    async def exchange(question: bytes) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(question)
+        writer.write_eof()
+        assert await reader.read() == question
+        writer.close()
+        await writer.wait_closed()
+
+    def serve(listener: socket.socket) -> None:
+        for _ in range(8):
+            echo(listener.accept()[0])
+
+    async with aionetflow.Network(seed=1, bridge="loopback") as net:
+        with KernelSocket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            port = listener.getsockname()[1]
+            serving = asyncio.get_running_loop().run_in_executor(None, serve, listener)
+            await exchange(b"a")
+            await until(lambda: all(block.state == "TIME-WAIT" for block in net.sockets()))
+            before = len(os.listdir("/proc/self/fd"))
+            await exchange(b"b")
+            await exchange(b"c")
+            await asyncio.gather(*(exchange(bytes([number])) for number in range(5)))
+            await serving
+            await until(lambda: all(block.state == "TIME-WAIT" for block in net.sockets()))
+            await until(lambda: len(os.listdir("/proc/self/fd")) == before)
+
+
+@in_real_time
+async def test_a_client_of_the_kernel_that_resets_at_once_leaves_nothing() -> None:
+    async with aionetflow.Network(seed=1, bridge="loopback") as net:
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+        with KernelSocket() as sock:
+            sock.connect(("127.0.0.1", server.sockets[0].getsockname()[1]))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        await asyncio.sleep(0.02)
+        await until(lambda: all(block.state in ("LISTEN", "TIME-WAIT") for block in net.sockets()))
+        server.close()
+
+
+@in_real_time
+async def test_a_port_that_a_virtual_socket_has_taken_without_listening_is_not_the_kernels() -> None:
+    async with aionetflow.Network(seed=1, bridge="loopback") as net:
+        with KernelSocket() as listener, VirtualSocket(net.localhost) as sock:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            sock.core.bind(listener.getsockname())
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(*listener.getsockname())

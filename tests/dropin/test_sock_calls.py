@@ -7,7 +7,7 @@ import os
 import select
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -143,3 +143,32 @@ async def test_a_detached_descriptor_that_the_program_closes_closes_the_connecti
             server.send(b"x")  # by which it is seen
             with pytest.raises(ConnectionResetError):
                 server.recv(1)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, aionetflow.new_event_loop], ids=["asyncio", "own"])
+def test_what_came_while_the_loop_was_not_run_is_read_after_what_was_begun(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """Both ends are the same socket; the kernel's loop looks at it only once it runs."""
+    seen: list[str] = []
+    read = asyncio.Event()
+
+    class Receiver(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            seen.append("read")
+            read.set()
+
+    async def main() -> None:
+        seen.append("begun")
+        async with asyncio.timeout(PATIENCE):
+            await read.wait()
+
+    loop = new_loop()
+    endpoint, _ = loop.run_until_complete(loop.create_datagram_endpoint(Receiver, local_addr=("127.0.0.1", 0)))
+    endpoint.sendto(b"x", endpoint.get_extra_info("sockname"))
+    loop.run_until_complete(main())
+    endpoint.close()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    assert seen == ["begun", "read"]

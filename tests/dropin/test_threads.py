@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -207,3 +208,36 @@ def test_a_thread_that_the_loop_joins_goes_on(listener: VirtualSocket, loop: asy
         return thread.outcome
 
     assert loop.run_until_complete(main()) == b"hello"
+
+
+def test_virtual_time_passes_for_threads_that_wait_though_other_work_waits_for_a_free_thread() -> None:
+    def wait() -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.1", 0))
+            waiting.append(sock.getsockname())
+            sock.settimeout(3600)
+            try:
+                sock.recv(1)
+            except TimeoutError:
+                return True
+            return False
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with Network(seed=1) as network:
+
+            def give_up() -> None:
+                with VirtualSocket(network.localhost, socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                    for address in waiting:
+                        sock.sendto(b"x", address)
+
+            alarm = threading.Timer(20, loop.call_soon_threadsafe, (give_up,))  # time has stood still for so long
+            alarm.start()
+            with ThreadPoolExecutor(2) as threads, aionetflow.patch():
+                assert all(await asyncio.gather(*(loop.run_in_executor(threads, wait) for _ in range(4))))
+            alarm.cancel()
+            assert loop.time() == 7200.0
+            assert not loop.clock.held  # type: ignore[attr-defined]
+
+    waiting: list[tuple[str, int]] = []
+    aionetflow.run(main(), time="virtual")

@@ -28,3 +28,22 @@ async def test_what_did_not_fit_is_sent_though_all_that_did_was_acknowledged_at_
             assert await received == data
             writer.close()
             await writer.wait_closed()
+
+
+async def test_what_is_below_a_read_only_view_may_be_changed_once_it_is_written() -> None:
+    data = bytearray(1_000_000)
+    async with aionetflow.Network(seed=1), asyncio.timeout(PATIENCE):
+        received: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            received.set_result(await reader.read(-1))
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 8080):
+            _, writer = await asyncio.open_connection("127.0.0.1", 8080)
+            writer.write(memoryview(data).toreadonly())
+            writer.write_eof()
+            data[:] = b"x" * len(data)
+            assert await received == bytes(len(data))
+            writer.close()
+            await writer.wait_closed()

@@ -59,6 +59,22 @@ def an_exchange(world: World) -> None:
 
 
 @script
+def what_is_wrong_with_a_call_is_told_before_what_went_wrong_earlier(world: World) -> None:
+    gone = nobody(world)
+    client = bound(world)
+    client.connect(gone)
+    client.send(b"x")
+    client.wait(ERR).send(bytes(65508))
+    client.send(bytes(70000))
+    client.sendto(b"x", (LO, 0))
+    client.send(b"x")
+    client.shutdown(SHUT_WR)
+    client.send(bytes(65508))
+    client.sendto(b"x", (LO, 0))
+    client.send(b"x")
+
+
+@script
 def a_connected_exchange(world: World) -> None:
     server, client = bound(world), world.udp()
     client.connect(server.address)

@@ -1,9 +1,10 @@
-"""What the kernel's network is asked to do while tests run, seen by an audit hook."""
+"""What tests use: the kernel's network, as an audit hook sees it, or a virtual one."""
 
 from __future__ import annotations
 
 import socket
 import sys
+from typing import Any
 
 WATCHED = ("socket.bind", "socket.connect", "socket.sendto", "socket.sendmsg")
 INTERNET = (socket.AF_INET, socket.AF_INET6)
@@ -33,3 +34,24 @@ class KernelCalls:
         """The calls since the last time."""
         calls, self._calls = self._calls, []
         return calls
+
+
+class VirtualSockets:
+    """Counts the sockets that programs make on virtual hosts, until the count is taken."""
+
+    def __init__(self) -> None:
+        from aionetflow import Host
+
+        self._count = 0
+        make = Host.socket
+
+        def counted(host: Host, *args: Any) -> Any:
+            self._count += 1
+            return make(host, *args)
+
+        setattr(Host, "socket", counted)  # noqa: B010  # mypy allows no other way
+
+    def take(self) -> int:
+        """How many since the last time."""
+        count, self._count = self._count, 0
+        return count
