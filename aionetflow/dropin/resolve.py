@@ -7,6 +7,7 @@ answers, so that ports by name, flags and error codes are its own. Nobody outsid
 import socket
 from typing import Any
 
+from aionetflow.ip.address import pack
 from aionetflow.network.host import Host
 from aionetflow.network.names import is_literal
 
@@ -50,15 +51,20 @@ def getaddrinfo(
 
 
 def literals_of(here: Host, name: str) -> list[str]:
-    """The addresses of a name, the preferred first (RFC 6724: ::1 before 127.0.0.1); none if nobody has it."""
+    """The addresses of a name, the preferred first (RFC 6724: ::1 before 127.0.0.1); none if nobody has it.
+
+    Of a host with several, those that there is a route to from here, if there is one to any (RFC 6724, rule 1).
+    """
     if name.rstrip(".").lower() in ("localhost", "ip6-localhost", "ip6-loopback"):
         return ["::1", "127.0.0.1"]
     if not name:
         return []
     try:
-        return here.network.resolve(name)
+        literals = here.network.resolve(name)
     except OSError:
         return []
+    routes = here.stack.routes
+    return [literal for literal in literals if routes.lookup(pack(literal)) is not None] or literals
 
 
 def family_of(literal: str) -> int:

@@ -392,4 +392,4 @@ def reattach(descriptor: int) -> VirtualSocket | None:
     if description is None or not description.is_at(descriptor):
         return None
     description.lend(False)
-    return VirtualSocket(description.host, description=description)
+    return VirtualSocket(description.host, proto=description.core.proto, description=description)

@@ -176,6 +176,7 @@ async def test_a_detached_descriptor_makes_a_socket_again(trial: Trial) -> None:
     assert near.fileno() == -1
     with socket.socket(fileno=descriptor) as again:
         assert again.getsockname() == name
+        assert again.proto == socket.IPPROTO_TCP  # which the kernel tells
         again.send(b"hello")
         assert await loop().sock_recv(far, 10) == b"hello"
 
