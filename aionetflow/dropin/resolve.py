@@ -57,7 +57,7 @@ def literals_of(here: Host, name: str) -> list[str]:
     """
     if name.rstrip(".").lower() in ("localhost", "ip6-localhost", "ip6-loopback"):
         return ["::1", "127.0.0.1"]
-    if not name:
+    if not name or name == "<broadcast>":  # which only a socket's calls take
         return []
     try:
         literals = here.network.resolve(name)

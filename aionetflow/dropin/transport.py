@@ -83,6 +83,15 @@ class VirtualTransport(transports._FlowControlMixin):
         """See asyncio.BaseTransport."""
         return self._flow.closing
 
+    @property
+    def _closing(self) -> bool:
+        # programs look at asyncio's, and at the next
+        return self._flow.closing
+
+    @property
+    def _paused(self) -> bool:
+        return self._flow.paused
+
     def is_reading(self) -> bool:
         """See asyncio.ReadTransport."""
         return self._flow.is_reading()

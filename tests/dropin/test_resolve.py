@@ -25,6 +25,7 @@ SETTLED: tuple[tuple[Any, Any, dict[str, int]], ...] = (
     ("10.1.2.3", "no-such-service", {}),
     ("no.such.name", 80, {"flags": socket.AI_NUMERICHOST}),
     ("", 80, {}),
+    ("<broadcast>", 80, {}),
     (None, None, {}),
 )
 
