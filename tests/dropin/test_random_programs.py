@@ -13,6 +13,7 @@ import functools
 import random
 import socket
 import struct
+import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -88,7 +89,11 @@ class End:
         self.transport.write(KINDS[kind](self._next(size)))
 
     def _writelines(self, sizes: list[int]) -> None:
-        self.transport.writelines([self._next(size) for size in sizes])
+        pieces = [self._next(size) for size in sizes]
+        if sys.version_info < (3, 12):
+            self.transport.writelines(pieces)
+        else:  # asyncio's own raises TypeError there once it is closing, and forgets to pause the protocol
+            self.transport.write(b"".join(pieces))
 
     def _next(self, size: int) -> bytes:
         start = self._written % len(PATTERN)
