@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -49,8 +50,11 @@ def on_two_threads(serve: Callable[[], object], ask: Callable[[], object]) -> li
     return aionetflow.run(main())
 
 
-def echo(context: ssl.SSLContext) -> None:
+def echo(context: ssl.SSLContext, asked: threading.Event | None = None) -> None:
+    """One connection; with an event, the server says nothing before that."""
     with socket.create_server(("", 443)) as listener, context.wrap_socket(listener, server_side=True) as secure:
+        if asked is not None:
+            asked.wait(30)
         sock, _ = secure.accept()
         with sock:
             while data := sock.recv(50_000):
@@ -96,6 +100,8 @@ def test_a_certificate_of_another_is_refused(contexts: tuple[ssl.SSLContext, ssl
 
 @pytest.mark.usefixtures("patched")
 def test_a_socket_that_does_not_block_says_what_it_wants(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    asked = threading.Event()
+
     def ask() -> None:
         plain = connect()
         plain.setblocking(False)
@@ -103,6 +109,7 @@ def test_a_socket_that_does_not_block_says_what_it_wants(contexts: tuple[ssl.SSL
             assert plain.fileno() == -1
             with pytest.raises(ssl.SSLWantReadError):
                 sock.do_handshake()
+            asked.set()
             sock.settimeout(30)
             sock.do_handshake()
             assert sock.getpeercert()
@@ -112,7 +119,7 @@ def test_a_socket_that_does_not_block_says_what_it_wants(contexts: tuple[ssl.SSL
             sock.settimeout(30)
             sock.unwrap()
 
-    assert on_two_threads(lambda: echo(contexts[0]), ask) == [None, None]
+    assert on_two_threads(lambda: echo(contexts[0], asked), ask) == [None, None]
 
 
 @pytest.mark.kernel
