@@ -96,8 +96,8 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
                 flow.buffer[0] = data, start + sent
                 break
             flow.buffer.popleft()
-        self._maybe_resume_protocol()  # may write more
-        if flow.buffer:
+        self._maybe_resume_protocol()  # may write more, or close: then the end is on its way
+        if flow.buffer or flow.conn_lost:
             return
         if flow.empty_waiter is not None:
             flow.empty_waiter.set_result(None)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
+
 import aionetflow
+from support.loops import everywhere, turns
 
 PATIENCE = 5  # s
 
@@ -47,3 +50,40 @@ async def test_what_is_below_a_read_only_view_may_be_changed_once_it_is_written(
             assert await received == bytes(len(data))
             writer.close()
             await writer.wait_closed()
+
+
+class EndsWhenResumed(asyncio.Protocol):
+    """Closes or aborts its transport when it is told that it may write again."""
+
+    def __init__(self, end: str) -> None:
+        self.lost: list[Exception | None] = []
+        self._end = end
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def resume_writing(self) -> None:
+        getattr(self._transport, self._end)()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.append(exc)
+
+
+@pytest.mark.parametrize("end", ["close", "abort"])
+@everywhere
+async def test_a_protocol_that_ends_when_it_may_write_again_is_told_once_of_the_end(end: str) -> None:
+    loop = asyncio.get_running_loop()
+    async with aionetflow.Network(seed=1), asyncio.timeout(PATIENCE):
+        drained = loop.create_future()
+
+        async def drain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            drained.set_result(len(await reader.read()))
+            writer.close()
+
+        async with await asyncio.start_server(drain, "127.0.0.1", 8080):
+            transport, protocol = await loop.create_connection(lambda: EndsWhenResumed(end), "127.0.0.1", 8080)
+            transport.set_write_buffer_limits(high=0)
+            transport.write(bytes(3_000_000))
+            assert await drained == 3_000_000
+            await turns(10)
+    assert protocol.lost == [None]  # and nothing came to the exception handler
