@@ -294,11 +294,17 @@ cpdef bint verify(object frame, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t stop, u
 cpdef list segment(
     object header, Py_ssize_t l2, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t l5,
     object payload, Py_ssize_t start, Py_ssize_t length, Py_ssize_t mss, uint32_t ident, list frames=None,
+    Py_ssize_t split=0, bytes tail=None, Py_ssize_t tail_start=0,
 ):
     if frames is None:
         frames = []  # before any pointer is taken: it may collect garbage, and that may run anything
     ordered(l2, l3, l4, l5)
-    cdef Octets template = window(header, l2, l5 - l2), source = window(payload, start, length)
+    cdef Octets template = window(header, l2, l5 - l2), source, second = NULL
+    if tail is None:
+        split = length
+    else:
+        second = window(tail, tail_start, length - split)
+    source = window(payload, start, split)
     cdef Py_ssize_t ip = l3 - l2, transport = l4 - l2, top = l5 - l2, offset = 0
     cdef uint32_t protocol = template_protocol(template, ip, transport, top)
     cdef Py_ssize_t size = mss if protocol == TCP and 0 < mss < length else length
@@ -312,7 +318,7 @@ cpdef list segment(
         frame = PyBytes_FromStringAndSize(NULL, top + size)
         out = <uint8_t*>PyBytes_AS_STRING(frame)
         memcpy(out, template, top)
-        total = copy_words(out + top, source + offset, size)
+        total = copy_pieces(out + top, source, second, offset, size, split)
         write_ip(out + ip, transport - ip, top - ip + size, ident)
         if protocol == TCP:
             write_tcp(out + transport, <uint32_t>offset, offset + size == length)
@@ -322,6 +328,19 @@ cpdef list segment(
         ident += 1
         if offset == length:
             return frames
+
+
+cdef uint64_t copy_pieces(
+    uint8_t* to, Octets head, Octets tail, Py_ssize_t offset, Py_ssize_t size, Py_ssize_t split
+) noexcept nogil:
+    """`copy_words` of what is at offset in head and tail, seen as one: head ends, and tail begins, at split."""
+    if offset + size <= split:
+        return copy_words(to, head + offset, size)
+    if offset >= split:
+        return copy_words(to, tail + (offset - split), size)
+    memcpy(to, head + offset, split - offset)
+    memcpy(to + (split - offset), tail, size - (split - offset))
+    return words(to, size)
 
 
 cdef int template_protocol(Octets template, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t l5) except -1:

@@ -39,12 +39,16 @@ cdef class TxPacket:
     cdef public bytes payload
     cdef public Py_ssize_t start
     cdef public Py_ssize_t length
+    cdef public Py_ssize_t split
+    cdef public bytes tail
+    cdef public Py_ssize_t tail_start
     cdef public Py_ssize_t mss
     cdef public int protocol
     cdef public int ttl
     cdef public int tos
     cdef public int ident
     cpdef reset(self, int protocol, Py_ssize_t header_length)
+    cpdef Py_ssize_t count(self)
 
 cdef class PacketHandler:
     cpdef receive(self, RxPacket packet, int64_t now)

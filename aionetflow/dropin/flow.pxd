@@ -21,11 +21,13 @@ cdef class Flow(Taker):
     cdef public object buffer
     cdef public Py_ssize_t buffered
     cdef public object turn
+    cdef bint _early
     cdef object _loop
     cdef object _call_soon
     cdef object _context
     cpdef bint is_reading(self)
     cpdef changed(self)
+    cpdef work(self)
     cpdef read_ready(self)
     @cython.locals(core=Socket, wanted=int)
     cpdef bint _has_work(self)

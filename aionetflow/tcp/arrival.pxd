@@ -44,7 +44,7 @@ cdef int64_t _NO_MTU_SAID
 
 cpdef receive(Connection connection, Segment segment, int64_t now)
 cpdef receive_icmp(Connection connection, int code, int64_t mtu, int64_t now)
-@cython.locals(snd=Sender, rcv=Receiver, window=int64_t)
+@cython.locals(snd=Sender, rcv=Receiver)
 cdef bint _is_predicted(Connection connection, Segment segment) except -1
 cdef _receive_predicted(Connection connection, Segment segment, int64_t now)
 @cython.locals(rcv=Receiver, timers=Timers)

@@ -29,7 +29,7 @@ cdef class SendQueue:
     cdef list _tail
     cpdef append(self, bytes data)
     cpdef append_part(self, bytes data, int64_t start, int64_t stop)
-    @cython.locals(chunk=Chunk)
+    @cython.locals(chunk=Chunk, following=Chunk)
     cpdef fill(self, TxPacket packet, int64_t position, int64_t length)
     @cython.locals(head=Chunk)
     cpdef release(self, int64_t length)
