@@ -35,7 +35,7 @@ cdef class Stack(Services):
     @cython.locals(interface=Interface)
     cpdef _run(self, int64_t now)
     @cython.locals(deadline=int64_t, interface=Interface)
-    cpdef int64_t deadline(self)
+    cpdef int64_t deadline(self) except? -1
     @cython.locals(now=int64_t, interface=Interface)
     cpdef expire(self)
     @cython.locals(deadline=int64_t)

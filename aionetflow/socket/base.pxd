@@ -48,10 +48,10 @@ cdef class Socket:
     cdef public int traffic_class
     cdef public int error
     cdef object __weakref__
-    cpdef int fileno(self)
-    cpdef int events(self)
-    cpdef bint is_connected(self)
-    cpdef int take_error(self)
+    cpdef int fileno(self) except? -1
+    cpdef int events(self) except? -1
+    cpdef bint is_connected(self) except -1
+    cpdef int take_error(self) except? -1
     cpdef check_open(self)
     cpdef Route route_to(self, bytes remote)
     cpdef bytes reached_by(self, bytes remote)

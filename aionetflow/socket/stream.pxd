@@ -31,10 +31,10 @@ cdef class StreamSocket(StreamData):
     cdef public _User _user
     cdef public bint _connecting
     @cython.locals(connection=Connection, mask=int)
-    cpdef int events(self)
+    cpdef int events(self) except? -1
     @cython.locals(connection=Connection)
-    cpdef bint is_connected(self)
+    cpdef bint is_connected(self) except -1
     @cython.locals(error=int)
-    cpdef int take_error(self)
+    cpdef int take_error(self) except? -1
     cpdef _use(self, Connection connection)
     cpdef _let_go(self, Connection connection)

@@ -56,7 +56,7 @@ cdef class ReceiveQueue:
     @cython.locals(head=Chunk)
     cpdef bytes read_piece(self, int64_t limit)
     @cython.locals(head=Chunk, room=int64_t, done=int64_t, size=int64_t)
-    cpdef int64_t read_into(self, object view)
+    cpdef int64_t read_into(self, object view) except? -1
     @cython.locals(chunk=Chunk, part=bytes, parts=list)
     cpdef bytes peek(self, int64_t limit)
     cpdef clear(self)
