@@ -1,8 +1,11 @@
 from libc.stdint cimport int64_t
 
-from aionetflow._fast cimport get16
+from aionetflow._fast cimport get16, tcp_run
+from aionetflow.fast_paths cimport FastPaths
 
 cdef Py_ssize_t _HEADROOM
+cdef Py_ssize_t MAX_SEGMENT_RUN
+cdef FastPaths FAST
 
 cpdef Py_ssize_t packet_end(bytes frame, Py_ssize_t l3)
 
@@ -22,6 +25,7 @@ cdef class RxPacket:
     cdef public bint broadcast
     cdef public object interface
     cpdef void take(self, object interface, list frames, Py_ssize_t first, Py_ssize_t l2, Py_ssize_t l3, bint broadcast)
+    cpdef void merge(self)
 
 cdef class TxPacket:
     cdef public bytearray header

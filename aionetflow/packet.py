@@ -11,7 +11,9 @@ Both carry more than one segment's worth: a received packet may stand for a run 
 (as after Linux's GRO), one to send is cut into frames by the interface, as late as possible (as by GSO).
 """
 
-from aionetflow.fast import get16
+from aionetflow.config import MAX_SEGMENT_RUN
+from aionetflow.fast import get16, tcp_run
+from aionetflow.fast_paths import FAST
 from aionetflow.widths import i64
 
 HEADROOM = 64  # where the transport header begins: Ethernet (14) and the longest IP header (40) fit before it
@@ -55,6 +57,11 @@ class RxPacket:
         self.l3 = l3
         self.broadcast = broadcast
         self.interface = interface
+
+    def merge(self) -> None:
+        """Takes the frames that continue this one's TCP segment together with it, as many as there are."""
+        if FAST.merging and self.first + 1 < len(self.frames) and self.stop - self.l4 > 20:
+            self.count = tcp_run(self.frames, self.first, self.l2, self.l3, self.l4, MAX_SEGMENT_RUN)
 
 
 class TxPacket:

@@ -1,7 +1,7 @@
 import cython
 from libc.stdint cimport int64_t
 
-from aionetflow._fast cimport checksum, get16, part, put, put16, tcp_run
+from aionetflow._fast cimport checksum, get16, part, put, put16
 from aionetflow.ethernet.interface cimport Interface
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket
@@ -12,7 +12,6 @@ cdef int _TCP
 cdef int LOCAL
 cdef int BROADCAST
 cdef int UNREACHABLE
-cdef Py_ssize_t MAX_SEGMENT_RUN
 cdef bytes LIMITED_BROADCAST
 cdef tuple _FOR_ALL
 

@@ -15,9 +15,9 @@
  20 |                 options, padded to 4 octets                   |
 """
 
-from aionetflow.config import DEFAULT_TTL, MAX_SEGMENT_RUN
+from aionetflow.config import DEFAULT_TTL
 from aionetflow.ethernet.interface import LIMITED_BROADCAST, Interface
-from aionetflow.fast import checksum, get16, part, put, put16, tcp_run
+from aionetflow.fast import checksum, get16, part, put, put16
 from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket
 from aionetflow.stats import IpStats
@@ -129,8 +129,8 @@ class IPv4(PacketHandler):
             return False
         if checksum(frame, l3, packet.l4) != 0:
             return False
-        if packet.protocol == _TCP and stop - packet.l4 > 20 and packet.first + 1 < len(packet.frames):
-            packet.count = tcp_run(packet.frames, packet.first, packet.l2, l3, packet.l4, MAX_SEGMENT_RUN)
+        if packet.protocol == _TCP:
+            packet.merge()
         return True
 
     def _may_come_from(self, packet: RxPacket, destination: bytes) -> bool:

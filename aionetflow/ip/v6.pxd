@@ -1,14 +1,13 @@
 import cython
 from libc.stdint cimport int64_t
 
-from aionetflow._fast cimport get16, tcp_run
+from aionetflow._fast cimport get16
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket
 from aionetflow.stats cimport Ip6Stats
 
 cdef int _TCP
 cdef int LOCAL
-cdef Py_ssize_t MAX_SEGMENT_RUN
 
 cdef class IPv6(PacketHandler):
     cdef readonly RoutingTable routes

@@ -15,8 +15,7 @@ No packet leaves the host or is forwarded. Extension headers are not read: a pac
 as one for a protocol that nobody takes.
 """
 
-from aionetflow.config import MAX_SEGMENT_RUN
-from aionetflow.fast import get16, tcp_run
+from aionetflow.fast import get16
 from aionetflow.ip.route import LOCAL, Route, RoutingTable
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket
 from aionetflow.stats import Ip6Stats
@@ -82,6 +81,6 @@ class IPv6(PacketHandler):
         packet.ttl = frame[l3 + 7]
         if packet.stop > len(frame):
             return False
-        if packet.protocol == _TCP and packet.stop - packet.l4 > 20 and packet.first + 1 < len(packet.frames):
-            packet.count = tcp_run(packet.frames, packet.first, packet.l2, l3, packet.l4, MAX_SEGMENT_RUN)
+        if packet.protocol == _TCP:
+            packet.merge()
         return True

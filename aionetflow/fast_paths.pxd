@@ -1,0 +1,2 @@
+cdef class FastPaths:
+    cdef public bint merging

@@ -1,0 +1,19 @@
+"""The short ways of the common case, and a switch for each.
+
+What goes a short way comes out as it would have the long way: the same octets, and the same frames where a test says
+so. They are on; a test turns them off one by one to compare, and so may whoever looks for the cause of something odd.
+"""
+
+
+class FastPaths:
+    """One switch for each short way; `FAST` is the only one of its kind.
+
+    >>> FAST.merging
+    True
+    """
+
+    def __init__(self) -> None:
+        self.merging = True  # ip/: TCP frames that continue one another rise as one segment (Linux's GRO)
+
+
+FAST = FastPaths()
