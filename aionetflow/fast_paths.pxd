@@ -1,2 +1,4 @@
 cdef class FastPaths:
+    cdef public bint header_prediction
+    cdef public bint last_addresses
     cdef public bint merging
