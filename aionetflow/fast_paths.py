@@ -14,6 +14,8 @@ class FastPaths:
 
     def __init__(self) -> None:
         self.merging = True  # ip/: TCP frames that continue one another rise as one segment (Linux's GRO)
+        self.clean_link = True  # link/: batches cross a link without faults, rate and taps as they are
+        self.burst = True  # stack.py: what a call has sent is delivered before it returns, if the loop's clock says so
 
 
 FAST = FastPaths()

@@ -20,6 +20,8 @@ from aionetflow.ethernet.frame import (
 )
 from aionetflow.ethernet.neighbour import Neighbour, NeighbourTable
 from aionetflow.fast import forward, get16, segment
+from aionetflow.gso import cut, frames_of, octets_of
+from aionetflow.link.base import LinkEnd, Station
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.widths import i64, u64
 
@@ -71,6 +73,10 @@ class Node:
         """Whether an address is one of the node's, on whichever interface."""
         return False
 
+    def forwards(self) -> bool:
+        """Whether what arrives may go on to other interfaces."""
+        return False
+
 
 class Link(Protocol):
     """What an interface needs of the link it is plugged into."""
@@ -79,7 +85,7 @@ class Link(Protocol):
         """Takes a batch of frames to carry."""
 
 
-class Interface:
+class Interface(Station):
     """A point-to-point interface that carries bare IP packets, and what all interfaces have in common."""
 
     linktype = LINKTYPE_RAW
@@ -95,6 +101,7 @@ class Interface:
         self.addresses: list[InterfaceAddress] = []
         self.link: Link | None = None
         self.queue: list[bytes] = []  # frames for the next flush
+        self.merged_by: i64 = 0  # octets: the MTU by which they are merged (see gso.py); 0 if they are not
         self.sent: list[tuple[int, bytes]] = []  # (time, frame): what was sent while no link was attached
         self.taps: list[Callable[[int, bytes, bool], None]] = []  # called with (time, frame, whether it went out)
         self.deadline: i64 = NEVER
@@ -110,16 +117,29 @@ class Interface:
 
     def set_mtu(self, mtu: int) -> None:
         """Packets may be that many octets long from now on; connections cut their segments to fit."""
+        self.queue, self.merged_by = cut(self.queue, self.merged_by), 0
         self.mtu = mtu
 
     def receive(self, frames: list[bytes]) -> None:
         """Takes frames from the link. What is due because of them has been sent when this returns."""
         self.node.arrived(self, frames)
 
+    def takes_merged(self) -> bool:
+        """Whether merged batches may come: to a node where packets end."""
+        return not self.node.forwards()
+
+    def receive_merged(self, frames: list[bytes], merged_by: i64) -> None:
+        """As `receive`, of a merged batch."""
+        self.rx.merged_by = merged_by
+        try:
+            self.node.arrived(self, frames)
+        finally:
+            self.rx.merged_by = 0
+
     def input(self, frames: list[bytes], now: i64) -> None:
         """Counts a batch of frames and hands each (or each run of one flow) to the layer above."""
         if not self.up:
-            self.rx_dropped += len(frames)
+            self.rx_dropped += frames_of(frames, self.rx.merged_by)
             return
         self._count_in(frames, now)
         first = 0
@@ -139,11 +159,18 @@ class Interface:
         if not self.queue:
             return
         frames, self.queue = self.queue, []
+        merged_by, self.merged_by = self.merged_by, 0
         if not self.up:
-            self.tx_dropped += len(frames)
+            self.tx_dropped += frames_of(frames, merged_by)
             return
-        self._count_out(frames, now)
-        if self.link is None:
+        self._count_out(frames, now, merged_by)
+        if isinstance(self.link, LinkEnd):
+            end: LinkEnd = self.link
+            if merged_by:
+                end.send_merged(frames, merged_by)
+            else:
+                end.send(frames)
+        elif self.link is None:
             self.sent += [(now, frame) for frame in frames]
         else:
             self.link.send(frames)
@@ -183,18 +210,16 @@ class Interface:
             queue.append(forward(frame, packet.l3, packet_end(frame, packet.l3), header))
 
     def _count_in(self, frames: list[bytes], now: i64) -> None:
-        self.rx_packets += len(frames)
-        for frame in frames:
-            self.rx_bytes += len(frame)
+        self.rx_packets += frames_of(frames, self.rx.merged_by)
+        self.rx_bytes += octets_of(frames, self.rx.merged_by)
         if self.taps:
-            self._tap(frames, now, False)
+            self._tap(cut(frames, self.rx.merged_by), now, False)
 
-    def _count_out(self, frames: list[bytes], now: i64) -> None:
-        self.tx_packets += len(frames)
-        for frame in frames:
-            self.tx_bytes += len(frame)
+    def _count_out(self, frames: list[bytes], now: i64, merged_by: i64) -> None:
+        self.tx_packets += frames_of(frames, merged_by)
+        self.tx_bytes += octets_of(frames, merged_by)
         if self.taps:
-            self._tap(frames, now, True)
+            self._tap(cut(frames, merged_by), now, True)
 
     def _tap(self, frames: list[bytes], now: i64, outbound: bool) -> None:
         for tap in list(self.taps):
@@ -218,7 +243,7 @@ class LoopbackInterface(Interface):
         if not self.queue:
             return
         frames, self.queue = self.queue, []
-        self._count_out(frames, now)
+        self._count_out(frames, now, 0)
         self.returning += frames
 
     def take_back(self, now: i64) -> bool:
@@ -263,6 +288,9 @@ class EthernetInterface(Interface):
             self._ask_questions(now)
             return
         header[packet.l2 : packet.l3] = self._broadcast_header() if neighbour is None else neighbour.header
+        if packet.mss > 0 and packet.length > packet.mss and self._may_merge(packet):
+            self.merged_by = self.mtu
+            packet.mss = 0
         self.queue.extend(self._cut(packet, packet.l2))
 
     def forward(self, packet: RxPacket, next_hop: bytes, now: i64) -> None:
@@ -303,6 +331,13 @@ class EthernetInterface(Interface):
         neighbour = self.neighbours.resolve(next_hop, now)
         self.deadline = self.neighbours.deadline
         return neighbour
+
+    def _may_merge(self, packet: TxPacket) -> bool:
+        """Whether the link takes a packet uncut, and whoever must cut it can see how: into frames of the MTU."""
+        if not isinstance(self.link, LinkEnd) or packet.header[packet.l3] >> 4 != 4:
+            return False
+        end: LinkEnd = self.link
+        return end.offload_mtu == self.mtu and packet.l5 - packet.l3 + packet.mss == self.mtu
 
     def _broadcast_header(self) -> bytes:
         return mac_header(BROADCAST, self.mac, ETHERTYPE_IPV4)

@@ -1,5 +1,6 @@
 from libc.stdint cimport int64_t
 
+from aionetflow.clock cimport Clock
 from aionetflow.ethernet.interface cimport Node
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.ip.v4 cimport IPv4
@@ -8,7 +9,7 @@ from aionetflow.stats cimport Stats
 from aionetflow.tcp.connection cimport Connection
 
 cdef class Services(Node):
-    cdef readonly object clock
+    cdef readonly Clock clock
     cdef readonly object random
     cdef readonly RoutingTable routes
     cdef readonly SocketTable table
