@@ -9,13 +9,13 @@ cdef class Timer:
     cdef public object _callback
     cdef Clock _clock
     cdef object __weakref__
-    cpdef void cancel(self)
+    cpdef cancel(self)
 
 cdef class Due:
     cdef public bint posted
     cdef public int64_t posted_at
     cdef public int64_t posted_order
-    cpdef void fall_due(self)
+    cpdef fall_due(self)
 
 cdef class Clock:
     cdef public list _heap
@@ -28,15 +28,15 @@ cdef class Clock:
     @cython.locals(timer=Timer, entry=tuple)
     cpdef Timer call_at(self, int64_t when, object callback)
     cpdef Timer call_soon(self, object callback)
-    cpdef void hold(self)
-    cpdef void release(self)
-    cpdef void post(self, Due due)
+    cpdef hold(self)
+    cpdef release(self)
+    cpdef post(self, Due due)
     @cython.locals(timer=Timer, due=Due, deadline=int64_t)
     cpdef int64_t next_deadline(self)
     @cython.locals(timer=Timer, due=Due, heap=list, posted=list, count=int64_t)
     cpdef int64_t run_timers(self, int64_t now, int64_t limit=*)
     @cython.locals(entry=tuple)
     cpdef bint _comes_first(self, list heap, Due due)
-    cpdef void _check_not_running(self)
-    cpdef void _armed(self, int64_t when)
-    cpdef void _count_cancelled(self)
+    cpdef _check_not_running(self)
+    cpdef _armed(self, int64_t when)
+    cpdef _count_cancelled(self)

@@ -11,6 +11,7 @@ cdef FastPaths FAST
 
 cpdef Py_ssize_t packet_end(bytes frame, Py_ssize_t l3)
 
+@cython.final
 cdef class RxPacket:
     cdef public list frames
     cdef public Py_ssize_t first
@@ -27,11 +28,12 @@ cdef class RxPacket:
     cdef public bint broadcast
     cdef public object interface
     cdef public int64_t merged_by
-    cpdef void take(self, object interface, list frames, Py_ssize_t first, Py_ssize_t l2, Py_ssize_t l3, bint broadcast)
-    cpdef void merge(self)
+    cpdef take(self, object interface, list frames, Py_ssize_t first, Py_ssize_t l2, Py_ssize_t l3, bint broadcast)
+    cpdef merge(self)
     @cython.locals(i=Py_ssize_t, count=Py_ssize_t)
     cpdef Py_ssize_t segments(self)
 
+@cython.final
 cdef class TxPacket:
     cdef public bytearray header
     cdef public Py_ssize_t l2
@@ -41,14 +43,18 @@ cdef class TxPacket:
     cdef public bytes payload
     cdef public Py_ssize_t start
     cdef public Py_ssize_t length
+    cdef public Py_ssize_t split
+    cdef public bytes tail
+    cdef public Py_ssize_t tail_start
     cdef public Py_ssize_t mss
     cdef public int protocol
     cdef public int ttl
     cdef public int tos
     cdef public int ident
-    cpdef void reset(self, int protocol, Py_ssize_t header_length)
+    cpdef reset(self, int protocol, Py_ssize_t header_length)
+    cpdef Py_ssize_t count(self)
 
 cdef class PacketHandler:
-    cpdef void receive(self, RxPacket packet, int64_t now)
-    cpdef void unreachable(self, bytes frame, Py_ssize_t l3, int64_t now)
-    cpdef void error(self, bytes quote, Py_ssize_t l4, int code, bint final, int info, int64_t now)
+    cpdef receive(self, RxPacket packet, int64_t now)
+    cpdef unreachable(self, bytes frame, Py_ssize_t l3, int64_t now)
+    cpdef error(self, bytes quote, Py_ssize_t l4, int code, bint final, int info, int64_t now)

@@ -8,7 +8,7 @@ cpdef int ready(Socket core)
 
 cdef class Taker:
     cdef object __weakref__
-    cpdef void changed(self)
+    cpdef changed(self)
 
 cdef class Watch:
     cdef Socket _core
@@ -19,7 +19,7 @@ cdef class Watch:
     cdef object _context
     cdef object _turn
     cdef bint _over
-    cpdef void look(self)
+    cpdef look(self)
 
 cdef class Description:
     cdef readonly Socket core
@@ -35,7 +35,7 @@ cdef class Description:
     cdef dict _watches
     cdef object __weakref__
     @cython.locals(events=int)
-    cpdef void reflect(self)
-    cpdef void _end_watches(self)
-    cpdef void _wake(self)
-    cpdef void _rouse(self)
+    cpdef reflect(self)
+    cpdef _end_watches(self)
+    cpdef _wake(self)
+    cpdef _rouse(self)

@@ -12,10 +12,10 @@ cdef int ETHERTYPE_ARP
 cdef int ETHERTYPE_IPV4
 
 cdef class Node:
-    cpdef void arrived(self, Interface interface, list frames)
+    cpdef arrived(self, Interface interface, list frames)
     cpdef bint owns(self, bytes address)
     cpdef bint forwards(self)
-    cpdef void failed(self, str what, object error) except *
+    cpdef failed(self, str what, object error)
 
 cdef class Interface(Station):
     cdef readonly Node node
@@ -26,7 +26,7 @@ cdef class Interface(Station):
     cdef public bytes mac
     cdef public bint up
     cdef public list addresses
-    cdef public object link
+    cdef public LinkEnd link
     cdef public list queue
     cdef public int64_t merged_by
     cdef public list sent
@@ -42,23 +42,23 @@ cdef class Interface(Station):
     cdef public uint64_t tx_bytes
     cdef public uint64_t tx_dropped
     @cython.locals(first=Py_ssize_t)
-    cpdef void input(self, list frames, int64_t now)
-    cpdef void output(self, TxPacket packet, bytes next_hop, int64_t now)
-    cpdef void forward(self, RxPacket packet, bytes next_hop, int64_t now)
-    @cython.locals(frames=list, merged_by=int64_t, end=LinkEnd)
-    cpdef void flush(self, int64_t now)
-    cpdef void expire(self, int64_t now)
-    cpdef void announce(self, int64_t now)
+    cpdef input(self, list frames, int64_t now)
+    cpdef output(self, TxPacket packet, bytes next_hop, int64_t now)
+    cpdef forward(self, RxPacket packet, bytes next_hop, int64_t now)
+    @cython.locals(frames=list, merged_by=int64_t)
+    cpdef flush(self, int64_t now)
+    cpdef expire(self, int64_t now)
+    cpdef announce(self, int64_t now)
     @cython.locals(packet=RxPacket)
     cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now)
-    cpdef list _cut(self, TxPacket packet, Py_ssize_t l2)
+    cpdef list _cut(self, TxPacket packet, Py_ssize_t l2, list frames)
     @cython.locals(i=Py_ssize_t, frame=bytes)
-    cpdef void _forward_all(self, RxPacket packet, bytes header, list queue)
-    cpdef void _count_in(self, list frames, int64_t now)
-    cpdef void _count_out(self, list frames, int64_t now, int64_t merged_by)
+    cpdef _forward_all(self, RxPacket packet, bytes header, list queue)
+    cpdef _count_in(self, list frames, int64_t now)
+    cpdef _count_out(self, list frames, int64_t now, int64_t merged_by)
 
 cdef class LoopbackInterface(Interface):
-    cdef list returning
+    cdef readonly list returning
     cdef public PacketHandler upper6
     cpdef bint take_back(self, int64_t now)
     @cython.locals(frame=bytes, packet=RxPacket)
@@ -67,10 +67,9 @@ cdef class LoopbackInterface(Interface):
 cdef class EthernetInterface(Interface):
     cdef readonly NeighbourTable neighbours
     @cython.locals(header=bytearray, neighbour=Neighbour)
-    cpdef void output(self, TxPacket packet, bytes next_hop, int64_t now)
+    cpdef output(self, TxPacket packet, bytes next_hop, int64_t now)
     @cython.locals(frame=bytes, destination=bytes, packet=RxPacket, broadcast=bint, ethertype=int)
     cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now)
-    @cython.locals(end=LinkEnd)
     cpdef bint _may_merge(self, TxPacket packet)
     @cython.locals(neighbour=Neighbour)
     cpdef Neighbour _neighbour(self, bytes next_hop, int64_t now)

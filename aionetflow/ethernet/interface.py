@@ -6,7 +6,7 @@ link gets them as one batch.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from aionetflow.config import DEFAULT_MTU, LOOPBACK_MTU, NEVER
 from aionetflow.ethernet import arp
@@ -78,13 +78,6 @@ class Node:
         return False
 
 
-class Link(Protocol):
-    """What an interface needs of the link it is plugged into."""
-
-    def send(self, frames: list[bytes]) -> None:
-        """Takes a batch of frames to carry."""
-
-
 class Interface(Station):
     """A point-to-point interface that carries bare IP packets, and what all interfaces have in common."""
 
@@ -99,7 +92,7 @@ class Interface(Station):
         self.mac = NO_MAC
         self.up = True
         self.addresses: list[InterfaceAddress] = []
-        self.link: Link | None = None
+        self.link: LinkEnd | None = None
         self.queue: list[bytes] = []  # frames for the next flush
         self.merged_by: i64 = 0  # octets: the MTU by which they are merged (see gso.py); 0 if they are not
         self.sent: list[tuple[int, bytes]] = []  # (time, frame): what was sent while no link was attached
@@ -148,7 +141,7 @@ class Interface(Station):
 
     def output(self, packet: TxPacket, next_hop: bytes, now: i64) -> None:
         """Cuts a packet whose IP header is written into frames for the next hop, and queues them."""
-        self.queue.extend(self._cut(packet, packet.l3))
+        self._cut(packet, packet.l3, self.queue)
 
     def forward(self, packet: RxPacket, next_hop: bytes, now: i64) -> None:
         """Queues a received packet for the next hop: another MAC header, a TTL one less (RFC 1812 5.2.1)."""
@@ -164,14 +157,10 @@ class Interface(Station):
             self.tx_dropped += frames_of(frames, merged_by)
             return
         self._count_out(frames, now, merged_by)
-        if isinstance(self.link, LinkEnd):
-            end: LinkEnd = self.link
-            if merged_by:
-                end.send_merged(frames, merged_by)
-            else:
-                end.send(frames)
-        elif self.link is None:
+        if self.link is None:
             self.sent += [(now, frame) for frame in frames]
+        elif merged_by:
+            self.link.send_merged(frames, merged_by)
         else:
             self.link.send(frames)
 
@@ -197,10 +186,11 @@ class Interface(Station):
         self.upper.receive(packet, now)
         return packet.count
 
-    def _cut(self, packet: TxPacket, l2: int) -> list[bytes]:
+    def _cut(self, packet: TxPacket, l2: int, frames: list[bytes]) -> list[bytes]:
+        """Appends the frames of a packet to frames, and returns those."""
         return segment(
             packet.header, l2, packet.l3, packet.l4, packet.l5, packet.payload, packet.start, packet.length,
-            packet.mss, packet.ident,
+            packet.mss, packet.ident, frames, packet.split, packet.tail, packet.tail_start,
         )  # fmt: skip
 
     def _forward_all(self, packet: RxPacket, header: bytes, queue: list[bytes]) -> None:
@@ -242,16 +232,21 @@ class LoopbackInterface(Interface):
         """Keeps the queued packets for `take_back`."""
         if not self.queue:
             return
-        frames, self.queue = self.queue, []
-        self._count_out(frames, now, 0)
-        self.returning += frames
+        self._count_out(self.queue, now, 0)
+        if self.returning:
+            self.returning += self.queue
+            self.queue.clear()
+        else:
+            self.queue, self.returning = self.returning, self.queue
 
     def take_back(self, now: i64) -> bool:
         """Receives what was sent; False if there was nothing."""
         if not self.returning:
             return False
-        frames, self.returning = self.returning, []
-        self.input(frames, now)
+        try:
+            self.input(self.returning, now)
+        finally:
+            self.returning.clear()
         return True
 
     def _input_one(self, frames: list[bytes], first: int, now: i64) -> int:
@@ -284,14 +279,14 @@ class EthernetInterface(Interface):
         neighbour = self._neighbour(next_hop, now)
         if neighbour is not None and not neighbour.header:
             header[packet.l2 : packet.l3] = mac_header(NO_MAC, self.mac, ethertype_of(next_hop))
-            self.neighbours.enqueue(neighbour, self._cut(packet, packet.l2))
+            self.neighbours.enqueue(neighbour, self._cut(packet, packet.l2, []))
             self._ask_questions(now)
             return
         header[packet.l2 : packet.l3] = self._broadcast_header() if neighbour is None else neighbour.header
         if packet.mss > 0 and packet.length > packet.mss and self._may_merge(packet):
             self.merged_by = self.mtu
             packet.mss = 0
-        self.queue.extend(self._cut(packet, packet.l2))
+        self._cut(packet, packet.l2, self.queue)
 
     def forward(self, packet: RxPacket, next_hop: bytes, now: i64) -> None:
         """Rewrites the MAC header for the next hop, or lets the frames wait until its MAC is known."""
@@ -334,10 +329,9 @@ class EthernetInterface(Interface):
 
     def _may_merge(self, packet: TxPacket) -> bool:
         """Whether the link takes a packet uncut, and whoever must cut it can see how: into frames of the MTU."""
-        if not isinstance(self.link, LinkEnd) or packet.header[packet.l3] >> 4 != 4:
+        if self.link is None or packet.header[packet.l3] >> 4 != 4:
             return False
-        end: LinkEnd = self.link
-        return end.offload_mtu == self.mtu and packet.l5 - packet.l3 + packet.mss == self.mtu
+        return self.link.offload_mtu == self.mtu and packet.l5 - packet.l3 + packet.mss == self.mtu
 
     def _broadcast_header(self) -> bytes:
         return mac_header(BROADCAST, self.mac, ETHERTYPE_IPV4)

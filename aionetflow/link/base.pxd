@@ -1,9 +1,9 @@
 from libc.stdint cimport int64_t
 
 cdef class Station:
-    cpdef void receive(self, list frames)
+    cpdef receive(self, list frames)
     cpdef bint takes_merged(self)
-    cpdef void receive_merged(self, list frames, int64_t merged_by)
+    cpdef receive_merged(self, list frames, int64_t merged_by)
 
 cdef class LinkEnd:
     cdef public str name
@@ -11,5 +11,5 @@ cdef class LinkEnd:
     cdef public object on_mtu
     cdef public int64_t offload_mtu
     cdef object __weakref__
-    cpdef void send(self, list frames)
-    cpdef void send_merged(self, list frames, int64_t merged_by)
+    cpdef send(self, list frames)
+    cpdef send_merged(self, list frames, int64_t merged_by)

@@ -46,23 +46,23 @@ cdef class Transit(Due):
     cdef int64_t _timer_at
     cdef object __weakref__
     @cython.locals(frame=bytes, size=int64_t, octets=int64_t, longest=int64_t)
-    cpdef void send(self, list frames)
+    cpdef send(self, list frames)
     @cython.locals(octets=int64_t)
-    cpdef void send_merged(self, list frames, int64_t merged_by)
+    cpdef send_merged(self, list frames, int64_t merged_by)
     @cython.locals(frames=list, merged_by=int64_t, flight=Flight)
-    cpdef void fall_due(self)
+    cpdef fall_due(self)
     cdef bint _may_pass(self, int64_t octets) except -1
     @cython.locals(now=int64_t, flight=Flight, mixed=bint)
-    cdef void _pass(self, list frames, int64_t count, int64_t octets, int64_t merged_by) except *
-    cpdef void _send_each(self, list frames)
-    cpdef void _launch(self, Flight flight)
-    cpdef void _schedule(self, Flight flight)
+    cdef _pass(self, list frames, int64_t count, int64_t octets, int64_t merged_by)
+    cpdef _send_each(self, list frames)
+    cpdef _launch(self, Flight flight)
+    cpdef _schedule(self, Flight flight)
     @cython.locals(when=int64_t)
-    cpdef void _arm(self)
+    cpdef _arm(self)
     @cython.locals(now=int64_t, flight=Flight, batches=list)
     cpdef list _collect(self, list frames, int64_t merged_by)
     @cython.locals(count=int64_t, station=Station)
-    cdef void _hand_over(self, list frames, int64_t merged_by) except *
+    cdef _hand_over(self, list frames, int64_t merged_by)
 
 cdef class MemoryEnd(LinkEnd):
     cdef readonly Transit outgoing

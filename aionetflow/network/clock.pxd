@@ -19,9 +19,9 @@ cdef class LoopClock(Clock):
     cdef object _time_ns
     cdef object _call_at_ns
     cpdef int64_t now(self)
-    cpdef void hold(self)
-    cpdef void release(self)
+    cpdef hold(self)
+    cpdef release(self)
     cpdef int64_t run_timers(self, int64_t now, int64_t limit=*)
-    cpdef void _armed(self, int64_t when)
-    cpdef void _arm(self, int64_t when)
-    cpdef void _run(self)
+    cpdef _armed(self, int64_t when)
+    cpdef _arm(self, int64_t when)
+    cpdef _run(self)

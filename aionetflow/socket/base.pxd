@@ -15,9 +15,9 @@ cdef class Services(Node):
     cdef readonly SocketTable table
     cdef readonly IPv4 ip
     cdef readonly Stats stats
-    cpdef void touch(self, Connection connection)
-    cpdef void run(self)
-    cpdef void send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
+    cpdef touch(self, Connection connection)
+    cpdef run(self)
+    cpdef send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
 
 cdef class Socket:
     cdef public Services _services
@@ -52,10 +52,10 @@ cdef class Socket:
     cpdef int events(self)
     cpdef bint is_connected(self)
     cpdef int take_error(self)
-    cpdef void check_open(self)
+    cpdef check_open(self)
     cpdef Route route_to(self, bytes remote)
     cpdef bytes reached_by(self, bytes remote)
     cpdef tuple hops(self, bytes remote)
     cpdef bytes source_for(self, Route route)
-    cpdef void notify(self)
-    cpdef void _hold_port(self, bytes address, int port)
+    cpdef notify(self)
+    cpdef _hold_port(self, bytes address, int port)

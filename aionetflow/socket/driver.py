@@ -35,6 +35,7 @@ class Driver:
         self.time_wait = 0  # connections in TIME-WAIT
         self.max_time_wait = MAX_TIME_WAIT
         self._changed: list[Connection] = []
+        self._spare: list[Connection] = []  # becomes the list of changes while that is worked on
         self._heap: list[tuple[int, int, Connection]] = []
         self._order: i64 = 0
 
@@ -50,16 +51,17 @@ class Driver:
         In that order, so that data which a user writes at once carries the acknowledgment of what woke it.
         """
         while self._changed:
-            changed, self._changed = self._changed, []
-            for connection in changed:
-                connection.queued = False
-                if connection.wake:
-                    connection.wake = False
-                    user = connection.user
-                    if user is not None:
-                        user.changed(connection)
-            for connection in changed:
-                self._send(connection, now)
+            changed, self._changed = self._changed, self._spare
+            try:
+                for connection in changed:
+                    connection.queued = False
+                    if connection.wake:
+                        self._tell(connection)
+                for connection in changed:
+                    self._send(connection, now)
+            finally:
+                changed.clear()
+                self._spare = changed
 
     def deadline(self) -> i64:
         """When expire is to be called: no connection's deadline is earlier."""
@@ -85,6 +87,12 @@ class Driver:
         else:
             self.ip6.output(packet, route, source, destination, now)
 
+    def _tell(self, connection: Connection) -> None:
+        connection.wake = False
+        user = connection.user
+        if user is not None:
+            user.changed(connection)
+
     def _send(self, connection: Connection, now: i64) -> None:
         if connection.retries > 0:
             # the way may have changed since it worked (Linux dst_negative_advice)
@@ -95,7 +103,7 @@ class Driver:
         while output(connection, packet, now):
             packet.ttl = connection.ttl
             packet.tos = connection.tos
-            self.stats.OutSegs += 1 + ((packet.length - 1) // packet.mss if packet.mss > 0 else 0)
+            self.stats.OutSegs += packet.count()
             self.transmit(packet, connection.route, connection.local, connection.remote, now)
         if connection.state == TIME_WAIT and not connection.waiting:
             self._count_waiting(connection)

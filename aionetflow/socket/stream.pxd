@@ -22,7 +22,7 @@ cdef int _CLOSE
 
 cdef class _User(ConnectionUser):
     cdef StreamSocket _sock
-    cpdef void changed(self, Connection connection)
+    cpdef changed(self, Connection connection)
 
 cdef class StreamSocket(StreamData):
     cdef public bint nodelay
@@ -36,5 +36,5 @@ cdef class StreamSocket(StreamData):
     cpdef bint is_connected(self)
     @cython.locals(error=int)
     cpdef int take_error(self)
-    cpdef void _use(self, Connection connection)
-    cpdef void _let_go(self, Connection connection)
+    cpdef _use(self, Connection connection)
+    cpdef _let_go(self, Connection connection)

@@ -16,6 +16,7 @@ cdef class PortHold:
     cdef public bint listening
     cdef public bint released
 
+@cython.final
 cdef class SocketTable:
     cdef readonly dict connections
     cdef readonly dict listeners
