@@ -67,6 +67,8 @@ cdef class Connection:
     cdef public bint waiting
     cdef public bint queued
     cdef public int64_t scheduled_at
+    cdef public bytes key
+    cdef public object claim
     cpdef void write(self, bytes data)
     cpdef void write_part(self, bytes data, int64_t start, int64_t stop)
     @cython.locals(data=bytes)
