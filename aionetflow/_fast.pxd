@@ -8,6 +8,21 @@ cpdef bytes part(object data, Py_ssize_t start, Py_ssize_t stop)
 cpdef void put(object buffer, Py_ssize_t offset, object data) except *
 cpdef void put16(object buffer, Py_ssize_t offset, uint64_t value) except *
 cpdef void put32(object buffer, Py_ssize_t offset, uint64_t value) except *
+cpdef bint equal(bytes a, Py_ssize_t start, bytes b, Py_ssize_t other, Py_ssize_t length) except -1
+cpdef void store(object buffer, Py_ssize_t offset, bytes data, Py_ssize_t start, Py_ssize_t stop) except *
+cpdef void put_tcp_header(
+    object header,
+    Py_ssize_t l4,
+    uint32_t source_port,
+    uint32_t destination_port,
+    uint32_t seq,
+    uint32_t ack,
+    uint32_t offset_flags,
+    uint32_t window,
+) except *
+cpdef void put_ipv4_header(
+    object header, Py_ssize_t l3, uint32_t tos, uint32_t ttl, uint32_t protocol, bytes source, bytes destination
+) except *
 
 cpdef uint32_t sum16(object data, Py_ssize_t start, Py_ssize_t stop, uint32_t initial=*) except? -1
 cpdef uint32_t checksum(object data, Py_ssize_t start, Py_ssize_t stop, uint32_t initial=*) except? -1
@@ -26,6 +41,7 @@ cpdef list segment(
     Py_ssize_t length,
     Py_ssize_t mss,
     uint32_t ident,
+    list frames=*,
 )
 cpdef Py_ssize_t tcp_run(
     list frames, Py_ssize_t first, Py_ssize_t l2, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t limit

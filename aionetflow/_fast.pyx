@@ -5,6 +5,7 @@ length compared there, or below `packet_end`, the one place that weighs what a p
 The file is better whole: nothing outside of it holds such a pointer.
 """
 
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_CheckExact, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -42,12 +43,13 @@ cdef enum:
     ICMP = 1, TCP = 6, UDP = 17, ICMPV6 = 58
     FIN = 0x01, PSH = 0x08, ACK = 0x10, CWR = 0x80
     TCP_HEADER = 20
+    DONT_FRAGMENT = 0x4000
     NOT_FRAGMENTED = 0x3FFF  # more-fragments flag and fragment offset
     SHORT = 16  # words that are summed on the spot
     BLOCK = 16384  # copied, then summed from the L1 cache; gcc makes a slow `rep movs` of memcpy <= 8192
 
 
-cdef Octets octets(object data, Py_ssize_t* size) except NULL:
+cdef inline Octets octets(object data, Py_ssize_t* size) except NULL:
     """The octets of data and how many they are."""
     if PyBytes_CheckExact(data):
         size[0] = PyBytes_GET_SIZE(data)
@@ -58,7 +60,7 @@ cdef Octets octets(object data, Py_ssize_t* size) except NULL:
     raise TypeError(f"bytes or bytearray expected, not {type(data).__name__}")
 
 
-cdef Octets window(object data, Py_ssize_t start, Py_ssize_t length) except NULL:
+cdef inline Octets window(object data, Py_ssize_t start, Py_ssize_t length) except NULL:
     """Where [start, start + length) of data begins, once it lies inside."""
     cdef Py_ssize_t size
     cdef Octets at = octets(data, &size)
@@ -170,10 +172,14 @@ cdef Py_ssize_t checksum_at(uint32_t protocol) noexcept nogil:
 
 
 cpdef uint32_t get16(object data, Py_ssize_t offset) except? -1:
+    if PyBytes_CheckExact(data) and 0 <= offset <= PyBytes_GET_SIZE(data) - 2:  # as nearly always: no call
+        return be16(<Octets>PyBytes_AS_STRING(data) + offset)
     return be16(window(data, offset, 2))
 
 
 cpdef uint32_t get32(object data, Py_ssize_t offset) except? -1:
+    if PyBytes_CheckExact(data) and 0 <= offset <= PyBytes_GET_SIZE(data) - 4:
+        return be32(<Octets>PyBytes_AS_STRING(data) + offset)
     return be32(window(data, offset, 4))
 
 
@@ -201,6 +207,49 @@ cpdef void put16(object buffer, Py_ssize_t offset, uint64_t value) except *:
 
 cpdef void put32(object buffer, Py_ssize_t offset, uint64_t value) except *:
     set32(writable(buffer, offset, 4), <uint32_t>value)
+
+
+cpdef bint equal(bytes a, Py_ssize_t start, bytes b, Py_ssize_t other, Py_ssize_t length) except -1:
+    return memcmp(window(a, start, length), window(b, other, length), length) == 0
+
+
+cpdef void store(object buffer, Py_ssize_t offset, bytes data, Py_ssize_t start, Py_ssize_t stop) except *:
+    cdef Octets source = window(data, start, stop - start)
+    cdef Py_buffer room
+    PyObject_GetBuffer(buffer, &room, PyBUF_WRITABLE)
+    try:
+        if offset < 0 or offset > room.len - (stop - start):
+            raise IndexError(f"{stop - start} octets at {offset} are not inside {room.len} octets")
+        memcpy(<uint8_t*>room.buf + offset, source, stop - start)
+    finally:
+        PyBuffer_Release(&room)
+
+
+cpdef void put_tcp_header(
+    object header, Py_ssize_t l4, uint32_t source_port, uint32_t destination_port, uint32_t seq, uint32_t ack,
+    uint32_t offset_flags, uint32_t window,
+) except *:
+    cdef uint8_t* out = writable(header, l4, TCP_HEADER)
+    set16(out, source_port)
+    set16(out + 2, destination_port)
+    set32(out + 4, seq)
+    set32(out + 8, ack)
+    set16(out + 12, offset_flags)
+    set16(out + 14, window)
+    set32(out + 16, 0)
+
+
+cpdef void put_ipv4_header(
+    object header, Py_ssize_t l3, uint32_t tos, uint32_t ttl, uint32_t protocol, bytes source, bytes destination
+) except *:
+    cdef uint8_t* out = writable(header, l3, 20)
+    set16(out, 0x4500 | (tos & 0xFF))
+    set32(out + 2, 0)
+    set16(out + 6, DONT_FRAGMENT)
+    set16(out + 8, (ttl & 0xFF) << 8 | (protocol & 0xFF))
+    set16(out + 10, 0)
+    memcpy(out + 12, window(source, 0, 4), 4)
+    memcpy(out + 16, window(destination, 0, 4), 4)
 
 
 cpdef uint32_t sum16(object data, Py_ssize_t start, Py_ssize_t stop, uint32_t initial=0) except? -1:
@@ -244,9 +293,10 @@ cpdef bint verify(object frame, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t stop, u
 
 cpdef list segment(
     object header, Py_ssize_t l2, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t l5,
-    object payload, Py_ssize_t start, Py_ssize_t length, Py_ssize_t mss, uint32_t ident,
+    object payload, Py_ssize_t start, Py_ssize_t length, Py_ssize_t mss, uint32_t ident, list frames=None,
 ):
-    cdef list frames = []  # before any pointer is taken: it may collect garbage, and that may run anything
+    if frames is None:
+        frames = []  # before any pointer is taken: it may collect garbage, and that may run anything
     ordered(l2, l3, l4, l5)
     cdef Octets template = window(header, l2, l5 - l2), source = window(payload, start, length)
     cdef Py_ssize_t ip = l3 - l2, transport = l4 - l2, top = l5 - l2, offset = 0

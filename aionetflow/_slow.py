@@ -18,6 +18,7 @@ from aionetflow.widths import u16, u32, u64
 
 __all__ = [
     "checksum",
+    "equal",
     "forward",
     "gather",
     "get16",
@@ -27,7 +28,10 @@ __all__ = [
     "put",
     "put16",
     "put32",
+    "put_ipv4_header",
+    "put_tcp_header",
     "segment",
+    "store",
     "sum16",
     "tcp_run",
     "update_checksum",
@@ -50,6 +54,7 @@ Octets: TypeAlias = bytes | bytearray
 #  +----------------------------------------------+
 _FIXED_HEADER = {4: 20, 6: 40}  # by version nibble
 _ADDRESSES = {4: (12, 8), 6: (8, 32)}  # where both stand, and how many octets they are
+_DONT_FRAGMENT = 0x4000
 _NOT_FRAGMENTED = 0x3FFF  # more-fragments flag and fragment offset, both zero in a whole packet
 
 #  TCP (RFC 9293)
@@ -125,6 +130,49 @@ def put16(buffer: bytearray, offset: int, value: u64) -> None:
 def put32(buffer: bytearray, offset: int, value: u64) -> None:
     """Store the low 32 bits of value at offset, big endian."""
     _put(buffer, offset, value, 4)
+
+
+def equal(a: bytes, start: int, b: bytes, other: int, length: int) -> bool:
+    """Whether length octets at start in a and at other in b are the same."""
+    _inside(a, start, length)
+    _inside(b, other, length)
+    return a[start : start + length] == b[other : other + length]
+
+
+def store(buffer: bytearray | memoryview, offset: int, data: bytes, start: int, stop: int) -> None:
+    """Copies [start, stop) of data to offset in any buffer that can be written."""
+    _inside(data, start, stop - start)
+    view = memoryview(buffer).cast("B")
+    if offset < 0 or offset + stop - start > len(view):
+        raise IndexError(f"{stop - start} octets at {offset} are not inside {len(view)} octets")
+    view[offset : offset + stop - start] = memoryview(data)[start:stop]
+
+
+def put_tcp_header(
+    header: bytearray, l4: int, source_port: u32, destination_port: u32, seq: u32, ack: u32, offset_flags: u32,
+    window: u32,
+) -> None:  # fmt: skip
+    """Stores a TCP header without options; offset_flags is its octets 12 and 13, the checksum is left 0."""
+    put16(header, l4, source_port)
+    put16(header, l4 + 2, destination_port)
+    put32(header, l4 + 4, seq)
+    put32(header, l4 + 8, ack)
+    put16(header, l4 + 12, offset_flags)
+    put16(header, l4 + 14, window)
+    put32(header, l4 + 16, 0)
+
+
+def put_ipv4_header(
+    header: bytearray, l3: int, tos: u32, ttl: u32, protocol: u32, source: bytes, destination: bytes
+) -> None:
+    """Stores an IPv4 header without options, not to be fragmented; length, identification and checksum are left 0."""
+    put16(header, l3, 0x4500 | (tos & 0xFF))
+    put32(header, l3 + 2, 0)
+    put16(header, l3 + 6, _DONT_FRAGMENT)
+    put16(header, l3 + 8, (ttl & 0xFF) << 8 | (protocol & 0xFF))
+    put16(header, l3 + 10, 0)
+    put(header, l3 + 12, part(source, 0, 4))
+    put(header, l3 + 16, part(destination, 0, 4))
 
 
 def _put(buffer: bytearray, offset: int, value: u64, octets: int) -> None:
@@ -208,11 +256,13 @@ def segment(
     length: int,
     mss: int,
     ident: u32,
+    frames: list[bytes] | None = None,
 ) -> list[bytes]:
     """Frames that carry payload[start:start+length] under copies of the template header[l2:l5].
 
     TCP is cut into ceil(length / mss) frames, not at all if mss <= 0; all else is one frame. Lengths,
     identification (from ident up), sequence numbers, flags and checksums are right in each of them.
+    They are appended to `frames` if that is given, which is then returned.
     ValueError if the template is not an IP header and what follows it, or a packet exceeds 65535 octets.
     """
     _fits(ident, 32)
@@ -225,11 +275,12 @@ def segment(
     size = mss if protocol == _TCP and 0 < mss < length else length
     if size + top - (ip if template[ip] >> 4 == 4 else transport) > 0xFFFF:
         raise ValueError("packet longer than 65535 octets")
-    frames: list[bytes] = []
-    for offset in range(0, max(length, 1), max(size, 1)):
+    if frames is None:
+        frames = []
+    for number, offset in enumerate(range(0, max(length, 1), max(size, 1))):
         end = min(offset + size, length)
         frame = bytearray(template) + payload[start + offset : start + end]
-        _write_ip(frame, ip, transport, ident + len(frames))
+        _write_ip(frame, ip, transport, ident + number)
         if protocol == _TCP:
             _write_tcp(frame, transport, offset, end == length)
         _write_checksum(frame, ip, transport, protocol)

@@ -3,6 +3,7 @@
 __all__ = [
     "COMPILED",
     "checksum",
+    "equal",
     "forward",
     "gather",
     "get16",
@@ -12,7 +13,10 @@ __all__ = [
     "put",
     "put16",
     "put32",
+    "put_ipv4_header",
+    "put_tcp_header",
     "segment",
+    "store",
     "sum16",
     "tcp_run",
     "update_checksum",
@@ -25,6 +29,7 @@ COMPILED: bool
 try:
     from aionetflow._fast import (
         checksum,
+        equal,
         forward,
         gather,
         get16,
@@ -34,7 +39,10 @@ try:
         put,
         put16,
         put32,
+        put_ipv4_header,
+        put_tcp_header,
         segment,
+        store,
         sum16,
         tcp_run,
         update_checksum,
@@ -46,6 +54,7 @@ except ModuleNotFoundError:
     # Not ImportError: an extension that is there but does not load must not go unseen.
     from aionetflow._slow import (
         checksum,
+        equal,
         forward,
         gather,
         get16,
@@ -55,7 +64,10 @@ except ModuleNotFoundError:
         put,
         put16,
         put32,
+        put_ipv4_header,
+        put_tcp_header,
         segment,
+        store,
         sum16,
         tcp_run,
         update_checksum,

@@ -1,2 +1,6 @@
 cdef class FastPaths:
+    cdef public bint header_prediction
+    cdef public bint last_addresses
     cdef public bint merging
+    cdef public bint direct_connect
+    cdef public bint direct_accept

@@ -13,7 +13,11 @@ class FastPaths:
     """
 
     def __init__(self) -> None:
+        self.header_prediction = True  # tcp/arrival.py: the next data, or the next acknowledgment, and nothing else
+        self.last_addresses = True  # ip/v4.py: a packet with the addresses of the last one goes where that went
         self.merging = True  # ip/: TCP frames that continue one another rise as one segment (Linux's GRO)
+        self.direct_connect = True  # dropin/: create_connection() with plain arguments goes straight to the core
+        self.direct_accept = True  # dropin/: a server's connections come without a task and a socket object each
 
 
 FAST = FastPaths()

@@ -1,3 +1,4 @@
+import cython
 from libc.stdint cimport int64_t
 
 from aionetflow._fast cimport get16, tcp_run
@@ -9,6 +10,7 @@ cdef FastPaths FAST
 
 cpdef Py_ssize_t packet_end(bytes frame, Py_ssize_t l3)
 
+@cython.final
 cdef class RxPacket:
     cdef public list frames
     cdef public Py_ssize_t first
@@ -24,9 +26,10 @@ cdef class RxPacket:
     cdef public int ttl
     cdef public bint broadcast
     cdef public object interface
-    cpdef void take(self, object interface, list frames, Py_ssize_t first, Py_ssize_t l2, Py_ssize_t l3, bint broadcast)
-    cpdef void merge(self)
+    cpdef take(self, object interface, list frames, Py_ssize_t first, Py_ssize_t l2, Py_ssize_t l3, bint broadcast)
+    cpdef merge(self)
 
+@cython.final
 cdef class TxPacket:
     cdef public bytearray header
     cdef public Py_ssize_t l2
@@ -41,9 +44,9 @@ cdef class TxPacket:
     cdef public int ttl
     cdef public int tos
     cdef public int ident
-    cpdef void reset(self, int protocol, Py_ssize_t header_length)
+    cpdef reset(self, int protocol, Py_ssize_t header_length)
 
 cdef class PacketHandler:
-    cpdef void receive(self, RxPacket packet, int64_t now)
-    cpdef void unreachable(self, bytes frame, Py_ssize_t l3, int64_t now)
-    cpdef void error(self, bytes quote, Py_ssize_t l4, int code, bint final, int info, int64_t now)
+    cpdef receive(self, RxPacket packet, int64_t now)
+    cpdef unreachable(self, bytes frame, Py_ssize_t l3, int64_t now)
+    cpdef error(self, bytes quote, Py_ssize_t l4, int code, bint final, int info, int64_t now)

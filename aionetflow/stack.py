@@ -236,9 +236,11 @@ class Stack(Services):
             while True:
                 self.driver.run(now)
                 for interface in self.interfaces:
-                    interface.flush(now)
-                if not self.lo.take_back(now):
+                    if interface.queue:
+                        interface.flush(now)
+                if not self.lo.returning:
                     break
+                self.lo.take_back(now)
         finally:
             self._running = False
             self._arm()

@@ -1,6 +1,6 @@
 import cython
 
-from aionetflow.socket.base cimport Socket
+from aionetflow.socket.base cimport Socket, Watcher
 
 cdef int _SHOWN
 
@@ -8,7 +8,7 @@ cpdef int ready(Socket core)
 
 cdef class Taker:
     cdef object __weakref__
-    cpdef void changed(self)
+    cpdef changed(self)
 
 cdef class Watch:
     cdef Socket _core
@@ -19,12 +19,13 @@ cdef class Watch:
     cdef object _context
     cdef object _turn
     cdef bint _over
-    cpdef void look(self)
+    cpdef look(self)
 
-cdef class Description:
+cdef class Description(Watcher):
     cdef readonly Socket core
     cdef readonly object host
     cdef readonly object loop
+    cdef readonly int proto
     cdef public int references
     cdef public object transport
     cdef public Taker taker
@@ -33,9 +34,9 @@ cdef class Description:
     cdef public list sleepers
     cdef list _waiting
     cdef dict _watches
-    cdef object __weakref__
+    cpdef socket_changed(self)
     @cython.locals(events=int)
-    cpdef void reflect(self)
-    cpdef void _end_watches(self)
-    cpdef void _wake(self)
-    cpdef void _rouse(self)
+    cpdef reflect(self)
+    cpdef _end_watches(self)
+    cpdef _wake(self)
+    cpdef _rouse(self)

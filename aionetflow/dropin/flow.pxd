@@ -21,12 +21,12 @@ cdef class Flow(Taker):
     cdef public object buffer
     cdef public Py_ssize_t buffered
     cdef public object turn
+    cdef readonly object context
     cdef object _loop
     cdef object _call_soon
-    cdef object _context
     cpdef bint is_reading(self)
-    cpdef void changed(self)
-    cpdef void read_ready(self)
+    cpdef changed(self)
+    cpdef read_ready(self)
     @cython.locals(core=Socket, wanted=int)
     cpdef bint _has_work(self)
 
@@ -36,19 +36,19 @@ cdef class StreamFlow(Flow):
     cdef public bint eof
     cdef public object empty_waiter
     @cython.locals(data=bytes)
-    cpdef void read_ready(self)
+    cpdef read_ready(self)
     @cython.locals(sent=Py_ssize_t)
-    cpdef void write(self, object data)
-    cpdef void _keep(self, object data, Py_ssize_t start)
+    cpdef write(self, object data)
+    cpdef _keep(self, object data, Py_ssize_t start)
     cpdef Py_ssize_t send(self, object data)
     @cython.locals(sent=Py_ssize_t)
     cpdef Py_ssize_t send_rest(self, object data, Py_ssize_t start)
     @cython.locals(data=bytes)
     cpdef bytes _receive(self)
-    cpdef void _read_into_buffer(self)
+    cpdef _read_into_buffer(self)
     cpdef Py_ssize_t _receive_into(self, object buffer)
-    cpdef void _failed(self, str step, object exc)
+    cpdef _failed(self, str step, object exc)
 
 cdef class DatagramFlow(Flow):
     cdef readonly DatagramSocket core
-    cpdef void read_ready(self)
+    cpdef read_ready(self)

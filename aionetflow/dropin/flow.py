@@ -38,9 +38,9 @@ class Flow(Taker):
         self.buffer: deque[tuple[bytes, int]] | None = None  # what found no room: octets, and from where on
         self.buffered = 0  # octets of it
         self.turn: asyncio.Handle | None = None
+        self.context = context  # that the protocol is called in
         self._loop = loop
         self._call_soon = loop.call_soon
-        self._context = context
 
     def is_reading(self) -> bool:
         """Whether the protocol wants to be told of what comes."""
@@ -55,13 +55,13 @@ class Flow(Taker):
         if self.turn is None and self._has_work():
             work = self._work_next_turn if asyncio._get_running_loop() is None else self.work
             try:
-                self.turn = self._call_soon(work, context=self._context)
+                self.turn = self._call_soon(work, context=self.context)
             except RuntimeError:
                 if not self._loop.is_closed():
                     raise
 
     def _work_next_turn(self) -> None:
-        self.turn = self._call_soon(self.work, context=self._context)
+        self.turn = self._call_soon(self.work, context=self.context)
 
     def work(self) -> None:
         """One turn's work: what waits is written, something is read."""

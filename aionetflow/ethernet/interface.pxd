@@ -10,9 +10,9 @@ cdef int ETHERTYPE_ARP
 cdef int ETHERTYPE_IPV4
 
 cdef class Node:
-    cpdef void arrived(self, Interface interface, list frames)
+    cpdef arrived(self, Interface interface, list frames)
     cpdef bint owns(self, bytes address)
-    cpdef void failed(self, str what, object error) except *
+    cpdef failed(self, str what, object error)
 
 cdef class Interface:
     cdef readonly Node node
@@ -37,26 +37,26 @@ cdef class Interface:
     cdef public uint64_t tx_packets
     cdef public uint64_t tx_bytes
     cdef public uint64_t tx_dropped
-    cpdef void receive(self, list frames)
+    cpdef receive(self, list frames)
     @cython.locals(first=Py_ssize_t)
-    cpdef void input(self, list frames, int64_t now)
-    cpdef void output(self, TxPacket packet, bytes next_hop, int64_t now)
-    cpdef void forward(self, RxPacket packet, bytes next_hop, int64_t now)
-    cpdef void flush(self, int64_t now)
-    cpdef void expire(self, int64_t now)
-    cpdef void announce(self, int64_t now)
+    cpdef input(self, list frames, int64_t now)
+    cpdef output(self, TxPacket packet, bytes next_hop, int64_t now)
+    cpdef forward(self, RxPacket packet, bytes next_hop, int64_t now)
+    cpdef flush(self, int64_t now)
+    cpdef expire(self, int64_t now)
+    cpdef announce(self, int64_t now)
     @cython.locals(packet=RxPacket)
     cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now)
-    cpdef list _cut(self, TxPacket packet, Py_ssize_t l2)
+    cpdef list _cut(self, TxPacket packet, Py_ssize_t l2, list frames)
     @cython.locals(i=Py_ssize_t, frame=bytes)
-    cpdef void _forward_all(self, RxPacket packet, bytes header, list queue)
+    cpdef _forward_all(self, RxPacket packet, bytes header, list queue)
     @cython.locals(frame=bytes)
-    cpdef void _count_in(self, list frames, int64_t now)
+    cpdef _count_in(self, list frames, int64_t now)
     @cython.locals(frame=bytes)
-    cpdef void _count_out(self, list frames, int64_t now)
+    cpdef _count_out(self, list frames, int64_t now)
 
 cdef class LoopbackInterface(Interface):
-    cdef list returning
+    cdef readonly list returning
     cdef public PacketHandler upper6
     cpdef bint take_back(self, int64_t now)
     @cython.locals(frame=bytes, packet=RxPacket)
@@ -65,7 +65,7 @@ cdef class LoopbackInterface(Interface):
 cdef class EthernetInterface(Interface):
     cdef readonly NeighbourTable neighbours
     @cython.locals(header=bytearray, neighbour=Neighbour)
-    cpdef void output(self, TxPacket packet, bytes next_hop, int64_t now)
+    cpdef output(self, TxPacket packet, bytes next_hop, int64_t now)
     @cython.locals(frame=bytes, destination=bytes, packet=RxPacket, broadcast=bint, ethertype=int)
     cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now)
     @cython.locals(neighbour=Neighbour)

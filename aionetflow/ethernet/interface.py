@@ -128,7 +128,7 @@ class Interface:
 
     def output(self, packet: TxPacket, next_hop: bytes, now: i64) -> None:
         """Cuts a packet whose IP header is written into frames for the next hop, and queues them."""
-        self.queue.extend(self._cut(packet, packet.l3))
+        self._cut(packet, packet.l3, self.queue)
 
     def forward(self, packet: RxPacket, next_hop: bytes, now: i64) -> None:
         """Queues a received packet for the next hop: another MAC header, a TTL one less (RFC 1812 5.2.1)."""
@@ -170,10 +170,11 @@ class Interface:
         self.upper.receive(packet, now)
         return packet.count
 
-    def _cut(self, packet: TxPacket, l2: int) -> list[bytes]:
+    def _cut(self, packet: TxPacket, l2: int, frames: list[bytes]) -> list[bytes]:
+        """Appends the frames of a packet to frames, and returns those."""
         return segment(
             packet.header, l2, packet.l3, packet.l4, packet.l5, packet.payload, packet.start, packet.length,
-            packet.mss, packet.ident,
+            packet.mss, packet.ident, frames,
         )  # fmt: skip
 
     def _forward_all(self, packet: RxPacket, header: bytes, queue: list[bytes]) -> None:
@@ -217,16 +218,21 @@ class LoopbackInterface(Interface):
         """Keeps the queued packets for `take_back`."""
         if not self.queue:
             return
-        frames, self.queue = self.queue, []
-        self._count_out(frames, now)
-        self.returning += frames
+        self._count_out(self.queue, now)
+        if self.returning:
+            self.returning += self.queue
+            self.queue.clear()
+        else:
+            self.queue, self.returning = self.returning, self.queue
 
     def take_back(self, now: i64) -> bool:
         """Receives what was sent; False if there was nothing."""
         if not self.returning:
             return False
-        frames, self.returning = self.returning, []
-        self.input(frames, now)
+        try:
+            self.input(self.returning, now)
+        finally:
+            self.returning.clear()
         return True
 
     def _input_one(self, frames: list[bytes], first: int, now: i64) -> int:
@@ -259,11 +265,11 @@ class EthernetInterface(Interface):
         neighbour = self._neighbour(next_hop, now)
         if neighbour is not None and not neighbour.header:
             header[packet.l2 : packet.l3] = mac_header(NO_MAC, self.mac, ethertype_of(next_hop))
-            self.neighbours.enqueue(neighbour, self._cut(packet, packet.l2))
+            self.neighbours.enqueue(neighbour, self._cut(packet, packet.l2, []))
             self._ask_questions(now)
             return
         header[packet.l2 : packet.l3] = self._broadcast_header() if neighbour is None else neighbour.header
-        self.queue.extend(self._cut(packet, packet.l2))
+        self._cut(packet, packet.l2, self.queue)
 
     def forward(self, packet: RxPacket, next_hop: bytes, now: i64) -> None:
         """Rewrites the MAC header for the next hop, or lets the frames wait until its MAC is known."""

@@ -19,7 +19,7 @@ cdef class NeighbourTable:
     cdef public int64_t deadline
     cdef public uint64_t unresolved_discards
     cpdef Neighbour resolve(self, bytes address, int64_t now)
-    cpdef void enqueue(self, Neighbour entry, list frames)
+    cpdef enqueue(self, Neighbour entry, list frames)
     cpdef Neighbour _create(self, bytes address)
-    cpdef void _ask(self, Neighbour entry, int64_t now)
-    cpdef void _arm(self, Neighbour entry, int64_t deadline)
+    cpdef _ask(self, Neighbour entry, int64_t now)
+    cpdef _arm(self, Neighbour entry, int64_t deadline)

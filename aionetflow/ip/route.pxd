@@ -1,3 +1,5 @@
+from libc.stdint cimport int64_t
+
 from aionetflow.ethernet.interface cimport Interface
 
 cdef class Route:
@@ -15,4 +17,5 @@ cdef class Route:
 cdef class RoutingTable:
     cdef list _routes
     cdef dict _cache
+    cdef readonly int64_t version
     cpdef Route lookup(self, bytes destination)

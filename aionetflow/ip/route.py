@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from aionetflow.config import ROUTE_CACHE_SIZE
 from aionetflow.ethernet.interface import Interface, source_address
 from aionetflow.ip.address import pack, pack_network, unpack
+from aionetflow.widths import i64
 
 UNICAST = 1
 LOCAL = 2
@@ -65,6 +66,7 @@ class RoutingTable:
     def __init__(self) -> None:
         self._routes: list[Route] = []
         self._cache: dict[bytes, Route | None] = {}
+        self.version: i64 = 0  # of the table: another number, perhaps other answers
 
     def add(
         self, prefix: str, *, via: str = "", source: str = "", interface: Interface | None = None, metric: int = 0,
@@ -105,7 +107,7 @@ class RoutingTable:
             raise ValueError(f"route exists: {route}")
         self._routes.append(route)
         self._routes.sort(key=lambda r: (-r.prefix_length, r.metric))
-        self._cache.clear()
+        self.forget()
 
     def has(self, route: Route) -> bool:
         """Whether there is a route of the same kind to the same prefix by the same interface, with the same metric."""
@@ -114,7 +116,7 @@ class RoutingTable:
     def remove(self, route: Route) -> None:
         """Takes a route out; ValueError if it is not there."""
         self._routes.remove(route)
-        self._cache.clear()
+        self.forget()
 
     def lookup(self, destination: bytes) -> Route | None:
         """The route to a destination; None if there is none."""
@@ -130,7 +132,8 @@ class RoutingTable:
         return found
 
     def forget(self) -> None:
-        """Drops what was remembered of earlier look-ups: an interface went up or down."""
+        """Drops what was remembered of earlier look-ups: an interface went up or down, or a route came or went."""
+        self.version += 1
         self._cache.clear()
 
     def __iter__(self) -> Iterator[Route]:

@@ -1,12 +1,14 @@
 import cython
 from libc.stdint cimport int64_t
 
-from aionetflow._fast cimport checksum, get16, part, put, put16
+from aionetflow._fast cimport checksum, equal, get16, part, put_ipv4_header
 from aionetflow.ethernet.interface cimport Interface
+from aionetflow.fast_paths cimport FastPaths
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket
 from aionetflow.stats cimport IpStats
 
+cdef FastPaths FAST
 cdef int _FRAGMENT
 cdef int _TCP
 cdef int LOCAL
@@ -16,11 +18,11 @@ cdef bytes LIMITED_BROADCAST
 cdef tuple _FOR_ALL
 
 cdef class IcmpErrors:
-    cpdef void protocol_unreachable(self, RxPacket packet, int64_t now)
-    cpdef void net_unreachable(self, RxPacket packet, int64_t now)
-    cpdef void host_unreachable(self, bytes frame, Py_ssize_t l3, int64_t now)
-    cpdef void time_exceeded(self, RxPacket packet, int64_t now)
-    cpdef void fragmentation_needed(self, RxPacket packet, int mtu, int64_t now)
+    cpdef protocol_unreachable(self, RxPacket packet, int64_t now)
+    cpdef net_unreachable(self, RxPacket packet, int64_t now)
+    cpdef host_unreachable(self, bytes frame, Py_ssize_t l3, int64_t now)
+    cpdef time_exceeded(self, RxPacket packet, int64_t now)
+    cpdef fragmentation_needed(self, RxPacket packet, int mtu, int64_t now)
 
 cdef class IPv4(PacketHandler):
     cdef readonly RoutingTable routes
@@ -31,14 +33,20 @@ cdef class IPv4(PacketHandler):
     cdef public bint forwarding
     cdef public int ttl
     cdef public int ident
+    cdef object _last_interface
+    cdef int64_t _last_version
+    cdef bytes _last_source
+    cdef bytes _last_destination
+    cdef bytes _last_addresses
     @cython.locals(frame=bytes, l3=Py_ssize_t, destination=bytes, route=Route)
-    cpdef void receive(self, RxPacket packet, int64_t now)
-    @cython.locals(header=bytearray, l3=Py_ssize_t)
-    cpdef void output(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
+    cpdef receive(self, RxPacket packet, int64_t now)
+    cpdef output(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
+    cdef bint _has_last_addresses(self, RxPacket packet) except -1
+    cdef _keep_addresses(self, RxPacket packet)
     @cython.locals(frame=bytes, l3=Py_ssize_t, header_length=Py_ssize_t, stop=Py_ssize_t)
     cpdef bint _parse(self, RxPacket packet)
     @cython.locals(source=bytes, route=Route)
     cpdef bint _may_come_from(self, RxPacket packet, bytes destination)
     @cython.locals(handler=PacketHandler)
-    cpdef void _deliver(self, RxPacket packet, int64_t now)
-    cpdef void _forward(self, RxPacket packet, Route route, bytes destination, int64_t now)
+    cpdef _deliver(self, RxPacket packet, int64_t now)
+    cpdef _forward(self, RxPacket packet, Route route, bytes destination, int64_t now)

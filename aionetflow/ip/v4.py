@@ -17,7 +17,8 @@
 
 from aionetflow.config import DEFAULT_TTL
 from aionetflow.ethernet.interface import LIMITED_BROADCAST, Interface
-from aionetflow.fast import checksum, get16, part, put, put16
+from aionetflow.fast import checksum, equal, get16, part, put_ipv4_header
+from aionetflow.fast_paths import FAST
 from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket
 from aionetflow.stats import IpStats
@@ -64,12 +65,20 @@ class IPv4(PacketHandler):
         self.forwarding = False
         self.ttl = DEFAULT_TTL
         self.ident = 0
+        # of the last packet that was for this host: where it came in, and its addresses
+        self._last_interface: object = None
+        self._last_version: i64 = -1  # of the routes that said so
+        self._last_source = self._last_destination = self._last_addresses = b""
 
     def receive(self, packet: RxPacket, now: i64) -> None:
         """Takes a packet, finds how many of the frames behind it continue it, and delivers or forwards them."""
         self.stats.InReceives += 1
         if not self._parse(packet):
             self.stats.InHdrErrors += 1
+            return
+        if FAST.last_addresses and self._has_last_addresses(packet):
+            packet.source, packet.destination = self._last_source, self._last_destination
+            self._deliver(packet, now)
             return
         frame, l3 = packet.frame, packet.l3
         packet.source = part(frame, l3 + 12, l3 + 16)
@@ -78,6 +87,7 @@ class IPv4(PacketHandler):
         if not self._may_come_from(packet, destination):
             self.stats.InAddrErrors += 1
         elif route is not None and route.kind == LOCAL:
+            self._keep_addresses(packet)
             self._deliver(packet, now)
         elif (route is not None and route.kind == BROADCAST) or destination in _FOR_ALL:
             packet.broadcast = True
@@ -89,16 +99,9 @@ class IPv4(PacketHandler):
 
     def output(self, packet: TxPacket, route: Route, source: bytes, destination: bytes, now: i64) -> None:
         """Writes the header in front of a transport's and hands the packet to the route's interface."""
-        header = packet.header
-        l3 = packet.l4 - 20
-        packet.l3 = l3
-        header[l3] = 0x45
-        header[l3 + 1] = packet.tos
-        put16(header, l3 + 6, DONT_FRAGMENT)  # Linux ip_no_pmtu_disc=0: the sender adapts to the path
-        header[l3 + 8] = packet.ttl
-        header[l3 + 9] = packet.protocol
-        put(header, l3 + 12, source)
-        put(header, l3 + 16, destination)
+        packet.l3 = packet.l4 - 20
+        # not to be fragmented (Linux ip_no_pmtu_disc=0): the sender adapts to the path
+        put_ipv4_header(packet.header, packet.l3, packet.tos, packet.ttl, packet.protocol, source, destination)
         packet.ident = self.ident
         # the interface numbers the frames that it cuts one by one; length and checksum are written there too
         self.ident = (self.ident + 1 + (packet.length // packet.mss if packet.mss > 0 else 0)) & 0xFFFF
@@ -113,6 +116,20 @@ class IPv4(PacketHandler):
     def unreachable(self, frame: bytes, l3: int, now: i64) -> None:
         """A queued frame's next hop does not answer: its sender, here or elsewhere, is told (RFC 1812 5.2.7.1)."""
         self.errors.host_unreachable(frame, l3, now)
+
+    def _has_last_addresses(self, packet: RxPacket) -> bool:
+        """Whether it comes from and goes to the same as the last that was for this host, the same way: so is it."""
+        return (
+            packet.interface is self._last_interface
+            and self.routes.version == self._last_version
+            and equal(packet.frame, packet.l3 + 12, self._last_addresses, 0, 8)
+        )
+
+    def _keep_addresses(self, packet: RxPacket) -> None:
+        self._last_interface = packet.interface
+        self._last_version = self.routes.version
+        self._last_source, self._last_destination = packet.source, packet.destination
+        self._last_addresses = packet.source + packet.destination
 
     def _parse(self, packet: RxPacket) -> bool:
         """RFC 1122 3.2.1: version, lengths, checksum. Options are skipped."""

@@ -14,8 +14,8 @@ cdef class IPv6(PacketHandler):
     cdef readonly Ip6Stats stats
     cdef readonly dict handlers
     @cython.locals(frame=bytes, l3=Py_ssize_t, route=Route, handler=PacketHandler)
-    cpdef void receive(self, RxPacket packet, int64_t now)
+    cpdef receive(self, RxPacket packet, int64_t now)
     @cython.locals(header=bytearray, l3=Py_ssize_t)
-    cpdef void output(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
+    cpdef output(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
     @cython.locals(frame=bytes, l3=Py_ssize_t)
     cpdef bint _parse(self, RxPacket packet)

@@ -17,9 +17,9 @@ cdef class Services(Node):
     cdef readonly Stats stats
     cpdef Socket make_stream(self, object owner, int family)
     cpdef released(self, Socket sock)
-    cpdef void touch(self, Connection connection)
-    cpdef void run(self)
-    cpdef void send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
+    cpdef touch(self, Connection connection)
+    cpdef run(self)
+    cpdef send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
 
 cdef class Watcher:
     cdef object __weakref__
@@ -60,11 +60,11 @@ cdef class Socket(ConnectionUser):
     cpdef int events(self)
     cpdef bint is_connected(self)
     cpdef int take_error(self)
-    cpdef void check_open(self)
+    cpdef check_open(self)
     cpdef Route route_to(self, bytes remote)
     cpdef bytes reached_by(self, bytes remote)
     cpdef tuple hops(self, bytes remote)
     cpdef bytes source_for(self, Route route)
     @cython.locals(watcher=Watcher)
-    cpdef void notify(self)
-    cpdef void _hold_port(self, bytes address, int port)
+    cpdef notify(self)
+    cpdef _hold_port(self, bytes address, int port)

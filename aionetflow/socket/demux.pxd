@@ -28,18 +28,18 @@ cdef class TcpDemux(PacketHandler):
     cdef Segment segment
     cdef TxPacket answer
     @cython.locals(segment=Segment)
-    cpdef void receive(self, RxPacket packet, int64_t now)
+    cpdef receive(self, RxPacket packet, int64_t now)
     @cython.locals(connection=Connection)
-    cpdef void _dispatch(self, RxPacket packet, Segment segment, int64_t now)
-    cpdef void _begin(self, RxPacket packet, Segment segment, int64_t iss, int64_t now)
+    cpdef _dispatch(self, RxPacket packet, Segment segment, int64_t now)
+    cpdef _begin(self, RxPacket packet, Segment segment, int64_t iss, int64_t now)
     cpdef bint _is_replaced(self, Connection connection, Segment segment)
     @cython.locals(route=Route)
-    cpdef void _refuse(self, RxPacket packet, Segment segment, int64_t now)
-    cpdef void _receive_each(self, RxPacket packet, int64_t now)
+    cpdef _refuse(self, RxPacket packet, Segment segment, int64_t now)
+    cpdef _receive_each(self, RxPacket packet, int64_t now)
 
 cdef class UdpDemux(PacketHandler):
     cdef readonly SocketTable table
     cdef readonly UdpStats stats
     cdef object errors
     @cython.locals(frame=bytes, l4=Py_ssize_t, source=bytes, port=int)
-    cpdef void receive(self, RxPacket packet, int64_t now)
+    cpdef receive(self, RxPacket packet, int64_t now)

@@ -16,6 +16,7 @@ cdef int TIME_WAIT
 cdef int _TIMEOUT
 cdef int UNREACHABLE
 
+@cython.final
 cdef class Driver:
     cdef readonly IPv4 ip
     cdef readonly IPv6 ip6
@@ -26,18 +27,21 @@ cdef class Driver:
     cdef readonly int64_t time_wait
     cdef public int64_t max_time_wait
     cdef list _changed
+    cdef list _spare
     cdef list _heap
     cdef int64_t _order
-    cpdef void touch(self, Connection connection)
-    @cython.locals(changed=list, connection=Connection, user=ConnectionUser)
-    cpdef void run(self, int64_t now)
+    cpdef touch(self, Connection connection)
+    @cython.locals(changed=list, connection=Connection)
+    cpdef run(self, int64_t now)
     cpdef int64_t deadline(self)
     @cython.locals(connection=Connection, when=int64_t)
-    cpdef void expire(self, int64_t now)
-    cpdef void transmit(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
+    cpdef expire(self, int64_t now)
+    cpdef transmit(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
+    @cython.locals(user=ConnectionUser)
+    cpdef _tell(self, Connection connection)
     @cython.locals(packet=TxPacket, route=Route)
-    cpdef void _send(self, Connection connection, int64_t now)
-    cpdef void _count_waiting(self, Connection connection)
+    cpdef _send(self, Connection connection, int64_t now)
+    cpdef _count_waiting(self, Connection connection)
     @cython.locals(deadline=int64_t)
-    cpdef void _schedule(self, Connection connection)
-    cpdef void forget(self, Connection connection)
+    cpdef _schedule(self, Connection connection)
+    cpdef forget(self, Connection connection)

@@ -35,6 +35,7 @@ class Driver:
         self.time_wait = 0  # connections in TIME-WAIT
         self.max_time_wait = MAX_TIME_WAIT
         self._changed: list[Connection] = []
+        self._spare: list[Connection] = []  # becomes the list of changes while that is worked on
         self._heap: list[tuple[int, int, Connection]] = []
         self._order: i64 = 0
 
@@ -50,16 +51,17 @@ class Driver:
         In that order, so that data which a user writes at once carries the acknowledgment of what woke it.
         """
         while self._changed:
-            changed, self._changed = self._changed, []
-            for connection in changed:
-                connection.queued = False
-                if connection.wake:
-                    connection.wake = False
-                    user = connection.user
-                    if user is not None:
-                        user.changed(connection)
-            for connection in changed:
-                self._send(connection, now)
+            changed, self._changed = self._changed, self._spare
+            try:
+                for connection in changed:
+                    connection.queued = False
+                    if connection.wake:
+                        self._tell(connection)
+                for connection in changed:
+                    self._send(connection, now)
+            finally:
+                changed.clear()
+                self._spare = changed
 
     def deadline(self) -> i64:
         """When expire is to be called: no connection's deadline is earlier."""
@@ -84,6 +86,12 @@ class Driver:
             self.ip.output(packet, route, source, destination, now)
         else:
             self.ip6.output(packet, route, source, destination, now)
+
+    def _tell(self, connection: Connection) -> None:
+        connection.wake = False
+        user = connection.user
+        if user is not None:
+            user.changed(connection)
 
     def _send(self, connection: Connection, now: i64) -> None:
         if connection.retries > 0:

@@ -26,4 +26,4 @@ cdef class Listener(ConnectionUser):
     cpdef Connection receive(self, RxPacket packet, Segment segment, int64_t iss, int64_t now)
     cpdef bint admits(self, Connection connection)
     cpdef bint _has_room(self)
-    cpdef void changed(self, Connection connection)
+    cpdef changed(self, Connection connection)

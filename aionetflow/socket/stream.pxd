@@ -44,6 +44,9 @@ cdef class StreamSocket(StreamData):
     cpdef Connection _new_connection(
         self, Route route, bytes local, int local_port, bytes remote, int port, int64_t iss
     )
+    @cython.locals(connection=Connection)
+    cpdef send_at_once(self)
     cpdef _inherit(self, StreamSocket listening)
-    cpdef void _use(self, Connection connection)
-    cpdef void _let_go(self, Connection connection)
+    cpdef changed(self, Connection connection)
+    cpdef _use(self, Connection connection)
+    cpdef _let_go(self, Connection connection)

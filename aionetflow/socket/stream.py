@@ -244,6 +244,17 @@ class StreamSocket(StreamData):
         self._services.touch(connection)
         self._services.run()
 
+    def send_at_once(self) -> None:
+        """Sets TCP_NODELAY."""
+        if self.nodelay:
+            return
+        self.nodelay = True
+        connection = self.connection
+        if connection is not None and connection.snd.unsent() == 0:
+            connection.snd.nodelay = True  # and that is all that comes of it
+        else:
+            self.options_changed()
+
     # Inside -----------------------------------------------------------------------------------------------------
 
     def _start_connecting(self, route: Route, remote: bytes, port: int) -> None:

@@ -21,6 +21,7 @@ cdef class PortHold:
     cpdef bint takes(self, bytes address)
     cpdef bint conflicts(self, PortHold other)
 
+@cython.final
 cdef class SocketTable:
     cdef readonly dict connections
     cdef readonly dict listeners

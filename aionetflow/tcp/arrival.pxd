@@ -1,13 +1,15 @@
 import cython
 from libc.stdint cimport int64_t, uint32_t
 
+from aionetflow.fast_paths cimport FastPaths
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.handshake cimport receive_ack_of_syn, receive_in_syn_sent
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.segment cimport Segment
 from aionetflow.tcp.send cimport Sender
-from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_sub
+from aionetflow.tcp.sequence cimport seq_add, seq_between, seq_gt, seq_sub
 from aionetflow.tcp.states cimport is_synchronized, may_receive
+from aionetflow.tcp.timers cimport Timers
 
 cdef int64_t DELAYED_ACK
 cdef int64_t INVALID_RATELIMIT
@@ -16,6 +18,10 @@ cdef int64_t TIME_WAIT_TIME
 cdef int IN_ORDER
 cdef int OUT_OF_ORDER
 cdef int REFUSED
+cdef FastPaths FAST
+cdef int OPEN
+cdef int PSH
+cdef int ESTABLISHED
 cdef int ACK
 cdef int FIN
 cdef int RST
@@ -36,23 +42,28 @@ cdef int EMSGSIZE
 cdef int64_t _MIN_PATH_MTU
 cdef int64_t _NO_MTU_SAID
 
-cpdef void receive(Connection connection, Segment segment, int64_t now)
-cpdef void receive_icmp(Connection connection, int code, int64_t mtu, int64_t now)
+cpdef receive(Connection connection, Segment segment, int64_t now)
+cpdef receive_icmp(Connection connection, int code, int64_t mtu, int64_t now)
+@cython.locals(snd=Sender, rcv=Receiver, window=int64_t)
+cdef bint _is_predicted(Connection connection, Segment segment) except -1
+cdef _receive_predicted(Connection connection, Segment segment, int64_t now)
+@cython.locals(rcv=Receiver, timers=Timers)
+cdef _acknowledge(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver)
 cpdef bint _check(Connection connection, Segment segment, int64_t now)
-cpdef void _receive_reset(Connection connection)
-cpdef void _challenge(Connection connection, int64_t now)
+cpdef _receive_reset(Connection connection)
+cpdef _challenge(Connection connection, int64_t now)
 cpdef bint _is_repeated(Connection connection, int64_t now)
 @cython.locals(snd=Sender)
 cpdef bint _receive_ack(Connection connection, Segment segment, int64_t now)
 @cython.locals(snd=Sender, flight=int64_t, acked=int64_t)
-cpdef void _receive_new_ack(Connection connection, Segment segment, int64_t now)
+cpdef _receive_new_ack(Connection connection, Segment segment, int64_t now)
 @cython.locals(snd=Sender, window=int64_t, duplicate=bint)
-cpdef void _receive_same_ack(Connection connection, Segment segment, int64_t now)
+cpdef _receive_same_ack(Connection connection, Segment segment, int64_t now)
 @cython.locals(rcv=Receiver, fresh=bint, hole=bint, kind=int)
-cpdef void _receive_data(Connection connection, Segment segment, int64_t now)
-cpdef void _receive_fin(Connection connection, Segment segment, int64_t now)
+cpdef _receive_data(Connection connection, Segment segment, int64_t now)
+cpdef _receive_fin(Connection connection, Segment segment, int64_t now)
 @cython.locals(rcv=Receiver)
-cpdef void _deliver_fin(Connection connection, int64_t now)
+cpdef _deliver_fin(Connection connection, int64_t now)
 @cython.locals(snd=Sender)
-cpdef void _receive_path_mtu(Connection connection, int64_t mtu)
+cpdef _receive_path_mtu(Connection connection, int64_t mtu)

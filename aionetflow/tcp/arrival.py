@@ -6,14 +6,17 @@ The order is the RFC's: sequence number, RST, SYN, ACK, data, FIN. The urgent po
 import errno
 
 from aionetflow.config import DELAYED_ACK, INVALID_RATELIMIT, NEVER, TIME_WAIT_TIME
+from aionetflow.fast_paths import FAST
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import receive_ack_of_syn, receive_in_syn_sent
 from aionetflow.tcp.receive import IN_ORDER, OUT_OF_ORDER, REFUSED
-from aionetflow.tcp.segment import ACK, FIN, RST, SYN, Segment
-from aionetflow.tcp.sequence import seq_add, seq_gt, seq_sub
+from aionetflow.tcp.recovery import OPEN
+from aionetflow.tcp.segment import ACK, FIN, PSH, RST, SYN, Segment
+from aionetflow.tcp.sequence import seq_add, seq_between, seq_gt, seq_sub
 from aionetflow.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
+    ESTABLISHED,
     SYN_RECEIVED,
     SYN_SENT,
     TIME_WAIT,
@@ -37,6 +40,9 @@ _NO_MTU_SAID = 576  # RFC 1191 5: the router is older than that RFC
 
 def receive(connection: Connection, segment: Segment, now: i64) -> None:
     """Takes a segment whose checksum has been verified."""
+    if FAST.header_prediction and _is_predicted(connection, segment):
+        _receive_predicted(connection, segment, now)
+        return
     if connection.state == SYN_SENT:
         receive_in_syn_sent(connection, segment, now)
         return
@@ -65,6 +71,38 @@ def receive_icmp(connection: Connection, code: int, mtu: i64, now: i64) -> None:
         connection.fail(_ABORT, code)
     else:
         connection.soft_error = code
+
+
+def _is_predicted(connection: Connection, segment: Segment) -> bool:
+    """Whether it is the next data, or acknowledges ours, and says nothing else (Linux tcp_rcv_established)."""
+    snd, rcv = connection.snd, connection.rcv
+    window: i64 = segment.window
+    return (
+        segment.flags | PSH == ACK | PSH
+        and connection.state == ESTABLISHED
+        and segment.seq == rcv.rcv_nxt
+        and (segment.ack != snd.snd_una or segment.length > 0)
+        and seq_between(snd.snd_una, segment.ack, snd.snd_nxt)
+        and window << snd.snd_wscale == snd.snd_wnd
+        and segment.length <= seq_sub(rcv.rcv_adv, rcv.rcv_nxt)
+        and connection.recovery.state == OPEN
+        and connection.timers.persist == NEVER
+        and rcv.reassembly.length == 0
+        and not rcv.fin_received
+        and not connection.read_shut
+    )
+
+
+def _receive_predicted(connection: Connection, segment: Segment, now: i64) -> None:
+    """What `receive` comes to in that case."""
+    if segment.ack != connection.snd.snd_una:
+        _receive_new_ack(connection, segment, now)
+    else:
+        _receive_same_ack(connection, segment, now)
+    if segment.length:
+        connection.rcv.take_next(segment)
+        connection.wake = True
+        _acknowledge(connection, now)
 
 
 def _check(connection: Connection, segment: Segment, now: i64) -> bool:
@@ -190,11 +228,10 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> None:
     kind = rcv.take(segment)
     if kind == IN_ORDER:
         connection.wake = True
-        # more than one full segment, or a hole filled: at once; else with the next answer, or in 40 ms
-        if hole or rcv.unacknowledged() > rcv.mss:
+        if hole:
             connection.need_ack = True
-        elif connection.timers.delayed_ack == NEVER:
-            connection.timers.delayed_ack = now + DELAYED_ACK
+        else:
+            _acknowledge(connection, now)
     elif kind == OUT_OF_ORDER:
         connection.stats.TCPOFOQueue += segment.count
         connection.dup_acks_due = min(connection.dup_acks_due + segment.count, _MAX_DUP_ACKS)
@@ -202,6 +239,17 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> None:
         connection.need_ack = True
         if kind == REFUSED:
             connection.stats.TCPRcvQDrop += 1
+
+
+def _acknowledge(connection: Connection, now: i64) -> None:
+    """What came in its turn is acknowledged at once if it is more than a full segment; else with what we send next,
+    or in 40 ms.
+    """
+    rcv, timers = connection.rcv, connection.timers
+    if rcv.unacknowledged() > rcv.mss:
+        connection.need_ack = True
+    elif timers.delayed_ack == NEVER:
+        timers.delayed_ack = now + DELAYED_ACK
 
 
 def _receive_fin(connection: Connection, segment: Segment, now: i64) -> None:

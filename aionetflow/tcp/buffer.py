@@ -1,8 +1,9 @@
 """The two queues of a connection: octets waiting to be acknowledged, octets waiting to be read.
 
-Both hold the application's or the link's own `bytes` and hand out slices; nothing is copied on the way in.
+Both are chains of the application's or the link's own `bytes` and hand out slices; nothing is copied on the way in.
 """
 
+from aionetflow.fast import store
 from aionetflow.packet import TxPacket
 from aionetflow.widths import i64
 
@@ -10,33 +11,47 @@ _LARGE = 16384  # a chunk as long as this is worth a call of the application's
 _SMALL = 4096  # writes shorter than this are joined, so that one segment seldom spans many
 
 
+class Chunk:
+    """A link of the chain: what lies at [begin, end) of the connection's stream is at [skip, ...) of data."""
+
+    def set(self, data: bytes, skip: i64, begin: i64, end: i64) -> None:
+        """Says what it holds."""
+        self.data = data
+        self.skip = skip
+        self.begin = begin
+        self.end = end
+        self.next: Chunk | None = None
+
+
 class SendQueue:
     """What was written and is not yet acknowledged: position 0 is the oldest such octet."""
 
     def __init__(self) -> None:
         self.length: i64 = 0
-        self._chunks: list[bytes] = []
-        self._starts: list[int] = []  # where each chunk begins, counted from the connection's first octet
-        self._skips: list[int] = []  # and how many octets of its object lie before that
+        self._head: Chunk | None = None
+        self._last: Chunk | None = None
+        self._hint: Chunk | None = None  # in which the last look-up ended
         self._released: i64 = 0  # how much was acknowledged in all
         self._end: i64 = 0  # where the last chunk ends
-        self._tail: list[bytes] = []  # small writes behind the last chunk, not yet joined
-        self._hint: i64 = 0  # the chunk in which the last look-up ended
+        self._tail: list[bytes] | None = None  # small writes behind the last chunk, not yet joined
 
     def append(self, data: bytes) -> None:
         """Takes data at the end."""
         if not data:
             return
-        self.length += len(data)
-        if len(data) < _SMALL and self._chunks:
-            self._tail.append(data)
+        if len(data) >= _SMALL or self._head is None:
+            self.append_part(data, 0, len(data))
             return
-        self._join_tail()
-        self._append_chunk(data, 0, len(data))
+        self.length += len(data)
+        if self._tail is None:
+            self._tail = [data]
+        else:
+            self._tail.append(data)
 
     def append_part(self, data: bytes, start: i64, stop: i64) -> None:
         """Takes [start, stop) of data at the end; that is not copied, however much of it is left out."""
-        self._join_tail()
+        if self._tail is not None:
+            self._join_tail()
         self.length += stop - start
         self._append_chunk(data, start, stop)
 
@@ -45,13 +60,13 @@ class SendQueue:
         position += self._released
         if position + length > self._end:
             self._join_tail()
-        index = self._find(position)
-        if position + length > self._end_of(index):
-            packet.payload = self._join(index, position, length)
+        chunk = self._find(position)
+        if position + length > chunk.end:
+            packet.payload = _join(chunk, position, length)
             packet.start = 0
         else:
-            packet.payload = self._chunks[index]
-            packet.start = self._skips[index] + position - self._starts[index]
+            packet.payload = chunk.data
+            packet.start = chunk.skip + position - chunk.begin
         packet.length = length
 
     def release(self, length: i64) -> None:
@@ -60,68 +75,65 @@ class SendQueue:
         self.length -= length
         if self._released > self._end:
             self._join_tail()
-        done = 0
-        while done < len(self._chunks) and self._end_of(done) <= self._released:
-            self._chunks[done] = b""  # the octets go now, their place in the list later
-            done += 1
-        # chunks go in groups, so that taking from the front of the list costs little
-        if done == len(self._chunks):
-            self._chunks.clear()
-            self._starts.clear()
-            self._skips.clear()
-            self._hint = 0
-        elif done >= 32:
-            del self._chunks[:done]
-            del self._starts[:done]
-            del self._skips[:done]
-            self._hint = self._hint - done if self._hint > done else 0
+        head = self._head
+        while head is not None and head.end <= self._released:
+            if head is self._hint:
+                self._hint = None
+            head = head.next
+        self._head = head
+        if head is None:
+            self._last = None
 
     def clear(self) -> None:
         """Forgets everything."""
         self.length = 0
         self._released = self._end
-        self._chunks.clear()
-        self._starts.clear()
-        self._skips.clear()
-        self._tail.clear()
-        self._hint = 0
+        self._hint = self._last = None
+        self._tail = None
+        while self._head is not None:  # one by one: a long chain that goes at once goes deep
+            self._head = self._head.next
 
     def _append_chunk(self, data: bytes, start: i64, stop: i64) -> None:
-        self._chunks.append(data)
-        self._starts.append(self._end)
-        self._skips.append(start)
-        self._end += stop - start
-
-    def _end_of(self, index: i64) -> i64:
-        """Where a chunk ends: at the beginning of the next."""
-        return self._starts[index + 1] if index + 1 < len(self._starts) else self._end
+        chunk = Chunk.__new__(Chunk)
+        chunk.set(data, start, self._end, self._end + stop - start)
+        if self._last is None:
+            self._head = chunk
+        else:
+            self._last.next = chunk
+        self._last = chunk
+        self._end = chunk.end
 
     def _join_tail(self) -> None:
-        if self._tail:
-            data = self._tail[0] if len(self._tail) == 1 else b"".join(self._tail)
+        tail = self._tail
+        if tail is not None:
+            data = tail[0] if len(tail) == 1 else b"".join(tail)
+            self._tail = None
             self._append_chunk(data, 0, len(data))
-            self._tail.clear()
 
-    def _find(self, position: i64) -> i64:
+    def _find(self, position: i64) -> Chunk:
         """The chunk that holds an octet: mostly the one that was asked for last, or the next."""
-        index = self._hint
-        if index >= len(self._chunks) or self._starts[index] > position:
-            index = 0
-        while index + 1 < len(self._chunks) and self._starts[index + 1] <= position:
-            index += 1
-        self._hint = index
-        return index
+        chunk = self._hint
+        if chunk is None or chunk.begin > position:
+            chunk = self._head
+        assert chunk is not None
+        while chunk.end <= position and chunk.next is not None:
+            chunk = chunk.next
+        self._hint = chunk
+        return chunk
 
-    def _join(self, index: i64, position: i64, length: i64) -> bytes:
-        parts = []
-        while length > 0:
-            size = min(length, self._end_of(index) - position)
-            offset: i64 = self._skips[index] + position - self._starts[index]
-            parts.append(self._chunks[index][offset : offset + size])
-            position += size
-            length -= size
-            index += 1
-        return b"".join(parts)
+
+def _join(chunk: Chunk, position: i64, length: i64) -> bytes:
+    parts = []
+    while length > 0:
+        size = min(length, chunk.end - position)
+        offset: i64 = chunk.skip + position - chunk.begin
+        parts.append(chunk.data[offset : offset + size])
+        position += size
+        length -= size
+        if length > 0:
+            assert chunk.next is not None
+            chunk = chunk.next
+    return b"".join(parts)
 
 
 class ReceiveQueue:
@@ -129,103 +141,92 @@ class ReceiveQueue:
 
     def __init__(self) -> None:
         self.length: i64 = 0
-        self._chunks: list[bytes] = []
-        self._first: i64 = 0  # the chunk to read next
-        self._offset: i64 = 0  # how much of it has been read
+        self._head: Chunk | None = None  # to read next; its `skip` octets have been read
+        self._last: Chunk | None = None
 
     def append(self, data: bytes) -> None:
         """Takes data at the end."""
-        self._chunks.append(data)
-        self.length += len(data)
+        if not data:
+            return
+        chunk = Chunk.__new__(Chunk)
+        chunk.set(data, 0, 0, len(data))
+        if self._last is None:
+            self._head = chunk
+        else:
+            self._last.next = chunk
+        self._last = chunk
+        self.length += chunk.end
 
     def read(self, limit: i64) -> bytes:
         """The oldest octets, at most limit of them; a chunk that is wanted whole is handed over as it is."""
-        if self.length == 0 or limit <= 0:
+        head = self._head
+        if head is None or limit <= 0:
             return b""
-        chunk = self._chunks[self._first]
-        available = len(chunk) - self._offset
-        if available <= limit and available == self.length:
-            data = chunk[self._offset :] if self._offset else chunk
-            self.clear()
-            return data
-        if limit == available and self._offset == 0:
-            self._chunks[self._first] = b""  # the octets are the reader's now
-            self._first += 1
-            self.length -= limit
-            self._forget_read()
-            return chunk
-        if limit < available:
-            data = chunk[self._offset : self._offset + limit]
-            self._offset += limit
-            self.length -= limit
-            return data
-        return self._read_many(limit)
+        available = head.end - head.skip
+        if limit > available and head.next is not None:
+            return self._read_many(limit)
+        return self._take(head, min(limit, available))
 
     def read_into(self, view: memoryview) -> i64:
         """Moves the oldest octets into a writable view of octets, as many as it holds: how many."""
-        limit = len(view)
-        done = 0
-        while done < limit and self._first < len(self._chunks):
-            chunk = self._chunks[self._first]
-            size = min(limit - done, len(chunk) - self._offset)
-            view[done : done + size] = memoryview(chunk)[self._offset : self._offset + size]
+        room, done = len(view), 0
+        head = self._head
+        while done < room and head is not None:
+            size = min(room - done, head.end - head.skip)
+            store(view, done, head.data, head.skip, head.skip + size)
             done += size
-            self._offset += size
-            if self._offset == len(chunk):
-                self._chunks[self._first] = b""
-                self._first += 1
-                self._offset = 0
-        self.length -= done
-        if self.length == 0:
-            self.clear()
-        self._forget_read()
+            self._drop(head, size)
+            head = self._head
         return done
 
     def peek(self, limit: i64) -> bytes:
         """What read would give, left where it is."""
         parts = []
-        index, offset = self._first, self._offset
-        while limit > 0 and index < len(self._chunks):
-            part = self._chunks[index][offset : offset + limit]
+        chunk = self._head
+        while limit > 0 and chunk is not None:
+            part = chunk.data[chunk.skip : chunk.skip + limit]
             parts.append(part)
             limit -= len(part)
-            index += 1
-            offset = 0
+            chunk = chunk.next
         return b"".join(parts)
 
     def clear(self) -> None:
         """Forgets everything."""
-        self._chunks.clear()
-        self._first = 0
-        self._offset = 0
+        self._last = None
+        while self._head is not None:  # one by one: a long chain that goes at once goes deep
+            self._head = self._head.next
         self.length = 0
 
     def read_piece(self, limit: i64) -> bytes:
         """As read, but maybe less than there is: a large chunk is handed over as it lies, without a copy."""
-        if self.length > 0:
-            chunk = self._chunks[self._first]
-            if self._offset == 0 and _LARGE <= len(chunk) <= limit:
-                limit = len(chunk)
+        head = self._head
+        if head is not None and head.skip == 0 and _LARGE <= head.end <= limit:
+            limit = head.end
         return self.read(limit)
 
     def _read_many(self, limit: i64) -> bytes:
         parts = []
-        while limit > 0 and self._first < len(self._chunks):
-            chunk = self._chunks[self._first]
-            part = chunk[self._offset : self._offset + limit] if self._offset or limit < len(chunk) else chunk
+        head = self._head
+        while limit > 0 and head is not None:
+            part = self._take(head, min(limit, head.end - head.skip))
             parts.append(part)
             limit -= len(part)
-            self.length -= len(part)
-            self._offset += len(part)
-            if self._offset == len(chunk):
-                self._chunks[self._first] = b""  # the octets are the reader's now
-                self._first += 1
-                self._offset = 0
-        self._forget_read()
-        return b"".join(parts) if len(parts) > 1 else parts[0]
+            head = self._head
+        return b"".join(parts)
 
-    def _forget_read(self) -> None:
-        """Chunks go in groups, so that taking from the front of the list costs little."""
-        if self._first >= 32:
-            del self._chunks[: self._first]
-            self._first = 0
+    def _take(self, head: Chunk, size: i64) -> bytes:
+        """The next octets of the first chunk, which has so many."""
+        data = head.data
+        if size < head.end:
+            data = data[head.skip : head.skip + size]
+        self._drop(head, size)
+        return data
+
+    def _drop(self, head: Chunk, size: i64) -> None:
+        """So many octets of the first chunk have been read."""
+        self.length -= size
+        head.skip += size
+        if head.skip == head.end:
+            self._head = head.next
+            if self._head is None:
+                self._last = None

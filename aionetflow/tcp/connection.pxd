@@ -26,9 +26,10 @@ cdef int _ABORT
 cdef int _TIMEOUT
 
 cdef class ConnectionUser:
-    cpdef void changed(self, Connection connection)
+    cpdef changed(self, Connection connection)
     cpdef bint admits(self, Connection connection)
 
+@cython.final
 cdef class Connection:
     cdef public Route route
     cdef readonly bytes local
@@ -52,6 +53,7 @@ cdef class Connection:
     cdef readonly Recovery recovery
     cdef public int64_t sent_at
     cdef public int user_mss
+    cdef public int64_t mtu
     cdef public int64_t path_mtu
     cdef public int retries
     cdef public bint syn_due
@@ -69,22 +71,22 @@ cdef class Connection:
     cdef public int64_t scheduled_at
     cdef public bytes key
     cdef public object claim
-    cpdef void write(self, bytes data)
-    cpdef void write_part(self, bytes data, int64_t start, int64_t stop)
+    cpdef write(self, bytes data)
+    cpdef write_part(self, bytes data, int64_t start, int64_t stop)
     @cython.locals(data=bytes)
     cpdef bytes read(self, int64_t limit)
     @cython.locals(data=bytes)
     cpdef bytes read_piece(self, int64_t limit)
     @cython.locals(count=int64_t)
     cpdef int64_t read_into(self, object view)
-    cpdef void shut_write(self)
-    cpdef void close(self, int64_t now)
-    cpdef void abort(self, int error)
-    cpdef void transition(self, int event)
-    cpdef void fail(self, int event, int error)
-    cpdef void refuse(self, Segment segment)
+    cpdef shut_write(self)
+    cpdef close(self, int64_t now)
+    cpdef abort(self, int error)
+    cpdef transition(self, int event)
+    cpdef fail(self, int event, int error)
+    cpdef refuse(self, Segment segment)
     @cython.locals(mss=int64_t)
     cpdef int advertised_mss(self)
     cpdef int max_mss(self)
-    cpdef void set_mss(self, int64_t mss)
-    cpdef void settle(self, int64_t now)
+    cpdef set_mss(self, int64_t mss)
+    cpdef settle(self, int64_t now)

@@ -83,6 +83,7 @@ class Connection:
         self.recovery = Recovery(iss, cc, RttEstimator())
         self.sent_at: i64 = NEVER  # when new data was last sent
         self.user_mss = 0  # TCP_MAXSEG; 0: no limit
+        self.mtu: i64 = 0  # of the interface, when the segment size was last looked at
         self.path_mtu: i64 = _LONGEST  # RFC 1191: no packet longer than this has been refused
         self.retries = 0  # retransmissions, or probes, since the peer was last heard
         self.syn_due = False

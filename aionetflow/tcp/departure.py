@@ -32,14 +32,12 @@ def output(connection: Connection, packet: TxPacket, now: i64) -> bool:
         _emit(connection, packet, snd.snd_nxt, ACK)
         return True
     if may_send(connection.state):
-        if snd.mss > connection.max_mss():  # the interface's MTU has changed (Linux tcp_current_mss)
-            connection.set_mss(connection.max_mss())
-            if snd.syn_acked and snd.in_flight():
-                connection.recovery.resend_all(snd.snd_una, snd.snd_nxt)
+        if connection.mtu != connection.route.interface.mtu:
+            _follow_mtu(connection)
         if connection.recovery.retransmit_at(snd.snd_una):
             _emit_again(connection, packet, now)
             return True
-        if _emit_new(connection, packet, now):
+        if not snd.is_done() and _emit_new(connection, packet, now):
             return True
     if connection.probe_due:
         # Linux tcp_xmit_probe_skb: a number already acknowledged, so that the peer must answer with its window
@@ -72,6 +70,16 @@ def expire(connection: Connection, now: i64) -> None:
     if timers.wait <= now:
         timers.wait = NEVER
         connection.fail(_TIMEOUT, 0)
+
+
+def _follow_mtu(connection: Connection) -> None:
+    """The MTU of the interface has changed, or the interface (Linux tcp_current_mss)."""
+    snd = connection.snd
+    connection.mtu = connection.route.interface.mtu
+    if snd.mss > connection.max_mss():
+        connection.set_mss(connection.max_mss())
+        if snd.syn_acked and snd.in_flight():
+            connection.recovery.resend_all(snd.snd_una, snd.snd_nxt)
 
 
 def _emit(connection: Connection, packet: TxPacket, seq: u32, flags: int) -> None:
@@ -165,9 +173,7 @@ def _emit_new(connection: Connection, packet: TxPacket, now: i64) -> bool:
 def _arm_holding_timers(connection: Connection, now: i64) -> None:
     """Nothing may be sent now: makes sure that what waits for the peer or for the cork does not wait for ever."""
     snd, timers = connection.snd, connection.timers
-    if snd.unsent() <= 0 and not (snd.fin_queued and not snd.fin_sent):
-        return
-    if not may_send(connection.state):
+    if snd.is_done() or not may_send(connection.state):
         return
     if snd.is_held() and timers.cork == NEVER:
         timers.cork = now + CORK_LIMIT

@@ -23,15 +23,15 @@ cdef int _RCV_ACK_OF_SYN
 cdef int _RCV_RST
 cdef int _WINDOW_SCALE
 
-cpdef void open_actively(Connection connection, int64_t now)
-cpdef void open_passively(Connection connection, Segment syn, int64_t now)
+cpdef open_actively(Connection connection, int64_t now)
+cpdef open_passively(Connection connection, Segment syn, int64_t now)
 @cython.locals(snd=Sender, acknowledges=bint)
-cpdef void receive_in_syn_sent(Connection connection, Segment segment, int64_t now)
+cpdef receive_in_syn_sent(Connection connection, Segment segment, int64_t now)
 @cython.locals(snd=Sender, user=ConnectionUser)
 cpdef bint receive_ack_of_syn(Connection connection, Segment segment, int64_t now)
 @cython.locals(snd=Sender, rcv=Receiver, flags=int, scale=int, window=uint32_t, offer=bytes)
-cpdef void emit_syn(Connection connection, TxPacket packet)
+cpdef emit_syn(Connection connection, TxPacket packet)
 @cython.locals(offered=SynOptions, peer_mss=int)
-cpdef void _take_syn(Connection connection, Segment syn)
+cpdef _take_syn(Connection connection, Segment syn)
 @cython.locals(snd=Sender, recovery=Recovery)
-cpdef void _establish(Connection connection, Segment segment, int64_t now)
+cpdef _establish(Connection connection, Segment segment, int64_t now)

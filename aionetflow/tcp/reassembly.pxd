@@ -6,6 +6,7 @@ from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq, seq_lt, seq_sub
 cdef list _NO_STARTS
 cdef list _NO_BLOCKS
 
+@cython.final
 cdef class Reassembly:
     cdef readonly int64_t length
     cdef list _starts
@@ -14,5 +15,5 @@ cdef class Reassembly:
     cpdef bint insert(self, uint32_t seq, bytes data)
     @cython.locals(count=Py_ssize_t, end=uint32_t, taken=list)
     cpdef list take(self, uint32_t rcv_nxt)
-    cpdef void clear(self)
+    cpdef clear(self)
     cpdef bint _put(self, Py_ssize_t index, uint32_t seq, bytes data)

@@ -11,6 +11,7 @@ cdef int _IN_ORDER
 cdef int _OUT_OF_ORDER
 cdef int _REFUSED
 
+@cython.final
 cdef class Receiver:
     cdef public uint32_t irs
     cdef public uint32_t rcv_nxt
@@ -24,20 +25,21 @@ cdef class Receiver:
     cdef public bint fin_received
     cdef public uint32_t fin_seq
     cdef public bint ended
-    cpdef void start(self, uint32_t irs)
+    cpdef start(self, uint32_t irs)
     @cython.locals(end=uint32_t)
     cpdef bint acceptable(self, Segment segment)
     @cython.locals(
         seq=uint32_t, data=bytes, behind=uint32_t, edge=uint32_t, room=uint32_t, held=int64_t, block=bytes)
     cpdef int take(self, Segment segment)
+    cpdef take_next(self, Segment segment)
     @cython.locals(fin_seq=uint32_t)
-    cpdef void note_fin(self, Segment segment)
+    cpdef note_fin(self, Segment segment)
     cpdef bint reaches_fin(self)
     @cython.locals(offered=int64_t, space=int64_t, unit=int64_t)
     cpdef int64_t window(self)
     @cython.locals(offered=int64_t, space=int64_t)
     cpdef bint window_opened(self)
     cpdef uint32_t unacknowledged(self)
-    cpdef void set_limit(self, int64_t limit)
+    cpdef set_limit(self, int64_t limit)
     cpdef int64_t _step(self)
-    cpdef void _deliver(self, bytes data)
+    cpdef _deliver(self, bytes data)

@@ -84,6 +84,13 @@ class Receiver:
                 self._deliver(block)
         return _IN_ORDER
 
+    def take_next(self, segment: Segment) -> None:
+        """As take, of data that begin at rcv_nxt, lie inside the window, and have nothing waiting behind them."""
+        if segment.length > self.mss * segment.count:
+            self.mss = segment.length // segment.count
+        self.queue.append(segment.payload)
+        self.rcv_nxt = seq_add(self.rcv_nxt, segment.length)
+
     def note_fin(self, segment: Segment) -> None:
         """Remembers where the peer's stream ends, once its FIN lies inside the window."""
         fin_seq = seq_add(segment.seq, segment.length)

@@ -11,6 +11,7 @@ cdef int _DISORDER
 cdef int _RECOVERY
 cdef int _LOSS
 
+@cython.final
 cdef class Recovery:
     cdef public CongestionControl cc
     cdef readonly RttEstimator rtt
@@ -23,15 +24,15 @@ cdef class Recovery:
     cdef public bint timing
     cdef public uint32_t timed_seq
     cdef public int64_t timed_at
-    cpdef void on_sent(self, uint32_t end, int64_t now)
-    cpdef void on_ack(self, uint32_t snd_una, int64_t acked, int64_t flight, int64_t now)
+    cpdef on_sent(self, uint32_t end, int64_t now)
+    cpdef on_ack(self, uint32_t snd_una, int64_t acked, int64_t flight, int64_t now)
     cpdef bint on_dup_ack(self, uint32_t snd_una, uint32_t snd_nxt, int64_t flight, int64_t now)
-    cpdef void on_timeout(self, uint32_t snd_una, uint32_t snd_nxt, int64_t flight, bint again, int64_t now)
+    cpdef on_timeout(self, uint32_t snd_una, uint32_t snd_nxt, int64_t flight, bint again, int64_t now)
     cpdef int64_t window(self)
     @cython.locals(out=uint32_t)
     cpdef bint retransmit_at(self, uint32_t snd_una)
-    cpdef void on_resent(self, int64_t length)
-    cpdef void resend_all(self, uint32_t snd_una, uint32_t snd_nxt)
+    cpdef on_resent(self, int64_t length)
+    cpdef resend_all(self, uint32_t snd_una, uint32_t snd_nxt)
     @cython.locals(cc=CongestionControl)
-    cpdef void _on_ack_in_recovery(self, uint32_t snd_una, int64_t acked)
-    cpdef void _on_ack_in_loss(self, uint32_t snd_una, int64_t acked, int64_t flight, int64_t now)
+    cpdef _on_ack_in_recovery(self, uint32_t snd_una, int64_t acked)
+    cpdef _on_ack_in_loss(self, uint32_t snd_una, int64_t acked, int64_t flight, int64_t now)

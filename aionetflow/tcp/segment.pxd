@@ -1,13 +1,14 @@
 import cython
 from libc.stdint cimport uint32_t
 
-from aionetflow._fast cimport gather, get16, get32, put16, put32
+from aionetflow._fast cimport gather, get16, get32, put_tcp_header
 from aionetflow.packet cimport RxPacket, TxPacket
 
 cdef int _FIN
 cdef int _SYN
 cdef int _ACK
 
+@cython.final
 cdef class Segment:
     cdef public uint32_t seq
     cdef public uint32_t ack
@@ -28,7 +29,7 @@ cdef class Segment:
     cpdef bint take_payload(self, RxPacket packet)
     cpdef uint32_t occupies(self)
 
-@cython.locals(header=bytearray, l4=Py_ssize_t, offset=Py_ssize_t)
-cpdef void emit(
+@cython.locals(offset=Py_ssize_t, acknowledged=uint32_t)
+cpdef emit(
     TxPacket packet, int source_port, int destination_port, uint32_t seq, uint32_t ack, int flags, int window,
     bytes options)

@@ -15,7 +15,7 @@
  20 |               options, padded to 4 octets (options.py)        |
 """
 
-from aionetflow.fast import gather, get16, get32, put16, put32
+from aionetflow.fast import gather, get16, get32, put_tcp_header
 from aionetflow.packet import RxPacket, TxPacket
 from aionetflow.widths import u32
 
@@ -109,14 +109,9 @@ def emit(
     """Makes a packet of a segment; the checksum is written with the frame."""
     offset = 20 + len(options)
     packet.reset(PROTOCOL, offset)
-    header, l4 = packet.header, packet.l4
-    put16(header, l4, source_port)
-    put16(header, l4 + 2, destination_port)
-    put32(header, l4 + 4, seq)
-    put32(header, l4 + 8, ack if flags & _ACK else 0)
-    header[l4 + 12] = offset << 2
-    header[l4 + 13] = flags
-    put16(header, l4 + 14, window)
-    put32(header, l4 + 16, 0)
+    acknowledged = ack if flags & _ACK else 0
+    put_tcp_header(
+        packet.header, packet.l4, source_port, destination_port, seq, acknowledged, offset << 10 | flags, window
+    )  # fmt: skip
     if options:
-        header[l4 + 20 : l4 + offset] = options
+        packet.header[packet.l4 + 20 : packet.l4 + offset] = options

@@ -7,6 +7,7 @@ from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq, seq_lt, seq_sub
 
 cdef int64_t MAX_SEGMENT_RUN
 
+@cython.final
 cdef class Sender:
     cdef public uint32_t iss
     cdef public uint32_t snd_una
@@ -30,17 +31,18 @@ cdef class Sender:
     @cython.locals(flight=int64_t)
     cpdef int64_t unacknowledged(self)
     cpdef int64_t unsent(self)
+    cpdef bint is_done(self)
     cpdef int64_t room(self)
     @cython.locals(unsent=int64_t, usable=int64_t, length=int64_t, short=int64_t)
     cpdef int64_t next_length(self, int64_t cwnd)
     @cython.locals(flight=int64_t)
     cpdef bint fin_due(self, int64_t cwnd)
     cpdef bint is_held(self)
-    cpdef void sent(self, int64_t length, bint fin)
+    cpdef sent(self, int64_t length, bint fin)
     @cython.locals(acked=int64_t, data=int64_t)
     cpdef int64_t acknowledge(self, uint32_t ack)
     cpdef bint fin_acknowledged(self)
     @cython.locals(window=int64_t, same=bint)
-    cpdef void update_window(self, Segment segment)
-    cpdef void set_window(self, int64_t window)
+    cpdef update_window(self, Segment segment)
+    cpdef set_window(self, int64_t window)
     cpdef bint _short_may_go(self)

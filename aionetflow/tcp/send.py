@@ -48,6 +48,10 @@ class Sender:
         """Octets written and never sent."""
         return self.queue.length - self.unacknowledged()
 
+    def is_done(self) -> bool:
+        """Whether everything has been sent, a FIN that is to follow included."""
+        return self.queue.length == self.unacknowledged() and (self.fin_sent or not self.fin_queued)
+
     def room(self) -> i64:
         """How much the application may write now."""
         return max(0, self.limit - self.queue.length)

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 
 cdef int64_t NEVER
 
+@cython.final
 cdef class Timers:
     cdef public int64_t retransmit
     cdef public int64_t persist
@@ -11,4 +12,4 @@ cdef class Timers:
     cdef public int64_t wait
     @cython.locals(earliest=int64_t)
     cpdef int64_t deadline(self)
-    cpdef void stop(self)
+    cpdef stop(self)

@@ -7,10 +7,10 @@ cdef class CongestionControl:
     cdef public int64_t mss
     cdef public int64_t cwnd
     cdef public int64_t ssthresh
-    cpdef void start(self, int64_t mss)
-    cpdef void on_ack(self, int64_t acked, int64_t flight, int64_t now)
-    cpdef void on_congestion(self, int64_t flight, int64_t now)
-    cpdef void on_timeout(self, int64_t flight, int64_t now)
+    cpdef start(self, int64_t mss)
+    cpdef on_ack(self, int64_t acked, int64_t flight, int64_t now)
+    cpdef on_congestion(self, int64_t flight, int64_t now)
+    cpdef on_timeout(self, int64_t flight, int64_t now)
     @cython.locals(restart=int64_t)
-    cpdef void on_idle(self, int64_t idle, int64_t rto)
-    cpdef void on_mss(self, int64_t mss)
+    cpdef on_idle(self, int64_t idle, int64_t rto)
+    cpdef on_mss(self, int64_t mss)
