@@ -42,6 +42,9 @@ cpdef list segment(
     Py_ssize_t mss,
     uint32_t ident,
     list frames=*,
+    Py_ssize_t split=*,
+    bytes tail=*,
+    Py_ssize_t tail_start=*,
 )
 cpdef Py_ssize_t tcp_run(
     list frames, Py_ssize_t first, Py_ssize_t l2, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t limit

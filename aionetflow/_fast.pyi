@@ -38,6 +38,9 @@ def segment(
     mss: i64,
     ident: u32,
     frames: list[bytes] | None = None,
+    split: i64 = 0,
+    tail: bytes | None = None,
+    tail_start: i64 = 0,
 ) -> list[bytes]: ...
 def tcp_run(frames: list[bytes], first: i64, l2: i64, l3: i64, l4: i64, limit: i64) -> i64: ...
 def gather(frames: list[bytes], first: i64, count: i64, l3: i64, l4: i64, l5: i64) -> bytes | None: ...

@@ -153,6 +153,7 @@ def put_tcp_header(
     window: u32,
 ) -> None:  # fmt: skip
     """Stores a TCP header without options; offset_flags is its octets 12 and 13, the checksum is left 0."""
+    _inside(header, l4, _TCP_HEADER)
     put16(header, l4, source_port)
     put16(header, l4 + 2, destination_port)
     put32(header, l4 + 4, seq)
@@ -166,6 +167,7 @@ def put_ipv4_header(
     header: bytearray, l3: int, tos: u32, ttl: u32, protocol: u32, source: bytes, destination: bytes
 ) -> None:
     """Stores an IPv4 header without options, not to be fragmented; length, identification and checksum are left 0."""
+    _inside(header, l3, _FIXED_HEADER[4])
     put16(header, l3, 0x4500 | (tos & 0xFF))
     put32(header, l3 + 2, 0)
     put16(header, l3 + 6, _DONT_FRAGMENT)
@@ -257,18 +259,25 @@ def segment(
     mss: int,
     ident: u32,
     frames: list[bytes] | None = None,
+    split: int = 0,
+    tail: bytes | None = None,
+    tail_start: int = 0,
 ) -> list[bytes]:
     """Frames that carry payload[start:start+length] under copies of the template header[l2:l5].
 
     TCP is cut into ceil(length / mss) frames, not at all if mss <= 0; all else is one frame. Lengths,
     identification (from ident up), sequence numbers, flags and checksums are right in each of them.
-    They are appended to `frames` if that is given, which is then returned.
+    They are appended to `frames` if that is given, which is then returned. With a tail, only the first `split` octets
+    are in payload, and the others begin at tail_start in tail.
     ValueError if the template is not an IP header and what follows it, or a packet exceeds 65535 octets.
     """
     _fits(ident, 32)
     _ordered(l2, l3, l4, l5)
     _inside(header, l2, l5 - l2)
-    _inside(payload, start, length)
+    if tail is None:
+        octets = _cut_out(payload, start, length)
+    else:
+        octets = _cut_out(payload, start, split) + _cut_out(tail, tail_start, length - split)
     template = header[l2:l5]
     ip, transport, top = l3 - l2, l4 - l2, l5 - l2
     protocol = _template_protocol(template, ip, transport)
@@ -279,13 +288,18 @@ def segment(
         frames = []
     for number, offset in enumerate(range(0, max(length, 1), max(size, 1))):
         end = min(offset + size, length)
-        frame = bytearray(template) + payload[start + offset : start + end]
+        frame = bytearray(template) + octets[offset:end]
         _write_ip(frame, ip, transport, ident + number)
         if protocol == _TCP:
             _write_tcp(frame, transport, offset, end == length)
         _write_checksum(frame, ip, transport, protocol)
         frames.append(bytes(frame))
     return frames
+
+
+def _cut_out(data: Octets, start: int, length: int) -> Octets:
+    _inside(data, start, length)
+    return data[start : start + length]
 
 
 def _template_protocol(template: Octets, l3: int, l4: int) -> u32:

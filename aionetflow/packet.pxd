@@ -8,7 +8,7 @@ cdef Py_ssize_t _HEADROOM
 cdef Py_ssize_t MAX_SEGMENT_RUN
 cdef FastPaths FAST
 
-cpdef Py_ssize_t packet_end(bytes frame, Py_ssize_t l3)
+cpdef Py_ssize_t packet_end(bytes frame, Py_ssize_t l3) except? -1
 
 @cython.final
 cdef class RxPacket:
@@ -39,12 +39,16 @@ cdef class TxPacket:
     cdef public bytes payload
     cdef public Py_ssize_t start
     cdef public Py_ssize_t length
+    cdef public Py_ssize_t split
+    cdef public bytes tail
+    cdef public Py_ssize_t tail_start
     cdef public Py_ssize_t mss
     cdef public int protocol
     cdef public int ttl
     cdef public int tos
     cdef public int ident
     cpdef reset(self, int protocol, Py_ssize_t header_length)
+    cpdef Py_ssize_t count(self) except? -1
 
 cdef class PacketHandler:
     cpdef receive(self, RxPacket packet, int64_t now)

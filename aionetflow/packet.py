@@ -76,6 +76,9 @@ class TxPacket:
         self.payload = b""
         self.start = 0
         self.length = 0
+        self.tail: bytes | None = None  # where the rest of the payload is, if not all of it is in `payload` ...
+        self.tail_start = 0
+        self.split = 0  # ... but only so many octets
         self.mss = 0  # cut the payload into pieces of this size; 0: one packet
         self.protocol = 0
         self.ttl = 64
@@ -91,6 +94,11 @@ class TxPacket:
         self.start = 0
         self.length = 0
         self.mss = 0
+        self.tail = None
+
+    def count(self) -> int:
+        """How many frames it is cut into."""
+        return 1 if self.mss <= 0 or self.length <= self.mss else (self.length + self.mss - 1) // self.mss
 
 
 class PacketHandler:

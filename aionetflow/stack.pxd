@@ -32,7 +32,7 @@ cdef class Stack(Services):
     cpdef Socket make_stream(self, object owner, int family)
     cpdef released(self, Socket sock)
     cpdef Socket _enter(self, Socket sock)
-    cpdef int _free_descriptor(self)
+    cpdef int _free_descriptor(self) except? -1
     @cython.locals(packet=TxPacket)
     cpdef send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
     cpdef touch(self, Connection connection)
@@ -40,7 +40,7 @@ cdef class Stack(Services):
     @cython.locals(interface=Interface)
     cpdef _run(self, int64_t now)
     @cython.locals(deadline=int64_t, interface=Interface)
-    cpdef int64_t deadline(self)
+    cpdef int64_t deadline(self) except? -1
     @cython.locals(now=int64_t, interface=Interface)
     cpdef expire(self)
     @cython.locals(deadline=int64_t)

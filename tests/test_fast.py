@@ -215,6 +215,35 @@ def test_segment_is_alike(flow: Template, payload: bytes, mss: int, octet: int, 
 
 
 @compiled_only
+@given(TEMPLATES, st.binary(max_size=200), st.integers(1, 220), st.integers(-1, 201), st.integers(0, 5))
+def test_segment_of_two_pieces_is_alike(flow: Template, payload: bytes, mss: int, split: int, skip: int) -> None:
+    offsets = (flow.l2, flow.l3, flow.l4, flow.l5)
+    head, tail = payload[: max(split, 0)], bytes(skip) + payload[max(split, 0) :]
+    alike("segment", flow.header, *offsets, head, 0, len(payload), mss, 0, None, split, tail, skip)
+
+
+@pytest.mark.parametrize("split", range(13))
+def test_two_pieces_make_the_frames_that_one_makes(split: int) -> None:
+    flow, payload, frames = template(4), DATA[1:13], [b"before"]
+    offsets = (flow.l2, flow.l3, flow.l4, flow.l5)
+    tail = b"??" + payload[split:]
+    fast.segment(flow.header, *offsets, b"?" + payload[:split], 1, 12, 5, 9, frames, split, tail, 2)
+    assert frames == [b"before", *flow.cut(payload, 5, 9)]
+
+
+@compiled_only
+@given(st.binary(max_size=60), st.binary(max_size=30), OFFSETS, OFFSETS, OFFSETS)
+def test_headers_and_copies_are_alike(room: bytes, data: bytes, at: int, start: int, stop: int) -> None:
+    for name, values in (
+        ("put_tcp_header", (1, 65536, 1 << 31, 7, 0x50FF, 65535)),
+        ("put_ipv4_header", (0x1FF, 64, 6, data, data[::-1])),
+        ("store", (data, start, stop)),
+    ):
+        alike(name, bytearray(room), at, *values)
+    alike("equal", room, at, data, start, stop)
+
+
+@compiled_only
 @given(TEMPLATES, OFFSETS, st.integers(0, 9), OFFSETS, OFFSETS, OFFSETS)
 def test_segment_with_odd_offsets_is_alike(
     flow: Template, wild: int, which: int, start: int, length: int, mss: int

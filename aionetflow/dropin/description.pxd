@@ -4,7 +4,7 @@ from aionetflow.socket.base cimport Socket, Watcher
 
 cdef int _SHOWN
 
-cpdef int ready(Socket core)
+cpdef int ready(Socket core) except? -1
 
 cdef class Taker:
     cdef object __weakref__

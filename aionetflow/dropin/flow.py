@@ -6,6 +6,7 @@ them: the flow calls them for it.
 """
 
 import asyncio
+from asyncio.events import _get_running_loop
 from asyncio.log import logger
 from collections import deque
 from contextvars import Context
@@ -39,6 +40,7 @@ class Flow(Taker):
         self.buffered = 0  # octets of it
         self.turn: asyncio.Handle | None = None
         self.context = context  # that the protocol is called in
+        self._early = False  # that turn is one too early
         self._loop = loop
         self._call_soon = loop.call_soon
 
@@ -53,15 +55,20 @@ class Flow(Taker):
         was begun before comes first.
         """
         if self.turn is None and self._has_work():
-            work = self._work_next_turn if asyncio._get_running_loop() is None else self.work
+            self._early = _get_running_loop() is None
             try:
-                self.turn = self._call_soon(work, context=self.context)
+                self.turn = self._call_soon(self, context=self.context)
             except RuntimeError:
                 if not self._loop.is_closed():
                     raise
 
-    def _work_next_turn(self) -> None:
-        self.turn = self._call_soon(self.work, context=self.context)
+    def __call__(self) -> None:
+        """The loop's turn has come."""
+        if self._early:
+            self._early = False
+            self.turn = self._call_soon(self, context=self.context)
+        else:
+            self.work()
 
     def work(self) -> None:
         """One turn's work: what waits is written, something is read."""
@@ -140,7 +147,7 @@ class StreamFlow(Flow):
             raise RuntimeError("Cannot call write() after write_eof()")
         if self.empty_waiter is not None:
             raise RuntimeError("unable to write; sendfile is in progress")
-        if not data:
+        if len(data) == 0:
             return
         if self.conn_lost:
             if self.conn_lost >= LOG_THRESHOLD:
@@ -149,7 +156,7 @@ class StreamFlow(Flow):
             return
         if not self.buffer:
             sent = self.send(data)
-            if sent < 0 or sent == (data.nbytes if isinstance(data, memoryview) else len(data)):
+            if sent < 0 or sent == (len(data) if type(data) is bytes else memoryview(data).nbytes):
                 return
         else:
             sent = 0

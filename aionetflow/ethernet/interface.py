@@ -174,7 +174,7 @@ class Interface:
         """Appends the frames of a packet to frames, and returns those."""
         return segment(
             packet.header, l2, packet.l3, packet.l4, packet.l5, packet.payload, packet.start, packet.length,
-            packet.mss, packet.ident, frames,
+            packet.mss, packet.ident, frames, packet.split, packet.tail, packet.tail_start,
         )  # fmt: skip
 
     def _forward_all(self, packet: RxPacket, header: bytes, queue: list[bytes]) -> None:

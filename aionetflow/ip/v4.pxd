@@ -33,6 +33,8 @@ cdef class IPv4(PacketHandler):
     cdef public bint forwarding
     cdef public int ttl
     cdef public int ident
+    cdef PacketHandler _last_handler
+    cdef int _last_protocol
     cdef object _last_interface
     cdef int64_t _last_version
     cdef bytes _last_source
@@ -42,11 +44,12 @@ cdef class IPv4(PacketHandler):
     cpdef receive(self, RxPacket packet, int64_t now)
     cpdef output(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
     cdef bint _has_last_addresses(self, RxPacket packet) except -1
-    cdef _keep_addresses(self, RxPacket packet)
+    @cython.locals(handler=PacketHandler)
+    cdef _remember(self, RxPacket packet)
     @cython.locals(frame=bytes, l3=Py_ssize_t, header_length=Py_ssize_t, stop=Py_ssize_t)
-    cpdef bint _parse(self, RxPacket packet)
+    cpdef bint _parse(self, RxPacket packet) except -1
     @cython.locals(source=bytes, route=Route)
-    cpdef bint _may_come_from(self, RxPacket packet, bytes destination)
+    cpdef bint _may_come_from(self, RxPacket packet, bytes destination) except -1
     @cython.locals(handler=PacketHandler)
     cpdef _deliver(self, RxPacket packet, int64_t now)
     cpdef _forward(self, RxPacket packet, Route route, bytes destination, int64_t now)

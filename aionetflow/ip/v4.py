@@ -65,7 +65,9 @@ class IPv4(PacketHandler):
         self.forwarding = False
         self.ttl = DEFAULT_TTL
         self.ident = 0
-        # of the last packet that was for this host: where it came in, and its addresses
+        # of the last packet that was for this host: where it came in, who took it, and its addresses
+        self._last_handler = PacketHandler()
+        self._last_protocol = -1
         self._last_interface: object = None
         self._last_version: i64 = -1  # of the routes that said so
         self._last_source = self._last_destination = self._last_addresses = b""
@@ -78,7 +80,8 @@ class IPv4(PacketHandler):
             return
         if FAST.last_addresses and self._has_last_addresses(packet):
             packet.source, packet.destination = self._last_source, self._last_destination
-            self._deliver(packet, now)
+            self.stats.InDelivers += 1
+            self._last_handler.receive(packet, now)
             return
         frame, l3 = packet.frame, packet.l3
         packet.source = part(frame, l3 + 12, l3 + 16)
@@ -87,8 +90,8 @@ class IPv4(PacketHandler):
         if not self._may_come_from(packet, destination):
             self.stats.InAddrErrors += 1
         elif route is not None and route.kind == LOCAL:
-            self._keep_addresses(packet)
             self._deliver(packet, now)
+            self._remember(packet)
         elif (route is not None and route.kind == BROADCAST) or destination in _FOR_ALL:
             packet.broadcast = True
             self._deliver(packet, now)
@@ -104,7 +107,7 @@ class IPv4(PacketHandler):
         put_ipv4_header(packet.header, packet.l3, packet.tos, packet.ttl, packet.protocol, source, destination)
         packet.ident = self.ident
         # the interface numbers the frames that it cuts one by one; length and checksum are written there too
-        self.ident = (self.ident + 1 + (packet.length // packet.mss if packet.mss > 0 else 0)) & 0xFFFF
+        self.ident = (self.ident + packet.count()) & 0xFFFF
         self.stats.OutRequests += 1
         if route.kind == BROADCAST:
             if self.loopback is not None and self.loopback is not route.interface:
@@ -121,11 +124,18 @@ class IPv4(PacketHandler):
         """Whether it comes from and goes to the same as the last that was for this host, the same way: so is it."""
         return (
             packet.interface is self._last_interface
+            and packet.protocol == self._last_protocol
+            and not get16(packet.frame, packet.l3 + 6) & _FRAGMENT
             and self.routes.version == self._last_version
             and equal(packet.frame, packet.l3 + 12, self._last_addresses, 0, 8)
         )
 
-    def _keep_addresses(self, packet: RxPacket) -> None:
+    def _remember(self, packet: RxPacket) -> None:
+        handler = self.handlers.get(packet.protocol)
+        if handler is None:
+            return
+        self._last_handler = handler
+        self._last_protocol = packet.protocol
         self._last_interface = packet.interface
         self._last_version = self.routes.version
         self._last_source, self._last_destination = packet.source, packet.destination

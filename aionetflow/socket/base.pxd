@@ -1,6 +1,7 @@
 import cython
 from libc.stdint cimport int64_t
 
+from aionetflow.clock cimport Clock
 from aionetflow.ethernet.interface cimport Node
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.ip.v4 cimport IPv4
@@ -9,7 +10,7 @@ from aionetflow.stats cimport Stats
 from aionetflow.tcp.connection cimport Connection, ConnectionUser
 
 cdef class Services(Node):
-    cdef readonly object clock
+    cdef readonly Clock clock
     cdef readonly object random
     cdef readonly RoutingTable routes
     cdef readonly SocketTable table
@@ -56,10 +57,10 @@ cdef class Socket(ConnectionUser):
     cdef object __weakref__
     @cython.locals(stream=bint)
     cpdef _set_up(self, Services services, int fd, object owner, int family)
-    cpdef int fileno(self)
-    cpdef int events(self)
-    cpdef bint is_connected(self)
-    cpdef int take_error(self)
+    cpdef int fileno(self) except? -1
+    cpdef int events(self) except? -1
+    cpdef bint is_connected(self) except -1
+    cpdef int take_error(self) except? -1
     cpdef check_open(self)
     cpdef Route route_to(self, bytes remote)
     cpdef bytes reached_by(self, bytes remote)

@@ -103,7 +103,7 @@ class Driver:
         while output(connection, packet, now):
             packet.ttl = connection.ttl
             packet.tos = connection.tos
-            self.stats.OutSegs += 1 + ((packet.length - 1) // packet.mss if packet.mss > 0 else 0)
+            self.stats.OutSegs += packet.count()
             self.transmit(packet, connection.route, connection.local, connection.remote, now)
         if connection.state == TIME_WAIT and not connection.waiting:
             self._count_waiting(connection)

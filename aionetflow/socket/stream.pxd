@@ -34,11 +34,7 @@ cdef class StreamSocket(StreamData):
     @cython.locals(route=Route)
     cpdef begin(self, bytes remote, int port)
     @cython.locals(connection=Connection, mask=int)
-    cpdef int events(self)
-    @cython.locals(connection=Connection)
-    cpdef bint is_connected(self)
-    @cython.locals(connection=Connection, error=int)
-    cpdef int take_error(self)
+    cpdef int events(self) except? -1
     @cython.locals(services=Services, local=bytes, connection=Connection)
     cpdef _start_connecting(self, Route route, bytes remote, int port)
     cpdef Connection _new_connection(
@@ -48,5 +44,9 @@ cdef class StreamSocket(StreamData):
     cpdef send_at_once(self)
     cpdef _inherit(self, StreamSocket listening)
     cpdef changed(self, Connection connection)
+    @cython.locals(connection=Connection)
+    cpdef bint is_connected(self) except -1
+    @cython.locals(connection=Connection, error=int)
+    cpdef int take_error(self) except? -1
     cpdef _use(self, Connection connection)
     cpdef _let_go(self, Connection connection)

@@ -15,9 +15,9 @@ cdef class StreamData(DataSocket):
     cdef public bint _read_shut
     cpdef _set_up(self, Services services, int fd, object owner, int family)
     @cython.locals(connection=Connection, room=int64_t, size=int64_t)
-    cpdef Py_ssize_t send(self, object data, int flags=*)
+    cpdef Py_ssize_t send(self, object data, int flags=*) except? -1
     @cython.locals(connection=Connection, room=int64_t, size=int64_t)
-    cpdef Py_ssize_t send_rest(self, bytes data, Py_ssize_t start)
+    cpdef Py_ssize_t send_rest(self, bytes data, Py_ssize_t start) except? -1
     @cython.locals(connection=Connection, data=bytes)
     cpdef bytes recv(self, Py_ssize_t limit, int flags=*)
     @cython.locals(connection=Connection, data=bytes)

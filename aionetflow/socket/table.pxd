@@ -18,8 +18,8 @@ cdef class PortHold:
     cdef public bint accepted
     cdef public int uses
     cdef public PortHold next
-    cpdef bint takes(self, bytes address)
-    cpdef bint conflicts(self, PortHold other)
+    cpdef bint takes(self, bytes address) except -1
+    cpdef bint conflicts(self, PortHold other) except -1
 
 @cython.final
 cdef class SocketTable:
@@ -36,7 +36,7 @@ cdef class SocketTable:
     @cython.locals(hold=PortHold, port=int, count=int)
     cpdef PortHold hold_for_connect(self, int protocol, bytes local, bytes remote, int remote_port, object random)
     @cython.locals(other=PortHold)
-    cpdef bint may_listen(self, int protocol, PortHold hold)
+    cpdef bint may_listen(self, int protocol, PortHold hold) except -1
     @cython.locals(key=bytes)
     cpdef add(self, Connection connection, PortHold hold)
     @cython.locals(hold=PortHold)
@@ -46,10 +46,10 @@ cdef class SocketTable:
     @cython.locals(before=PortHold)
     cpdef _leave(self, int protocol, PortHold hold)
     @cython.locals(other=PortHold)
-    cpdef bint _taken(self, int protocol, PortHold hold)
+    cpdef bint _taken(self, int protocol, PortHold hold) except -1
     @cython.locals(hold=PortHold, other=PortHold)
-    cpdef bint _may_share(self, int protocol, int port, bytes local, bytes remote, int remote_port)
+    cpdef bint _may_share(self, int protocol, int port, bytes local, bytes remote, int remote_port) except -1
 
-cpdef bint takes(bytes own, bint v6only, bytes address)
+cpdef bint takes(bytes own, bint v6only, bytes address) except -1
 cpdef bytes connection_key(bytes remote, bytes local, uint32_t remote_port, uint32_t local_port)
 cpdef bytes key_of(Connection connection)

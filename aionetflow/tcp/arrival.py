@@ -76,14 +76,12 @@ def receive_icmp(connection: Connection, code: int, mtu: i64, now: i64) -> None:
 def _is_predicted(connection: Connection, segment: Segment) -> bool:
     """Whether it is the next data, or acknowledges ours, and says nothing else (Linux tcp_rcv_established)."""
     snd, rcv = connection.snd, connection.rcv
-    window: i64 = segment.window
     return (
         segment.flags | PSH == ACK | PSH
         and connection.state == ESTABLISHED
         and segment.seq == rcv.rcv_nxt
         and (segment.ack != snd.snd_una or segment.length > 0)
         and seq_between(snd.snd_una, segment.ack, snd.snd_nxt)
-        and window << snd.snd_wscale == snd.snd_wnd
         and segment.length <= seq_sub(rcv.rcv_adv, rcv.rcv_nxt)
         and connection.recovery.state == OPEN
         and connection.timers.persist == NEVER

@@ -29,7 +29,7 @@ cdef class SendQueue:
     cdef list _tail
     cpdef append(self, bytes data)
     cpdef append_part(self, bytes data, int64_t start, int64_t stop)
-    @cython.locals(chunk=Chunk)
+    @cython.locals(chunk=Chunk, following=Chunk)
     cpdef fill(self, TxPacket packet, int64_t position, int64_t length)
     @cython.locals(head=Chunk)
     cpdef release(self, int64_t length)
@@ -56,7 +56,7 @@ cdef class ReceiveQueue:
     @cython.locals(head=Chunk)
     cpdef bytes read_piece(self, int64_t limit)
     @cython.locals(head=Chunk, room=int64_t, done=int64_t, size=int64_t)
-    cpdef int64_t read_into(self, object view)
+    cpdef int64_t read_into(self, object view) except? -1
     @cython.locals(chunk=Chunk, part=bytes, parts=list)
     cpdef bytes peek(self, int64_t limit)
     cpdef clear(self)

@@ -56,18 +56,25 @@ class SendQueue:
         self._append_chunk(data, start, stop)
 
     def fill(self, packet: TxPacket, position: i64, length: i64) -> None:
-        """Points a packet's payload at length octets from position on; copies only what lies in pieces."""
+        """Points a packet's payload at length octets from position on; copies only what is in three pieces or more."""
         position += self._released
         if position + length > self._end:
             self._join_tail()
         chunk = self._find(position)
-        if position + length > chunk.end:
+        packet.length = length
+        packet.payload = chunk.data
+        packet.start = chunk.skip + position - chunk.begin
+        packet.tail = None
+        if position + length <= chunk.end:
+            return
+        following = chunk.next
+        if following is not None and position + length <= following.end:
+            packet.split = chunk.end - position
+            packet.tail = following.data
+            packet.tail_start = following.skip
+        else:
             packet.payload = _join(chunk, position, length)
             packet.start = 0
-        else:
-            packet.payload = chunk.data
-            packet.start = chunk.skip + position - chunk.begin
-        packet.length = length
 
     def release(self, length: i64) -> None:
         """Forgets the oldest octets: they were acknowledged."""

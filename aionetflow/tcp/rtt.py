@@ -22,11 +22,11 @@ class RttEstimator:
         rtt = max(rtt, 1)
         if self.srtt == 0:
             self.srtt = rtt  # 2.2
-            self.rttvar = rtt // 2
+            self.rttvar = rtt >> 1
         else:
             # 2.3: RTTVAR before SRTT, from the old SRTT
-            self.rttvar += (abs(self.srtt - rtt) - self.rttvar) // 4
-            self.srtt += (rtt - self.srtt) // 8
+            self.rttvar += (abs(self.srtt - rtt) - self.rttvar) >> 2
+            self.srtt += (rtt - self.srtt) >> 3
         # Linux tcp_set_rto: the minimum is one of the variance, so that RTO is never below SRTT + 200 ms
         self.base_rto = min(self.srtt + max(4 * self.rttvar, RTO_MIN), RTO_MAX)
 

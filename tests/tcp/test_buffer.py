@@ -23,7 +23,10 @@ def filled(queue: SendQueue, position: int, length: int) -> bytes:
     queue.fill(packet, position, length)
     assert packet.length == length
     assert isinstance(packet.payload, bytes)
-    return packet.payload[packet.start : packet.start + packet.length]
+    if packet.tail is None:
+        return packet.payload[packet.start : packet.start + packet.length]
+    head = packet.payload[packet.start : packet.start + packet.split]
+    return head + packet.tail[packet.tail_start : packet.tail_start + length - packet.split]
 
 
 @given(STEPS)
