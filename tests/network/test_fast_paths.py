@@ -29,6 +29,8 @@ class Comparison(NamedTuple):
 
 
 COMPARISONS = {
+    "header_prediction": Comparison(EVERYWHERE, "the short way through the same rules"),
+    "last_addresses": Comparison(EVERYWHERE, "only how a socket is found"),
     "merging": Comparison(
         ("lo", "true"), "frames that arrive one at a time merge with none; merged, they are acknowledged at once"
     ),
@@ -37,7 +39,7 @@ COMPARISONS = {
 
 @pytest.fixture(autouse=True)
 def watched_frames() -> None:
-    """Instead of the suite's: a tap on an interface may itself end a short way. `perform` has each frame decoded."""
+    """Instead of the suite's: a tap on an interface may itself end a short way. Each frame is decoded here."""
 
 
 def switches(board: object) -> list[str]:
@@ -127,6 +129,7 @@ def test_a_program_does_the_same_twice_and_hears_what_it_should(program: Program
         assert first.heard == with_all_on(program, place, False).heard  # whoever looks changes nothing
         assert first.heard
         assert first.frames
+        first.check()
 
 
 # ---- the comparison sees what it should
