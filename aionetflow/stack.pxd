@@ -2,6 +2,7 @@ import cython
 from libc.stdint cimport int64_t
 
 from aionetflow.ethernet.interface cimport Interface, LoopbackInterface
+from aionetflow.fast_paths cimport FastPaths
 from aionetflow.ip.route cimport Route
 from aionetflow.ip.v6 cimport IPv6
 from aionetflow.packet cimport TxPacket
@@ -11,6 +12,7 @@ from aionetflow.tcp.connection cimport Connection
 from aionetflow.udp.datagram cimport emit
 
 cdef int64_t NEVER
+cdef FastPaths FAST
 cdef int LOCAL
 cdef int BROADCAST
 
@@ -28,6 +30,11 @@ cdef class Stack(Services):
     cdef object _timer
     cdef int64_t _armed_at
     cdef object __weakref__
+    @cython.locals(sock=Socket)
+    cpdef Socket make_stream(self, object owner, int family)
+    cpdef released(self, Socket sock)
+    cpdef Socket _enter(self, Socket sock)
+    cpdef int _free_descriptor(self) except? -1
     @cython.locals(packet=TxPacket)
     cpdef send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
     cpdef touch(self, Connection connection)

@@ -21,10 +21,10 @@ cdef class Flow(Taker):
     cdef public object buffer
     cdef public Py_ssize_t buffered
     cdef public object turn
+    cdef readonly object context
     cdef bint _early
     cdef object _loop
     cdef object _call_soon
-    cdef object _context
     cpdef bint is_reading(self) except -1
     cpdef changed(self)
     cpdef work(self)

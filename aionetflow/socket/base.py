@@ -16,7 +16,7 @@ from aionetflow.socket import options
 from aionetflow.socket.options import SOCK_STREAM
 from aionetflow.socket.table import PortHold, SocketTable
 from aionetflow.stats import Stats
-from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.connection import Connection, ConnectionUser
 
 if TYPE_CHECKING:
     from aionetflow.socket.stream import StreamSocket
@@ -74,7 +74,15 @@ class Services(Node):
         raise NotImplementedError
 
 
-class Socket:
+class Watcher:
+    """What may be told of a socket's changes in the place of a function."""
+
+    def socket_changed(self) -> None:
+        """What the socket's events() says may have changed."""
+        raise NotImplementedError
+
+
+class Socket(ConnectionUser):
     """A control block: one end of communication on one host (POSIX's socket, Linux's struct sock)."""
 
     type: int = SOCK_STREAM
@@ -82,6 +90,9 @@ class Socket:
     netid = ""
 
     def __init__(self, services: Services, fd: int, owner: Owner, family: int = AF_INET) -> None:
+        self._set_up(services, fd, owner, family)
+
+    def _set_up(self, services: Services, fd: int, owner: Owner, family: int) -> None:
         self._services = services
         self.descriptor = fd
         self.family: int = family
@@ -92,13 +103,13 @@ class Socket:
         self.remote = ANY[family]
         self.remote_port = 0
         self.closed = False
-        self.on_change: Callable[[], None] | None = None  # called when events() may have changed
+        self.on_change: Callable[[], None] | Watcher | None = None  # told when events() may have changed
         self.hold: PortHold | None = None
         self.reuse_address: bool = False
         self.reuse_port: bool = False
         self.v6only: bool = False
         self.bind_no_port: bool = False  # IP_BIND_ADDRESS_NO_PORT
-        self.stored: dict[tuple[int, int], int] = {}  # options that are only kept, by level and number
+        self.stored: dict[tuple[int, int], int] | None = None  # options that are only kept, by level and number
         self.broadcast: bool = False
         self.linger_on: bool = False
         self.linger_seconds: int = 0
@@ -252,11 +263,26 @@ class Socket:
 
     def notify(self) -> None:
         """Tells whoever waits that something has changed; what that raises is reported when the stack has finished."""
-        if self.on_change is not None:
+        told = self.on_change
+        if told is not None:
             try:
-                self.on_change()
+                if isinstance(told, Watcher):
+                    watcher = told
+                    watcher.socket_changed()
+                else:
+                    told()
             except Exception as error:
                 self._services.callback_failed(error)
+
+    def store(self, key: tuple[int, int], value: int) -> None:
+        """Keeps the value of an option that is only kept."""
+        if self.stored is None:
+            self.stored = {}
+        self.stored[key] = value
+
+    def kept(self, key: tuple[int, int], default: int) -> int:
+        """Such a value."""
+        return default if self.stored is None else self.stored.get(key, default)
 
     def _may_bind(self, address: bytes) -> bool:
         """Linux inet_bind: an own address, or a broadcast or group address."""

@@ -42,6 +42,9 @@ class PortHold:
         self.locked = port != 0  # asked for by number: kept until the socket is closed
         self.listening = False
         self.released = False
+        self.accepted = False  # of connections that a listener has accepted, which share it
+        self.uses = 1  # by how many connections
+        self.next: PortHold | None = None  # the next claim to the same port
 
     def conflicts(self, other: "PortHold") -> bool:
         """Whether both cannot have their port (Linux inet_csk_bind_conflict)."""
@@ -76,8 +79,7 @@ class SocketTable:
         self.connections: dict[bytes, Connection] = {}
         self.listeners: dict[int, list[Listener]] = {}
         self.datagrams: dict[int, list[DatagramSocket]] = {}
-        self._holds: dict[tuple[int, int], list[PortHold]] = {}  # by protocol and port
-        self._connection_holds: dict[bytes, PortHold] = {}
+        self._holds: dict[int, PortHold] = {}  # by protocol and port: the first of a chain
         self._next_port = -1  # counted from the lowest ephemeral one
 
     # Looking up ---------------------------------------------------------------------------------------------------
@@ -97,7 +99,10 @@ class SocketTable:
         """The listener for a SYN to that address: one bound to it before one bound to all addresses of its family,
         and that before one bound to "::"; of those that share a port, the one that the SYN's source decides on.
         """
-        fitting = [listener for listener in self.listeners.get(port, ()) if listener.hold.takes(address)]
+        listeners = self.listeners.get(port)
+        if listeners is None:
+            return None
+        fitting = [listener for listener in listeners if listener.hold.takes(address)]
         if len(fitting) < 2:
             return fitting[0] if fitting else None
         best = max(fitting, key=lambda listener: _closeness(listener.address, address))
@@ -129,21 +134,33 @@ class SocketTable:
             hold.port = self._free_port(protocol, hold, random)
         elif self._taken(protocol, hold):
             raise os_error(errno.EADDRINUSE)
-        self._holds.setdefault((protocol, hold.port), []).append(hold)
+        self._enter(protocol, hold)
 
-    def share(self, protocol: int, hold: PortHold) -> None:
-        """Enters the claim of an accepted connection, which has its listener's port."""
-        self._holds.setdefault((protocol, hold.port), []).append(hold)
+    def share(self, protocol: int, address: bytes, port: int, reuse: bool, reuse_port: bool) -> PortHold:
+        """The claim of a connection that was accepted at an address: to its listener's port, whoever else has it.
+
+        One claim stands for all such connections, until as many times as it was asked for here it is released.
+        """
+        hold = self._first(protocol, port)
+        while hold is not None:
+            if hold.accepted and hold.address == address and hold.reuse == reuse and hold.reuse_port == reuse_port:
+                hold.uses += 1
+                return hold
+            hold = hold.next
+        hold = PortHold(address, port, reuse, reuse_port=reuse_port)
+        hold.locked = False  # no socket keeps it: it goes with the connections
+        hold.accepted = True
+        self._enter(protocol, hold)
+        return hold
 
     def release(self, protocol: int, hold: PortHold) -> None:
         """Takes a claim back; harmless if that was done."""
         if hold.released:
             return
-        hold.released = True
-        holds = self._holds[protocol, hold.port]
-        holds.remove(hold)
-        if not holds:
-            del self._holds[protocol, hold.port]
+        hold.uses -= 1
+        if hold.uses == 0:
+            hold.released = True
+            self._leave(protocol, hold)
 
     def hold_for_connect(
         self, protocol: int, local: bytes, remote: bytes, remote_port: int, random: Random
@@ -159,21 +176,22 @@ class SocketTable:
         for _ in range(count):
             port = _LOW + self._next_port
             self._next_port = (self._next_port + 1) % count
-            holds = self._holds.get((protocol, port))
-            if holds and not all(hold.automatic for hold in holds):
-                continue
-            if holds and connection_key(remote, local, remote_port, port) in self.connections:
+            if not self._may_share(protocol, port, local, remote, remote_port):
                 continue
             hold = PortHold(local, port, True, automatic=True)
             hold.locked = False
-            self._holds.setdefault((protocol, port), []).append(hold)
+            self._enter(protocol, hold)
             return hold
         raise os_error(errno.EADDRNOTAVAIL, f"all ports from {_LOW} to {_HIGH} are in use to this destination")
 
     def may_listen(self, protocol: int, hold: PortHold) -> bool:
         """Whether a bound socket may start to listen: no other listens on its address and port."""
-        others = [other for other in self._holds.get((protocol, hold.port), ()) if other is not hold]
-        return not any(other.conflicts(hold) and other.listening for other in others)
+        other = self._first(protocol, hold.port)
+        while other is not None:
+            if other is not hold and other.listening and other.conflicts(hold):
+                return False
+            other = other.next
+        return True
 
     # Connections ------------------------------------------------------------------------------------------------------
 
@@ -183,25 +201,62 @@ class SocketTable:
         if key in self.connections:
             raise os_error(errno.EADDRNOTAVAIL)
         self.connections[key] = connection
-        self._connection_holds[key] = hold
+        connection.key = key
+        connection.claim = hold
 
     def remove(self, connection: Connection) -> PortHold | None:
         """Takes a connection out; the claim that it leaves behind is the caller's to release."""
-        key = key_of(connection)
-        if self.connections.get(key) is not connection:
-            return None
-        del self.connections[key]
-        return self._connection_holds.pop(key)
+        hold: PortHold | None = connection.claim
+        if hold is not None:
+            del self.connections[connection.key]
+            connection.claim = None
+        return hold
+
+    def _first(self, protocol: int, port: int) -> PortHold | None:
+        return self._holds.get(protocol << 16 | port)
+
+    def _enter(self, protocol: int, hold: PortHold) -> None:
+        key = protocol << 16 | hold.port
+        hold.next = self._holds.get(key)
+        self._holds[key] = hold
+
+    def _leave(self, protocol: int, hold: PortHold) -> None:
+        key = protocol << 16 | hold.port
+        before = self._holds[key]
+        if before is not hold:
+            while before.next is not hold:
+                assert before.next is not None
+                before = before.next
+            before.next = hold.next
+        elif hold.next is not None:
+            self._holds[key] = hold.next
+        else:
+            del self._holds[key]
+        hold.next = None
 
     def _taken(self, protocol: int, hold: PortHold) -> bool:
-        return any(other.conflicts(hold) for other in self._holds.get((protocol, hold.port), ()))
+        other = self._first(protocol, hold.port)
+        while other is not None:
+            if other.conflicts(hold):
+                return True
+            other = other.next
+        return False
+
+    def _may_share(self, protocol: int, port: int, local: bytes, remote: bytes, remote_port: int) -> bool:
+        """Whether connect() may choose a port: nobody but connect() has chosen it, and not for the same two ends."""
+        hold = other = self._first(protocol, port)
+        while other is not None:
+            if not other.automatic:
+                return False
+            other = other.next
+        return hold is None or connection_key(remote, local, remote_port, port) not in self.connections
 
     def _free_port(self, protocol: int, hold: PortHold, random: Random) -> int:
         count = _HIGH - _LOW + 1
         start = random.getrandbits(32) % count
         for i in range(count):
             port = _LOW + (start + i) % count
-            if (protocol, port) not in self._holds:
+            if protocol << 16 | port not in self._holds:
                 return port
         raise os_error(errno.EADDRINUSE, f"all ports from {_LOW} to {_HIGH} are in use")
 
@@ -213,8 +268,7 @@ def _closeness(own: bytes, address: bytes) -> tuple[bool, bool]:
 
 def connection_key(remote: bytes, local: bytes, remote_port: u32, local_port: u32) -> bytes:
     """What stands for a connection in the table, as its incoming segments have it."""
-    ports = bytes((remote_port >> 8, remote_port & 255, local_port >> 8, local_port & 255))
-    return remote + local + ports
+    return remote + local + (remote_port << 16 | local_port).to_bytes(4, "big")
 
 
 def key_of(connection: Connection) -> bytes:

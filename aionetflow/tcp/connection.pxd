@@ -69,6 +69,8 @@ cdef class Connection:
     cdef public bint waiting
     cdef public bint queued
     cdef public int64_t scheduled_at
+    cdef public bytes key
+    cdef public object claim
     cpdef write(self, bytes data)
     cpdef write_part(self, bytes data, int64_t start, int64_t stop)
     @cython.locals(data=bytes)
