@@ -2,20 +2,22 @@
 
 A goal is a ratio to uvloop on the kernel's loopback, or a figure in the workload's unit. It stands for our own loop;
 how stock asyncio and uvloop do on the same network stands beside it. What keeps a goal from being met is in
-bounds.toml.
+bounds.toml, where its instructions go in shares.json.
 """
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.contenders import LOOPS, OWN, Contender
 from benchmarks.measure import Row, Table
 
 BOUNDS = Path(__file__).with_name("bounds.toml")
+SHARES = Path(__file__).with_name("shares.json")
 REFERENCE = "uvloop"
 GBIT = 8.0  # Gbit/s in a GB/s
 
@@ -77,16 +79,33 @@ def bounds() -> dict[str, dict[str, str]]:
     return tomllib.loads(BOUNDS.read_text(encoding="utf-8"))
 
 
+def measured_shares() -> dict[str, dict[str, dict[str, Any]]]:
+    """By a goal's title and a place: the instructions of that row and where they go, from shares.json."""
+    content: dict[str, dict[str, dict[str, Any]]] = json.loads(SHARES.read_text())
+    return content
+
+
+def said(row: dict[str, Any]) -> str:
+    """The instructions of a row in words."""
+    where = ", ".join(f"{name} {share:.0%}" for name, share in row["shares"].items())
+    return f"{row['instructions']:,} instructions: {where}"
+
+
+def _bound(title: str, place: str) -> str:
+    """Why a row is what it is, as far as it is known: the reason, and where its instructions go."""
+    counted = measured_shares().get(title, {}).get(place)
+    return " ".join(filter(None, (bounds().get(title, {}).get(place, ""), f"({said(counted)})" if counted else "")))
+
+
 def verdicts(tables: Sequence[Table]) -> Iterator[Verdict]:
     """Of all goals whose contenders were measured."""
-    known = bounds()
     for goal in GOALS:
         for table in tables:
             if table.workload.name == goal.workload:
-                yield from _of_table(goal, table, known.get(goal.title, {}))
+                yield from _of_table(goal, table)
 
 
-def _of_table(goal: Goal, table: Table, known: dict[str, str]) -> Iterator[Verdict]:
+def _of_table(goal: Goal, table: Table) -> Iterator[Verdict]:
     rows = {row.contender: row for row in table.rows}
     for place in goal.places:
         found = {loop: _measured(goal, table, rows, Contender(place, goal.style, loop)) for loop in (*LOOPS, OWN)}
@@ -94,7 +113,8 @@ def _of_table(goal: Goal, table: Table, known: dict[str, str]) -> Iterator[Verdi
         if own is None:
             continue
         beside = {loop: _shown(goal, figure) for loop, figure in found.items() if figure is not None}
-        yield Verdict(goal, place, _wanted(goal), _shown(goal, own), _share(goal, own), beside, known.get(place, ""))
+        bound = _bound(goal.title, place)
+        yield Verdict(goal, place, _wanted(goal), _shown(goal, own), _share(goal, own), beside, bound)
 
 
 def _measured(goal: Goal, table: Table, rows: dict[Contender, Row], contender: Contender) -> float | None:

@@ -40,12 +40,12 @@ def count() -> dict[str, int]:
         return figures([summary(path) for path in record(Path(folder))])
 
 
-def record(folder: Path) -> list[Path]:
-    """Runs all operations under valgrind, and gives the file that it wrote at each mark."""
+def record(folder: Path, *arguments: str) -> list[Path]:
+    """Runs benchmarks.count under valgrind, and gives the file that it wrote at each mark."""
     output = folder / "out"
     command = [
         "valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", "--dump-before=getppid",
-        sys.executable, "-m", "benchmarks.count",
+        sys.executable, "-m", "benchmarks.count", *arguments,
     ]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name not in DISTURBING}
     environment["PYTHONHASHSEED"] = "0"

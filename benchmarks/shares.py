@@ -1,20 +1,30 @@
-"""Where the instructions of each operation go: python -m benchmarks.shares
+"""Where the instructions of each goal's row go, by valgrind: python -m benchmarks.shares [GOAL ...]
 
-By what was compiled from which layer, and Python itself, as shares of the count that `benchmarks.instructions` keeps.
+By what was compiled from which layer, and Python itself. It writes benchmarks/shares.json, which the goals' table
+quotes beside a row that misses its goal; of goals that are not named, what was written before is kept.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import re
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path, PurePath
+from typing import Any
 
 from benchmarks import instructions
-from benchmarks.count import OPERATIONS
+from benchmarks.count import LONG, SHORT
+from benchmarks.goals import GOALS, SHARES, Goal, measured_shares, said
 
-LEAST = 0.01  # what is less is not shown
+LEAST = 0.02  # what is less is not kept
+# Operations in the shorter of two runs, by workload; what takes hours under valgrind is left out.
+TIMES = {
+    "round-trip": 60, "udp-round-trip": 60, "connections": 20, "crowd-1000": 2_000, "throughput": 6, "http-1": 20,
+    "http-64": 64,
+}  # fmt: skip
 _NAME = re.compile(r"(ob|fl|fi|fe|fn|cob|cfi|cfl|cfn)=\((\d+)\)(?: (.*))?")
 PACKAGE = "aionetflow"
 
@@ -65,16 +75,31 @@ def shares(short: Path, long: Path) -> dict[str, float]:
     return {name: count / whole for name, count in took.most_common() if count >= LEAST * whole}
 
 
-def main() -> int:
-    """Prints them for every operation; returns the exit status."""
+def row(goal: Goal, place: str) -> dict[str, Any]:
+    """One row of the goals' table: instructions per operation of its workload, and where they go."""
+    times = TIMES[goal.workload]
+    with tempfile.TemporaryDirectory() as folder:
+        _, short, long = instructions.record(Path(folder), goal.workload, goal.style, place, str(times))
+        count = (instructions.summary(long) - instructions.summary(short)) / ((LONG - SHORT) * times)
+        found = {name: round(share, 3) for name, share in shares(short, long).items()}
+    return {"instructions": round(count), "shares": found}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Counts, prints and writes; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.shares", description="Where instructions go.")
+    parser.add_argument("goal", nargs="*", help="titles of goals; all of them, if none is given")
+    wanted = parser.parse_args(arguments).goal
     if reason := instructions.reason_to_skip():
         print(f"instructions are not counted: {reason}")
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        files = instructions.record(Path(folder))
-        for operation, at in zip(OPERATIONS, range(0, len(files), 3), strict=True):
-            found = shares(files[at + 1], files[at + 2])
-            print(f"{operation.name:<24}" + ", ".join(f"{name} {share:.0%}" for name, share in found.items()))
+    for goal in GOALS:
+        if goal.workload in TIMES and (not wanted or goal.title in wanted):
+            found = measured_shares()  # anew each time: what was measured is not lost with what fails
+            found[goal.title] = {place: row(goal, place) for place in goal.places}
+            SHARES.write_text(json.dumps(found, indent=1) + "\n")
+            for place, one in found[goal.title].items():
+                print(f"{goal.title}, {place}: {said(one)}", flush=True)
     return 0
 
 

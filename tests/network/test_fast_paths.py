@@ -34,6 +34,12 @@ COMPARISONS = {
     "merging": Comparison(
         ("lo", "true"), "frames that arrive one at a time merge with none; merged, they are acknowledged at once"
     ),
+    "clean_link": Comparison(EVERYWHERE, "only how frames cross a link that does nothing to them"),
+    "burst": Comparison(
+        ("lo", "true", "bad"), "without a delay to wait for, what arrives before a call returns is acknowledged there"
+    ),
+    "direct_connect": Comparison(EVERYWHERE, "only what asyncio's code would have done around the same calls"),
+    "direct_accept": Comparison(EVERYWHERE, "only what asyncio's code would have done around the same calls"),
 }
 
 
