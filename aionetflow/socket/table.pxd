@@ -5,8 +5,10 @@ from aionetflow._fast cimport part
 from aionetflow.packet cimport RxPacket
 from aionetflow.tcp.connection cimport Connection
 
+@cython.final
 cdef class PortHold:
     cdef readonly bytes address
+    cdef public PortHold next
     cdef public int port
     cdef public bint reuse
     cdef readonly bint reuse_port
@@ -17,7 +19,6 @@ cdef class PortHold:
     cdef public bint released
     cdef public bint accepted
     cdef public int uses
-    cdef public PortHold next
     cpdef bint takes(self, bytes address) except -1
     cpdef bint conflicts(self, PortHold other) except -1
 

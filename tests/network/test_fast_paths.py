@@ -32,6 +32,8 @@ COMPARISONS = {
     "merging": Comparison(
         ("lo", "true"), "frames that arrive one at a time merge with none; merged, they are acknowledged at once"
     ),
+    "direct_connect": Comparison(EVERYWHERE, "the same calls of the core, without asyncio's function between"),
+    "direct_accept": Comparison(EVERYWHERE, "the same calls of the core, without a task between"),
 }
 
 
