@@ -351,9 +351,12 @@ cdef uint64_t copy_pieces(
         return copy_words(to, head + offset, size)
     if offset >= split:
         return copy_words(to, tail + (offset - split), size)
-    memcpy(to, head + offset, split - offset)
-    memcpy(to + (split - offset), tail, size - (split - offset))
-    return words(to, size)
+    cdef Py_ssize_t first = split - offset
+    cdef uint64_t before = copy_words(to, head + offset, first), after = copy_words(to + first, tail, size - first)
+    if first & 1:  # the second begins in the middle of a word: its octets have changed places (RFC 1071 2 (B))
+        after = fold(after)
+        after = (after << 8 & 0xFF00) | after >> 8
+    return before + after
 
 
 cdef int template_protocol(Octets template, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t l5) except -1:

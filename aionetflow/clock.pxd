@@ -9,22 +9,34 @@ cdef class Timer:
     cdef public object _callback
     cdef Clock _clock
     cdef object __weakref__
-    cpdef void cancel(self)
+    cpdef cancel(self)
+
+cdef class Due:
+    cdef public bint posted
+    cdef public int64_t posted_at
+    cdef public int64_t posted_order
+    cpdef fall_due(self)
 
 cdef class Clock:
     cdef public list _heap
+    cdef public list _posted
     cdef int64_t _order
     cdef Py_ssize_t _cancelled
-    cdef public object _running
+    cdef public int64_t _running
     cdef object __weakref__
     cpdef int64_t now(self) except? -1
     @cython.locals(timer=Timer, entry=tuple)
     cpdef Timer call_at(self, int64_t when, object callback)
     cpdef Timer call_soon(self, object callback)
-    @cython.locals(timer=Timer)
+    cpdef hold(self)
+    cpdef release(self)
+    cpdef post(self, Due due)
+    @cython.locals(timer=Timer, due=Due, deadline=int64_t)
     cpdef int64_t next_deadline(self) except? -1
-    @cython.locals(timer=Timer, heap=list, count=int64_t, entry=tuple)
+    @cython.locals(timer=Timer, due=Due, heap=list, posted=list, count=int64_t)
     cpdef int64_t run_timers(self, int64_t now, int64_t limit=*) except? -1
-    cpdef void _check_not_running(self)
-    cpdef void _armed(self, int64_t when)
-    cpdef void _count_cancelled(self)
+    @cython.locals(entry=tuple)
+    cpdef bint _comes_first(self, list heap, Due due) except -1
+    cpdef _check_not_running(self)
+    cpdef _armed(self, int64_t when)
+    cpdef _count_cancelled(self)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 from aionetflow.config import NEVER, SECOND
+from aionetflow.widths import i64
 
 _STORM = 1_000_000  # so many callbacks at one instant of a manual clock are a loop without end
 _SWEEP = 64  # so few cancelled timers are never worth a sweep of the heap
@@ -38,14 +39,28 @@ class Timer:
             self._clock._count_cancelled()
 
 
+class Due:
+    """What is run as soon as possible, again and again: `Clock.post` makes no timer for it and calls `fall_due`."""
+
+    def __init__(self) -> None:
+        self.posted = False  # it waits to be run
+        self.posted_at: i64 = 0  # ns
+        self.posted_order: i64 = 0
+
+    def fall_due(self) -> None:
+        """Does what there is to do now."""
+        raise NotImplementedError
+
+
 class Clock:
     """Timers over a time that a subclass tells by `now()`."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Timer]] = []
-        self._order = 0  # breaks ties: timers of one time run in the order of the calls
+        self._posted: list[Due] = []  # what runs as soon as possible, in the order in which it was posted
+        self._order: i64 = 0  # breaks ties: timers of one time run in the order of the calls
         self._cancelled = 0  # timers still in the heap that will not run
-        self._running: int | None = None  # the `now` of the run_timers() that is at work
+        self._running: i64 = -1  # the `now` of the run_timers() that is at work; -1 if none is
 
     def now(self) -> int:
         """The time in ns; it never goes back."""
@@ -66,7 +81,7 @@ class Clock:
         self._order += 1
         entry = (when, self._order, timer)
         heappush(self._heap, entry)
-        if self._running is None and self._heap[0] is entry:
+        if self._running < 0 and self._heap[0] is entry:
             self._armed(when)
         return timer
 
@@ -78,15 +93,38 @@ class Clock:
         raise error
 
     def hold(self) -> None:
-        """Announces calls that will send at once; see `release`."""
+        """Announces calls that will send at once; `release` follows. Both may be nested."""
 
     def release(self) -> None:
         """The calls have been made. A clock over an event loop uses the occasion to run what is due already."""
 
+    def post(self, due: Due) -> None:
+        """As call_soon(), of something that is made once and posted often: once it is posted it waits, and runs once.
+
+        >>> class Frames(Due):
+        ...     def fall_due(self) -> None:
+        ...         print("here they are")
+        >>> clock, frames = ManualClock(), Frames()
+        >>> clock.post(frames)
+        >>> clock.post(frames)
+        >>> clock.run()
+        here they are
+        1
+        """
+        if due.posted:
+            return
+        due.posted = True
+        due.posted_at = self.now() if self._running < 0 else self._running
+        self._order += 1
+        due.posted_order = self._order
+        self._posted.append(due)
+        if self._running < 0:
+            self._armed(due.posted_at)
+
     def call_soon(self, callback: Callable[[], object]) -> Timer:
         """Has `callback` run now, but after the caller has returned: in this run of timers or in the next."""
         # What is put off in a run belongs to that run, though a real clock has moved on since it began.
-        return self.call_at(self.now() if self._running is None else self._running, callback)
+        return self.call_at(self.now() if self._running < 0 else self._running, callback)
 
     def next_deadline(self) -> int:
         """When the next timer is due, in ns; `NEVER` if there is none. Cancelled timers do not count."""
@@ -94,7 +132,11 @@ class Clock:
         while heap and heap[0][2]._callback is None:
             heappop(heap)
             self._cancelled -= 1
-        return heap[0][0] if heap else NEVER
+        deadline = heap[0][0] if heap else NEVER
+        if self._posted:
+            due = self._posted[0]
+            deadline = min(deadline, due.posted_at)
+        return deadline
 
     def run_timers(self, now: int, limit: int = NEVER) -> int:
         """Runs what is due at `now` (ns), also what becomes due meanwhile; returns how many callbacks ran.
@@ -112,11 +154,19 @@ class Clock:
         2
         """
         self._check_not_running()
-        heap = self._heap
+        heap, posted = self._heap, self._posted
         count = 0
         self._running = now
         try:
-            while heap and heap[0][0] <= now and count < limit:
+            while count < limit:
+                if posted and not self._comes_first(heap, posted[0]):
+                    due = posted.pop(0)
+                    due.posted = False
+                    count += 1
+                    due.fall_due()
+                    continue
+                if not heap or heap[0][0] > now:
+                    break
                 timer = heappop(heap)[2]
                 callback = timer._callback
                 if callback is None:
@@ -126,11 +176,18 @@ class Clock:
                 count += 1
                 callback()
         finally:
-            self._running = None
+            self._running = -1
         return count
 
+    def _comes_first(self, heap: list[tuple[int, int, Timer]], due: Due) -> bool:
+        """Whether the first timer of the heap runs before what was posted."""
+        if not heap:
+            return False
+        entry = heap[0]
+        return entry[0] < due.posted_at or (entry[0] == due.posted_at and entry[1] < due.posted_order)
+
     def _check_not_running(self) -> None:
-        if self._running is not None:
+        if self._running >= 0:
             raise RuntimeError("timers are running: a timer's callback cannot move the clock")
 
     def _armed(self, when: int) -> None:

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 
 from aionetflow._fast cimport get16, tcp_run
 from aionetflow.fast_paths cimport FastPaths
+from aionetflow.gso cimport frames_in
 
 cdef Py_ssize_t _HEADROOM
 cdef Py_ssize_t MAX_SEGMENT_RUN
@@ -26,8 +27,11 @@ cdef class RxPacket:
     cdef public int ttl
     cdef public bint broadcast
     cdef public object interface
+    cdef public int64_t merged_by
     cpdef take(self, object interface, list frames, Py_ssize_t first, Py_ssize_t l2, Py_ssize_t l3, bint broadcast)
     cpdef merge(self)
+    @cython.locals(i=Py_ssize_t, count=Py_ssize_t)
+    cpdef Py_ssize_t segments(self) except? -1
 
 @cython.final
 cdef class TxPacket:

@@ -14,6 +14,7 @@ Both carry more than one segment's worth: a received packet may stand for a run 
 from aionetflow.config import MAX_SEGMENT_RUN
 from aionetflow.fast import get16, tcp_run
 from aionetflow.fast_paths import FAST
+from aionetflow.gso import frames_in
 from aionetflow.widths import i64
 
 HEADROOM = 64  # where the transport header begins: Ethernet (14) and the longest IP header (40) fit before it
@@ -46,6 +47,7 @@ class RxPacket:
         self.ttl = 0
         self.broadcast = False  # sent to more than one host: never answered with an error (RFC 1122 3.2.2)
         self.interface: object = None
+        self.merged_by = 0  # octets: the MTU by which `frames` is merged (see gso.py); 0 if it is not
 
     def take(self, interface: object, frames: list[bytes], first: int, l2: int, l3: int, broadcast: bool) -> None:
         """Points at one frame of a batch, its IP header at l3."""
@@ -62,6 +64,15 @@ class RxPacket:
         """Takes the frames that continue this one's TCP segment together with it, as many as there are."""
         if FAST.merging and self.first + 1 < len(self.frames) and self.stop - self.l4 > 20:
             self.count = tcp_run(self.frames, self.first, self.l2, self.l3, self.l4, MAX_SEGMENT_RUN)
+
+    def segments(self) -> int:
+        """How many frames this was when it was sent, or would have been without merging."""
+        if not self.merged_by:
+            return self.count
+        count = 0
+        for i in range(self.first, self.first + self.count):
+            count += frames_in(self.frames[i], self.merged_by)
+        return count
 
 
 class TxPacket:

@@ -2,6 +2,7 @@ import cython
 from libc.stdint cimport int64_t
 
 from aionetflow.ethernet.interface cimport Interface, LoopbackInterface
+from aionetflow.fast_paths cimport FastPaths
 from aionetflow.ip.route cimport Route
 from aionetflow.ip.v6 cimport IPv6
 from aionetflow.packet cimport TxPacket
@@ -11,6 +12,7 @@ from aionetflow.tcp.connection cimport Connection
 from aionetflow.udp.datagram cimport emit
 
 cdef int64_t NEVER
+cdef FastPaths FAST
 cdef int LOCAL
 cdef int BROADCAST
 

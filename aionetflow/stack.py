@@ -35,6 +35,7 @@ from aionetflow.ethernet.interface import (
     InterfaceAddress,
     LoopbackInterface,
 )
+from aionetflow.fast_paths import FAST
 from aionetflow.ip.address import AF_INET, AF_INET6, LOOPBACK, pack_interface
 from aionetflow.ip.icmp import Icmp, IcmpErrorSender
 from aionetflow.ip.icmpv6 import Icmpv6
@@ -225,10 +226,26 @@ class Stack(Services):
         route = self.routes.lookup(address)
         return route is not None and route.kind == LOCAL
 
+    def forwards(self) -> bool:
+        """Whether this is a router."""
+        return self.ip.forwarding
+
     def run(self) -> None:
-        """Sends all that is due now, and sees to it that the clock calls for what is due later."""
-        if not self._running:  # else called from below: whoever runs will get to it
+        """Sends all that is due now, and sees to it that the clock calls for what is due later.
+
+        Over a link without delay it is delivered, and answered, before this returns, if the clock lets it (see
+        `Clock.release`): as on one host, and with no turn of the event loop for each step.
+        """
+        if self._running:
+            return  # called from below: whoever runs will get to it
+        if not FAST.burst:
             self._run(self.clock.now())
+            return
+        self.clock.hold()
+        try:
+            self._run(self.clock.now())
+        finally:
+            self.clock.release()
 
     def _run(self, now: i64) -> None:
         self._running = True

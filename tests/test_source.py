@@ -31,7 +31,7 @@ FLOORS = (
     ("ip",),
     ("ethernet",),
     ("link",),
-    ("packet", "clock", "fast", "_fast", "_slow", "config", "errors", "rng", "stats", "widths", "fast_paths"),
+    ("packet", "clock", "gso", "fast", "_fast", "_slow", "config", "errors", "rng", "stats", "widths", "fast_paths"),
 )
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 CORE = {name for names in FLOORS[FLOORS.index(("stack",)) :] for name in names}

@@ -48,7 +48,8 @@ class DatagramTransport(VirtualTransport, asyncio.DatagramTransport):
                 flow.core.send(data)
             elif addr == self._literal and type(addr) is tuple:
                 flow.core.sendto(data, addr)
-                flow.description.reflect()
+                if flow.description.mirror is not None:
+                    flow.description.reflect()
             else:
                 sock = self._socket()
                 sock.sendto(data, addr)

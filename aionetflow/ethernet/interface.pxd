@@ -3,6 +3,8 @@ from libc.stdint cimport int64_t, uint64_t
 
 from aionetflow._fast cimport forward, get16, segment
 from aionetflow.ethernet.neighbour cimport Neighbour, NeighbourTable
+from aionetflow.gso cimport cut, frames_of, octets_of
+from aionetflow.link.base cimport LinkEnd, Station
 from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket, packet_end
 
 cdef int64_t NEVER
@@ -12,9 +14,10 @@ cdef int ETHERTYPE_IPV4
 cdef class Node:
     cpdef arrived(self, Interface interface, list frames)
     cpdef bint owns(self, bytes address) except -1
+    cpdef bint forwards(self) except -1
     cpdef failed(self, str what, object error)
 
-cdef class Interface:
+cdef class Interface(Station):
     cdef readonly Node node
     cdef readonly PacketHandler upper
     cdef readonly str name
@@ -23,8 +26,9 @@ cdef class Interface:
     cdef public bytes mac
     cdef public bint up
     cdef public list addresses
-    cdef public object link
+    cdef public LinkEnd link
     cdef public list queue
+    cdef public int64_t merged_by
     cdef public list sent
     cdef public list taps
     cdef public int64_t deadline
@@ -37,11 +41,11 @@ cdef class Interface:
     cdef public uint64_t tx_packets
     cdef public uint64_t tx_bytes
     cdef public uint64_t tx_dropped
-    cpdef receive(self, list frames)
     @cython.locals(first=Py_ssize_t)
     cpdef input(self, list frames, int64_t now)
     cpdef output(self, TxPacket packet, bytes next_hop, int64_t now)
     cpdef forward(self, RxPacket packet, bytes next_hop, int64_t now)
+    @cython.locals(frames=list, merged_by=int64_t)
     cpdef flush(self, int64_t now)
     cpdef expire(self, int64_t now)
     cpdef announce(self, int64_t now)
@@ -50,10 +54,8 @@ cdef class Interface:
     cpdef list _cut(self, TxPacket packet, Py_ssize_t l2, list frames)
     @cython.locals(i=Py_ssize_t, frame=bytes)
     cpdef _forward_all(self, RxPacket packet, bytes header, list queue)
-    @cython.locals(frame=bytes)
     cpdef _count_in(self, list frames, int64_t now)
-    @cython.locals(frame=bytes)
-    cpdef _count_out(self, list frames, int64_t now)
+    cpdef _count_out(self, list frames, int64_t now, int64_t merged_by)
 
 cdef class LoopbackInterface(Interface):
     cdef readonly list returning
@@ -68,5 +70,6 @@ cdef class EthernetInterface(Interface):
     cpdef output(self, TxPacket packet, bytes next_hop, int64_t now)
     @cython.locals(frame=bytes, destination=bytes, packet=RxPacket, broadcast=bint, ethertype=int)
     cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now) except? -1
+    cpdef bint _may_merge(self, TxPacket packet) except -1
     @cython.locals(neighbour=Neighbour)
     cpdef Neighbour _neighbour(self, bytes next_hop, int64_t now)

@@ -6,7 +6,7 @@ link gets them as one batch.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from aionetflow.config import DEFAULT_MTU, LOOPBACK_MTU, NEVER
 from aionetflow.ethernet import arp
@@ -20,6 +20,8 @@ from aionetflow.ethernet.frame import (
 )
 from aionetflow.ethernet.neighbour import Neighbour, NeighbourTable
 from aionetflow.fast import forward, get16, segment
+from aionetflow.gso import cut, frames_of, octets_of
+from aionetflow.link.base import LinkEnd, Station
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.widths import i64, u64
 
@@ -71,15 +73,12 @@ class Node:
         """Whether an address is one of the node's, on whichever interface."""
         return False
 
-
-class Link(Protocol):
-    """What an interface needs of the link it is plugged into."""
-
-    def send(self, frames: list[bytes]) -> None:
-        """Takes a batch of frames to carry."""
+    def forwards(self) -> bool:
+        """Whether what arrives may go on to other interfaces."""
+        return False
 
 
-class Interface:
+class Interface(Station):
     """A point-to-point interface that carries bare IP packets, and what all interfaces have in common."""
 
     linktype = LINKTYPE_RAW
@@ -93,8 +92,9 @@ class Interface:
         self.mac = NO_MAC
         self.up = True
         self.addresses: list[InterfaceAddress] = []
-        self.link: Link | None = None
+        self.link: LinkEnd | None = None
         self.queue: list[bytes] = []  # frames for the next flush
+        self.merged_by: i64 = 0  # octets: the MTU by which they are merged (see gso.py); 0 if they are not
         self.sent: list[tuple[int, bytes]] = []  # (time, frame): what was sent while no link was attached
         self.taps: list[Callable[[int, bytes, bool], None]] = []  # called with (time, frame, whether it went out)
         self.deadline: i64 = NEVER
@@ -110,16 +110,29 @@ class Interface:
 
     def set_mtu(self, mtu: int) -> None:
         """Packets may be that many octets long from now on; connections cut their segments to fit."""
+        self.queue, self.merged_by = cut(self.queue, self.merged_by), 0
         self.mtu = mtu
 
     def receive(self, frames: list[bytes]) -> None:
         """Takes frames from the link. What is due because of them has been sent when this returns."""
         self.node.arrived(self, frames)
 
+    def takes_merged(self) -> bool:
+        """Whether merged batches may come: to a node where packets end."""
+        return not self.node.forwards()
+
+    def receive_merged(self, frames: list[bytes], merged_by: i64) -> None:
+        """As `receive`, of a merged batch."""
+        self.rx.merged_by = merged_by
+        try:
+            self.node.arrived(self, frames)
+        finally:
+            self.rx.merged_by = 0
+
     def input(self, frames: list[bytes], now: i64) -> None:
         """Counts a batch of frames and hands each (or each run of one flow) to the layer above."""
         if not self.up:
-            self.rx_dropped += len(frames)
+            self.rx_dropped += frames_of(frames, self.rx.merged_by)
             return
         self._count_in(frames, now)
         first = 0
@@ -139,12 +152,15 @@ class Interface:
         if not self.queue:
             return
         frames, self.queue = self.queue, []
+        merged_by, self.merged_by = self.merged_by, 0
         if not self.up:
-            self.tx_dropped += len(frames)
+            self.tx_dropped += frames_of(frames, merged_by)
             return
-        self._count_out(frames, now)
+        self._count_out(frames, now, merged_by)
         if self.link is None:
             self.sent += [(now, frame) for frame in frames]
+        elif merged_by:
+            self.link.send_merged(frames, merged_by)
         else:
             self.link.send(frames)
 
@@ -184,18 +200,16 @@ class Interface:
             queue.append(forward(frame, packet.l3, packet_end(frame, packet.l3), header))
 
     def _count_in(self, frames: list[bytes], now: i64) -> None:
-        self.rx_packets += len(frames)
-        for frame in frames:
-            self.rx_bytes += len(frame)
+        self.rx_packets += frames_of(frames, self.rx.merged_by)
+        self.rx_bytes += octets_of(frames, self.rx.merged_by)
         if self.taps:
-            self._tap(frames, now, False)
+            self._tap(cut(frames, self.rx.merged_by), now, False)
 
-    def _count_out(self, frames: list[bytes], now: i64) -> None:
-        self.tx_packets += len(frames)
-        for frame in frames:
-            self.tx_bytes += len(frame)
+    def _count_out(self, frames: list[bytes], now: i64, merged_by: i64) -> None:
+        self.tx_packets += frames_of(frames, merged_by)
+        self.tx_bytes += octets_of(frames, merged_by)
         if self.taps:
-            self._tap(frames, now, True)
+            self._tap(cut(frames, merged_by), now, True)
 
     def _tap(self, frames: list[bytes], now: i64, outbound: bool) -> None:
         for tap in list(self.taps):
@@ -218,7 +232,7 @@ class LoopbackInterface(Interface):
         """Keeps the queued packets for `take_back`."""
         if not self.queue:
             return
-        self._count_out(self.queue, now)
+        self._count_out(self.queue, now, 0)
         if self.returning:
             self.returning += self.queue
             self.queue.clear()
@@ -269,6 +283,9 @@ class EthernetInterface(Interface):
             self._ask_questions(now)
             return
         header[packet.l2 : packet.l3] = self._broadcast_header() if neighbour is None else neighbour.header
+        if packet.mss > 0 and packet.length > packet.mss and self._may_merge(packet):
+            self.merged_by = self.mtu
+            packet.mss = 0
         self._cut(packet, packet.l2, self.queue)
 
     def forward(self, packet: RxPacket, next_hop: bytes, now: i64) -> None:
@@ -309,6 +326,12 @@ class EthernetInterface(Interface):
         neighbour = self.neighbours.resolve(next_hop, now)
         self.deadline = self.neighbours.deadline
         return neighbour
+
+    def _may_merge(self, packet: TxPacket) -> bool:
+        """Whether the link takes a packet uncut, and whoever must cut it can see how: into frames of the MTU."""
+        if self.link is None or packet.header[packet.l3] >> 4 != 4:
+            return False
+        return self.link.offload_mtu == self.mtu and packet.l5 - packet.l3 + packet.mss == self.mtu
 
     def _broadcast_header(self) -> bytes:
         return mac_header(BROADCAST, self.mac, ETHERTYPE_IPV4)

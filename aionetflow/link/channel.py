@@ -7,13 +7,10 @@ stands at the next arrival, and all that arrives at one instant is handed over a
 
 from collections import deque
 from collections.abc import Callable
-from heapq import heapify, heappop, heappush
-from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
-from aionetflow.clock import Clock, Timer
+from aionetflow.clock import Clock
 from aionetflow.config import DEFAULT_MTU, MILLISECOND, SECOND
-from aionetflow.link.base import LinkEnd
 from aionetflow.link.faults import (
     UNHARMED,
     Fate,
@@ -27,39 +24,15 @@ from aionetflow.link.faults import (
     seconds,
     truth,
 )
+from aionetflow.link.transit import ETHERNET_HEADER, UNPACED, Flight, InFlight, Transit
 from aionetflow.rng import Random
 
-_ETHERNET_HEADER = 14
+__all__ = ["Channel", "InFlight", "Tap"]
+
 _QUEUE = 1 << 20  # bytes; the default, or twice the bandwidth-delay product where that is more
-_UNPACED = 1 << 28  # bytes in flight in one direction of a link without a rate, where no queue bounds them
 
 # Called as tap(time in ns, channel, frame, fate).
 Tap = Callable[[int, "Channel", bytes, str], None]
-
-
-class InFlight(NamedTuple):
-    """A frame on its way: the direction it goes, when it arrives (ns), and what will arrive."""
-
-    channel: "Channel"
-    arrives_ns: int
-    frame: bytes
-
-
-class _Flight:
-    """Frames that leave at one instant and arrive at one."""
-
-    __slots__ = ("frames", "arriving", "octets", "bits", "leaves", "extra", "held", "floor", "arrives")
-
-    def __init__(self, frames: list[bytes], arriving: int, octets: int, leaves: int, extra: int, held: bool) -> None:
-        self.frames = frames  # what arrives: none if lost, two if duplicated
-        self.arriving = arriving  # octets of it
-        self.octets = octets  # what leaves
-        self.bits = octets * 8  # what had still to leave when the rate was last set
-        self.leaves = leaves  # ns; the last bit is gone
-        self.extra = extra  # ns on the way beyond the delay
-        self.held = held  # it lets others overtake it
-        self.floor = 0  # ns; the arrival of the frame before it, which it must not overtake
-        self.arrives = 0
 
 
 class _Setting:
@@ -78,11 +51,11 @@ class _Setting:
         channel._change(self.name, self.check(self.name, value))
 
 
-class Channel:
+class Channel(Transit):
     """One direction of a link: its settings, its counters, and what is on its way.
 
     Settings, as of MemoryLink: `delay`, `jitter`, `rate`, `loss`, `reorder`, `duplicate`, `corrupt`, `queue`,
-    `mtu`, `up`. A value that makes no sense raises ValueError and changes nothing.
+    `mtu`, `up`, `offload`. A value that makes no sense raises ValueError and changes nothing.
 
     Counters, in frames if nothing else is said: `tx_frames` and `tx_bytes` handed in by the sender,
     `delivered`, `lost`, `duplicated`, `reordered`, `corrupted`, `queue_dropped`, `oversize`, `down_dropped`
@@ -101,48 +74,23 @@ class Channel:
     queue = _Setting(queue_octets)
     mtu = _Setting(mtu_octets)
     up = _Setting(truth)
+    offload = _Setting(truth)
 
     def __init__(self, name: str, clock: Clock, random: Random) -> None:
-        self.name = name
+        super().__init__(name, clock)
         self.taps: tuple[Tap, ...] = ()
-        self.source: LinkEnd | None = None  # where frames enter
-        self.target: LinkEnd | None = None  # the end where frames arrive
-        self.tx_frames = self.tx_bytes = self.delivered = self.in_flight = 0
         self.lost = self.duplicated = self.reordered = self.corrupted = 0
-        self.queue_dropped = self.oversize = self.down_dropped = 0
-        self._clock = clock
+        self.queue_dropped = self.oversize = 0
         self._random = random
-        self._timer: Timer | None = None  # at the first arrival of _flights
-        self._flights: list[tuple[int, int, _Flight]] = []  # a heap by (arrival, order of entry)
-        self._serial = 0
-        self._floor = 0  # ns; the last arrival that a frame entering now must not overtake
-        self._leaving: deque[_Flight] = deque()  # behind a rate: being sent (the first), waiting (the others)
+        self._leaving: deque[Flight] = deque()  # behind a rate: being sent (the first), waiting (the others)
         self._backlog = 0  # octets in _leaving
         self._free = 0  # ns; when the sender has sent all it has
         self._rest = 0  # the part of 1 ns beyond _free, in units of 1 / _rate[0]
         self._settings: dict[str, Any] = {
             "delay": 0.0, "jitter": 0.0, "rate": None, "loss": 0.0, "reorder": 0.0, "duplicate": 0.0,
-            "corrupt": 0.0, "queue": None, "mtu": DEFAULT_MTU, "up": True,
+            "corrupt": 0.0, "queue": None, "mtu": DEFAULT_MTU, "up": True, "offload": False,
         }  # fmt: skip
         self._derive()
-
-    def __repr__(self) -> str:
-        return f"<Channel {self.name}>"
-
-    def send(self, frames: list[bytes]) -> None:
-        """Takes a batch of frames from the sending end, as `LinkEnd.send`."""
-        if not frames:
-            return
-        if self._clean:
-            lengths = list(map(len, frames))
-            octets = sum(lengths)
-            if max(lengths) <= self._longest and self.in_flight + octets <= _UNPACED:
-                self.tx_frames += len(frames)
-                self.tx_bytes += octets
-                self._launch(_Flight(frames, octets, octets, self._clock.now(), 0, False))
-                self._arm()
-                return
-        self._send_each(frames)
 
     def add_tap(self, tap: Tap) -> None:
         """Has `tap` called for each frame that enters from now on."""
@@ -153,11 +101,6 @@ class Channel:
         """Ends what add_tap() began; harmless if it has ended."""
         self.taps = tuple(other for other in self.taps if other != tap)
         self._derive()
-
-    def flights(self) -> list[InFlight]:
-        """The frames on their way, in the order in which they will arrive."""
-        flights = sorted(self._flights)
-        return [InFlight(self, arrives, frame) for arrives, _, flight in flights for frame in flight.frames]
 
     # ---- entering
 
@@ -171,7 +114,7 @@ class Channel:
     def _send_each(self, frames: list[bytes]) -> None:
         now = self._clock.now()
         self._settle(now)
-        batch: _Flight | None = None  # what can be joined by frames that leave and arrive together with it
+        batch: Flight | None = None  # what can be joined by frames that leave and arrive together with it
         for frame in frames:
             self.tx_frames += 1
             self.tx_bytes += len(frame)
@@ -195,7 +138,7 @@ class Channel:
             self.oversize += 1
             return "too long"
         if self._rate is None:
-            full: bool = self.in_flight + octets > _UNPACED
+            full: bool = self.in_flight + octets > UNPACED
         else:
             # What is being sent has left the queue, and a frame that finds the sender free never enters it.
             leaving = self._leaving
@@ -205,7 +148,7 @@ class Channel:
             return "queue full"
         return ""
 
-    def _enter(self, frame: bytes, fate: Fate, now: int, batch: _Flight | None) -> _Flight | None:
+    def _enter(self, frame: bytes, fate: Fate, now: int, batch: Flight | None) -> Flight | None:
         """Puts a frame on its way; returns the flight that the next frame may join."""
         self.lost += fate.lost
         self.duplicated += fate.duplicated
@@ -223,7 +166,7 @@ class Channel:
                 self.in_flight += arriving
                 return batch
         leaves = self._transmit(len(frame) * 8, now)
-        flight = _Flight(frames, arriving, len(frame), leaves, extra, fate.reordered)
+        flight = Flight(frames, arriving, len(frame), leaves, extra, fate.reordered)
         if self._rate is not None:
             self._leaving.append(flight)
             self._backlog += len(frame)
@@ -255,54 +198,6 @@ class Channel:
         self._free += step
         return self._free
 
-    # ---- under way
-
-    def _launch(self, flight: _Flight) -> None:
-        self._serial += 1
-        self.in_flight += flight.arriving
-        self._schedule(flight)
-        heappush(self._flights, (flight.arrives, self._serial, flight))
-
-    def _schedule(self, flight: _Flight) -> None:
-        flight.arrives = flight.leaves + self._delay_ns + flight.extra
-        if not flight.held:
-            flight.floor = self._floor
-            flight.arrives = self._floor = max(flight.arrives, self._floor)
-
-    def _arm(self) -> None:
-        """Has one timer stand at the first arrival."""
-        if not self._flights:
-            return
-        when = self._flights[0][0]
-        if self._timer is not None:
-            if self._timer.when <= when:
-                return
-            self._timer.cancel()
-        if when <= self._clock.now():
-            self._timer = self._clock.call_soon(self._deliver)
-        else:
-            self._timer = self._clock.call_at(when, self._deliver)
-
-    def _deliver(self) -> None:
-        self._timer = None
-        now = self._clock.now()
-        flights = self._flights
-        arrived = []
-        while flights and flights[0][0] <= now:
-            flight = heappop(flights)[2]
-            self.in_flight -= flight.arriving
-            arrived.append(flight.frames)
-        batch = arrived[0] if len(arrived) == 1 else list(chain.from_iterable(arrived))
-        self._arm()
-        if not batch:
-            return
-        receiver = self.target.receiver if self.target is not None else None
-        if receiver is None:
-            self.down_dropped += len(batch)
-            return
-        self.delivered += len(batch)
-        receiver.receive(batch)
-
     # ---- settings
 
     def _change(self, name: str, value: Any) -> None:
@@ -319,14 +214,14 @@ class Channel:
             self._free, self._rest = now, 0
             for flight in self._leaving:
                 flight.leaves = self._transmit(flight.bits, now)
-            self._reschedule()
+            self._reschedule(list(self._leaving))
             self._settle(now)
         elif name == "mtu" and self.source is not None and self.source.on_mtu is not None:
             self.source.on_mtu(value)
         elif name in ("delay", "jitter"):
             # From now on: what follows may overtake what is on its way already.
             self._floor = 0
-            self._reschedule()
+            self._reschedule(list(self._leaving))
 
     def _derive(self) -> None:
         """What each frame needs of the settings, in the form it needs it."""
@@ -334,7 +229,8 @@ class Channel:
         self._odds = Odds(setting["loss"], setting["reorder"], setting["duplicate"], setting["corrupt"])
         self._delay_ns: int = round(setting["delay"] * SECOND)
         self._jitter_ns: int = round(setting["jitter"] * SECOND)
-        self._longest: int = setting["mtu"] + _ETHERNET_HEADER
+        self._mtu: int = setting["mtu"]
+        self._longest: int = setting["mtu"] + ETHERNET_HEADER
         self._rate: tuple[int, int] | None = None
         self._room: int = setting["queue"] if setting["queue"] is not None else _QUEUE
         if setting["rate"] is not None:
@@ -346,6 +242,8 @@ class Channel:
         self._up = setting["up"]
         self._faulty = any(self._odds) or self._jitter_ns > 0
         self._clean = self._up and self._rate is None and not self._faulty and not self.taps
+        if self.source is not None:
+            self.source.offload_mtu = self._mtu if setting["offload"] and self._clean else 0
 
     def _settle(self, now: int) -> None:
         """What has left by now no longer waits."""
@@ -359,19 +257,7 @@ class Channel:
         first, (numerator, scale) = self._leaving[0], self._rate
         first.bits = min(first.bits, -(-(first.leaves - now) * numerator // scale))
 
-    def _reschedule(self) -> None:
-        """After a change of rate or delay: what has not left yet arrives by the new settings."""
-        for flight in self._leaving:
-            self._schedule(flight)
-        self._flights[:] = [(flight.arrives, serial, flight) for _, serial, flight in self._flights]
-        heapify(self._flights)
-        self._arm()
-
     def _lose_all(self) -> None:
-        self.down_dropped += sum(len(flight.frames) for _, _, flight in self._flights)
-        self._flights.clear()
+        super()._lose_all()
         self._leaving.clear()
-        self.in_flight = self._backlog = self._free = self._rest = self._floor = 0
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._backlog = self._free = self._rest = 0

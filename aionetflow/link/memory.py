@@ -6,9 +6,9 @@ from typing import Any, BinaryIO, cast
 
 from aionetflow.clock import Clock
 from aionetflow.config import DEFAULT_MTU
-from aionetflow.link.base import LinkEnd
 from aionetflow.link.capture import LINKTYPE_ETHERNET, LinkCapture
 from aionetflow.link.channel import Channel, InFlight, Tap
+from aionetflow.link.transit import MemoryEnd
 from aionetflow.rng import Random
 
 
@@ -29,30 +29,6 @@ class _Both:
         getattr(Channel, self.name).check(self.name, back)  # before anything is changed
         setattr(link.a_to_b, self.name, there)
         setattr(link.b_to_a, self.name, back)
-
-
-class MemoryEnd(LinkEnd):
-    """One end of a MemoryLink."""
-
-    def __init__(self, name: str, outgoing: Channel, incoming: Channel) -> None:
-        super().__init__(name)
-        self.outgoing = outgoing
-        self.incoming = incoming
-        outgoing.source = self
-        incoming.target = self
-
-    @property
-    def mtu(self) -> int:
-        """The longest IP packet, in octets, that may be sent from here."""
-        mtu: int = self.outgoing.mtu
-        return mtu
-
-    def send(self, frames: list[bytes]) -> None:
-        """Sends a batch of frames, in order, as `LinkEnd.send`."""
-        self.outgoing.send(frames)
-
-    def __repr__(self) -> str:
-        return f"<MemoryEnd {self.name}>"
 
 
 class TapHandle:
@@ -89,8 +65,12 @@ class MemoryLink:
     - `mtu`: octets of the longest IP packet; frames longer than that and an Ethernet header are dropped.
     - `up`: while False all frames are lost, also those under way when it is set.
 
-    `offload` will say whether the stacks at the ends may leave work to the link that only a real wire needs; it has
-    no effect yet: every link carries true frames. Raises ValueError for a setting that makes no sense.
+    - `offload`: whether the stacks at its ends may leave undone what only a wire needs. A long write then crosses the
+      link as one frame, as between two of Linux's veth, while nothing on the way asks for the true ones: neither a tap
+      or capture, nor faults or a rate, nor another MTU. All counters are of true frames, and checksums are computed
+      and verified in any case.
+
+    Raises ValueError for a setting that makes no sense.
 
     >>> import random
     >>> from aionetflow.clock import ManualClock
@@ -117,6 +97,7 @@ class MemoryLink:
     queue = _Both()
     mtu = _Both()
     up = _Both()
+    offload = _Both()
 
     def __init__(
         self,
@@ -136,7 +117,6 @@ class MemoryLink:
         offload: bool = True,
     ) -> None:
         self.name = name
-        self.offload = offload
         # A stream of draws for each direction: what one carries does not change what happens in the other.
         child = cast(Callable[[int], Random], type(random))
         self.a_to_b = Channel(f"{name}.a_to_b", clock, child(random.getrandbits(64)))
@@ -144,6 +124,7 @@ class MemoryLink:
         self.a = MemoryEnd(f"{name}.a", self.a_to_b, self.b_to_a)
         self.b = MemoryEnd(f"{name}.b", self.b_to_a, self.a_to_b)
         self.delay, self.jitter, self.rate, self.queue, self.mtu = delay, jitter, rate, queue, mtu
+        self.offload = offload
         self.loss, self.reorder, self.duplicate, self.corrupt = loss, reorder, duplicate, corrupt
 
     def __repr__(self) -> str:

@@ -33,7 +33,8 @@ class LoopClock(Clock):
         self._soon: asyncio.Handle | None = None  # in the loop's next turn
         self._later: asyncio.Handle | None = None  # at the earliest deadline, or before it
         self._later_at = NEVER  # ns
-        self._held = False
+        self._held = 0  # calls of hold() that wait for their release()
+        self._left = False  # meanwhile something fell due, or will earlier than the loop knows
         self._reached = 0  # ns; a deadline that the loop says has come
         self._closed = False
 
@@ -56,7 +57,7 @@ class LoopClock(Clock):
 
     def now(self) -> int:
         """The loop's time in ns; it stands still while timers run."""
-        if self._running is not None:
+        if self._running >= 0:
             return self._running
         if self._time_ns is not None:
             return self._time_ns()
@@ -68,18 +69,20 @@ class LoopClock(Clock):
         try:
             return Clock.run_timers(self, now, limit)
         finally:
-            if self._running is None:
+            if self._running < 0:
                 self._arm(self.next_deadline())
 
     def hold(self) -> None:
         """What falls due until `release` is called for is left to it."""
-        self._held = True
+        self._held += 1
 
     def release(self) -> None:
         """Runs what is due now, in this turn of the loop, as far as is fair to its other work."""
-        self._held = False
-        if self._running is None and not self._closed:
-            self._run()
+        self._held -= 1
+        if self._left and not self._held and self._running < 0:
+            self._left = False
+            if not self._closed:
+                self._run()
 
     def close(self) -> None:
         """Lets go of the loop: no timer runs any more, neither those there are nor later ones."""
@@ -109,11 +112,14 @@ class LoopClock(Clock):
         self._call_at_ns = lambda when, *args, **kw: call_at_ns(when - offset, *args, **kw)
 
     def _armed(self, when: int) -> None:
-        self._arm(when)
+        if self._held:
+            self._left = True
+        else:
+            self._arm(when)
 
     def _arm(self, when: int) -> None:
         """A handle that comes too early does no harm, and costs less than one made anew."""
-        if self._held or self._closed or self._soon is not None or when >= self._later_at:
+        if self._closed or self._soon is not None or when >= self._later_at:
             return
         if when <= self.now():
             self._soon = self._loop.call_soon(self._fire_soon, context=self._context)

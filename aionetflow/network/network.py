@@ -105,9 +105,10 @@ class Network:
         """Joins two nodes by a link, and gives each host or router at its ends an interface for it.
 
         delay and jitter are in seconds, rate in bits per second, loss, reorder, duplicate and corrupt are
-        probabilities per frame, queue is in octets, mtu the longest IP packet in octets; offload has no effect yet. All
-        can be changed while the link runs, as attributes of what is returned, for both directions or one. Raises
-        ValueError for a value that makes no sense, or a node of another network.
+        probabilities per frame, queue is in octets, mtu the longest IP packet in octets; offload lets
+        long writes cross it uncut while nobody looks and nothing happens to them (see MemoryLink). All can be changed
+        while the link runs, as attributes of what is returned, for both directions or one. Raises ValueError for a
+        value that makes no sense, or a node of another network.
         """
         for node in (a, b):
             if self.nodes.get(node.name) is not node:

@@ -3,13 +3,14 @@
 from aionetflow.clock import Clock
 from aionetflow.config import SECOND
 from aionetflow.ethernet.frame import mac_text
-from aionetflow.link.base import LinkEnd
+from aionetflow.gso import cut
+from aionetflow.link.base import LinkEnd, Station
 
 AGEING_TIME = 300 * SECOND  # IEEE 802.1D; Linux bridge ageing_time
 TABLE_SIZE = 8192  # addresses; when it is full, new ones are not learned and their frames flooded
 
 
-class Port:
+class Port(Station):
     """One port of a switch, plugged into a link."""
 
     def __init__(self, switch: "Switch", number: int, end: LinkEnd) -> None:
@@ -21,6 +22,14 @@ class Port:
     def receive(self, frames: list[bytes]) -> None:
         """Takes frames from the link."""
         self.switch.forward(self, frames)
+
+    def takes_merged(self) -> bool:
+        """Merged batches are passed on as they are, or cut where the next link does not take them."""
+        return True
+
+    def receive_merged(self, frames: list[bytes], merged_by: int) -> None:
+        """Takes a merged batch from the link."""
+        self.switch.forward(self, frames, merged_by)
 
     def __repr__(self) -> str:
         return f"<Port {self.number} of {self.switch.name}>"
@@ -48,8 +57,8 @@ class Switch:
         self.ports.append(port)
         return port
 
-    def forward(self, source: Port, frames: list[bytes]) -> None:
-        """Sends frames on to where they belong, as one batch per port."""
+    def forward(self, source: Port, frames: list[bytes], merged_by: int = 0) -> None:
+        """Sends frames on to where they belong, as one batch per port; merged_by says how they are merged (gso.py)."""
         now = self._clock.now()
         leaving: dict[Port, list[bytes]] = {}
         for frame in frames:
@@ -65,7 +74,10 @@ class Switch:
             elif target is not source:
                 leaving.setdefault(target, []).append(frame)
         for port, batch in leaving.items():
-            port.end.send(batch)
+            if merged_by and port.end.offload_mtu == merged_by:
+                port.end.send_merged(batch, merged_by)
+            else:
+                port.end.send(cut(batch, merged_by))
 
     def table(self) -> dict[str, int]:
         """What is learned now: MAC address -> port number."""

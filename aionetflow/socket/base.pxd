@@ -5,7 +5,7 @@ from aionetflow.clock cimport Clock
 from aionetflow.ethernet.interface cimport Node
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.ip.v4 cimport IPv4
-from aionetflow.socket.table cimport PortHold, SocketTable
+from aionetflow.socket.table cimport PortHold, SocketTable, is_unspecified
 from aionetflow.stats cimport Stats
 from aionetflow.tcp.connection cimport Connection, ConnectionUser
 

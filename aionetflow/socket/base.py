@@ -14,7 +14,7 @@ from aionetflow.ip.v4 import IPv4
 from aionetflow.rng import Random
 from aionetflow.socket import options
 from aionetflow.socket.options import SOCK_STREAM
-from aionetflow.socket.table import PortHold, SocketTable
+from aionetflow.socket.table import PortHold, SocketTable, is_unspecified
 from aionetflow.stats import Stats
 from aionetflow.tcp.connection import Connection, ConnectionUser
 
@@ -141,7 +141,7 @@ class Socket(ConnectionUser):
             raise os_error(errno.EINVAL)
         if self.v6only and len(packed) == 4:
             raise os_error(errno.EINVAL)
-        if any(packed) and not self._may_bind(packed):
+        if not is_unspecified(packed) and not self._may_bind(packed):
             raise os_error(errno.EADDRNOTAVAIL)
         if port or not self.bind_no_port:
             self._hold_port(packed, port)
@@ -231,7 +231,7 @@ class Socket(ConnectionUser):
         An AF_INET6 socket reaches IPv4 unless it is IPV6_V6ONLY or bound to an IPv6 address; one that is bound to an
         IPv4 address reaches nothing else (EAFNOSUPPORT, Linux ip6_dst_lookup_tail).
         """
-        if len(remote) == 4 and (self.v6only or (len(self.local) == 16 and any(self.local))):
+        if len(remote) == 4 and (self.v6only or (len(self.local) == 16 and not is_unspecified(self.local))):
             raise os_error(errno.ENETUNREACH)
         if len(remote) == 16 and len(self.local) == 4:
             raise os_error(errno.EAFNOSUPPORT)
@@ -246,7 +246,7 @@ class Socket(ConnectionUser):
 
     def reached_by(self, remote: bytes) -> bytes:
         """Where a packet goes that is sent to an address: "any" means this host (Linux ip_route_output_key)."""
-        if any(remote):
+        if not is_unspecified(remote):
             return remote
         return LOOPBACK[AF_INET if len(remote) == 4 or len(self.local) == 4 else AF_INET6]
 
@@ -256,7 +256,7 @@ class Socket(ConnectionUser):
 
     def source_for(self, route: Route) -> bytes:
         """The address to send from: the socket's own, or the route's; EADDRNOTAVAIL if there is none."""
-        source = self.local if any(self.local) else route.source
+        source = route.source if is_unspecified(self.local) else self.local
         if not source:
             raise os_error(errno.EADDRNOTAVAIL)
         return source

@@ -18,6 +18,12 @@ cdef class DatagramSocket(DataSocket):
     cdef public int64_t _queued
     cdef public bint read_shut
     cdef public bint _write_shut
+    cdef tuple _sender
+    cdef bytes _sender_host
+    cdef int _sender_port
+    cdef object _target
+    cdef bytes _target_host
+    cdef int _target_port
     cpdef Py_ssize_t send(self, object data, int flags=*) except? -1
     cpdef Py_ssize_t sendto(self, object data, object address, int flags=*) except? -1
     cpdef tuple recvfrom(self, Py_ssize_t limit, int flags=*)

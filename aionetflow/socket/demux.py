@@ -31,7 +31,7 @@ class TcpDemux(PacketHandler):
 
     def receive(self, packet: RxPacket, now: i64) -> None:
         """Takes a segment, or a run of them, that was sent to this host."""
-        self.stats.InSegs += packet.count
+        self.stats.InSegs += packet.segments()
         if packet.broadcast:
             return  # RFC 9293 3.9.2.3: TCP is between two
         segment = self.segment
@@ -102,7 +102,7 @@ class TcpDemux(PacketHandler):
     def _receive_each(self, packet: RxPacket, now: i64) -> None:
         """One of a run has a wrong checksum: each for itself."""
         first, count = packet.first, packet.count
-        self.stats.InSegs -= count
+        self.stats.InSegs -= packet.segments()
         packet.count = 1
         for i in range(first, first + count):
             packet.first = i

@@ -13,17 +13,23 @@ from typing import TYPE_CHECKING
 
 from aionetflow.config import EPHEMERAL_PORTS
 from aionetflow.errors import os_error
-from aionetflow.fast import part
+from aionetflow.fast import equal, get32, part
 from aionetflow.packet import RxPacket
 from aionetflow.rng import Random
 from aionetflow.tcp.connection import Connection
-from aionetflow.widths import u32
+from aionetflow.widths import i64, u32
 
 if TYPE_CHECKING:
     from aionetflow.socket.datagram import DatagramSocket
     from aionetflow.socket.listener import Listener
 
 _LOW, _HIGH = EPHEMERAL_PORTS
+_ANY_4, _ANY_6 = bytes(4), bytes(16)
+_FEWEST_SLOTS = 16
+_MOST_SLOTS = 16384
+_M32 = 0xFFFFFFFF
+_GOLDEN = 0x9E3779B1  # 2**32 divided by the golden ratio: odd, its bits without a pattern ...
+_MIXED = 0x85EBCA6B  # ... and another such number
 
 
 class PortHold:
@@ -59,11 +65,16 @@ class PortHold:
         return takes(self.address, self.v6only, address)
 
 
+def is_unspecified(address: bytes) -> bool:
+    """Whether it is 0.0.0.0 or :: (RFC 1122 3.2.1.3, RFC 4291 2.5.2)."""
+    return address == _ANY_4 or address == _ANY_6
+
+
 def takes(own: bytes, v6only: bool, address: bytes) -> bool:
     """Whether what is sent to an address reaches a socket bound to `own`; "::" takes IPv4 too, unless v6only."""
     if own == address:
         return True
-    return not any(own) and (len(own) == len(address) or (len(own) == 16 and not v6only))
+    return is_unspecified(own) and (len(own) == len(address) or (len(own) == 16 and not v6only))
 
 
 def spread(source: bytes, source_port: int, destination: bytes, port: int, count: int) -> int:
@@ -80,6 +91,8 @@ class SocketTable:
         self.listeners: dict[int, list[Listener]] = {}
         self.datagrams: dict[int, list[DatagramSocket]] = {}
         self._holds: dict[int, PortHold] = {}  # by protocol and port: the first of a chain
+        self._slots: list[Connection | None] = [None] * _FEWEST_SLOTS
+        self._slot_mask: u32 = _FEWEST_SLOTS - 1
         self._next_port = -1  # counted from the lowest ephemeral one
 
     # Looking up ---------------------------------------------------------------------------------------------------
@@ -89,9 +102,26 @@ class SocketTable:
         frame, l3, l4 = packet.frame, packet.l3, packet.l4
         if frame[l3] >> 4 == 4:
             if l4 == l3 + 20:
-                return self.connections.get(part(frame, l3 + 12, l3 + 24))
+                return self._connection_at(frame, l3 + 12)
             return self.connections.get(frame[l3 + 12 : l3 + 20] + frame[l4 : l4 + 4])
         return self.connections.get(frame[l3 + 8 : l3 + 40] + frame[l4 : l4 + 4])
+
+    def _connection_at(self, frame: bytes, at: i64) -> Connection | None:
+        """The connection whose key is at `at` in a frame.
+
+        Each that was asked for has a slot until another takes it: looking there needs no object, as the dictionary
+        needs a key.
+        """
+        slot = self._slot(get32(frame, at), get32(frame, at + 8))
+        connection = self._slots[slot]
+        if connection is None or connection.claim is None or not equal(frame, at, connection.key, 0, 12):
+            connection = self.connections.get(part(frame, at, at + 12))
+            self._slots[slot] = connection
+        return connection
+
+    def _slot(self, address: u32, ports: u32) -> u32:
+        """Fibonacci hashing: the high bits of a product are those that all bits of the factor have a part in."""
+        return (((address ^ (ports * _GOLDEN & _M32)) * _MIXED & _M32) >> 8) & self._slot_mask
 
     def listener_of(
         self, address: bytes, port: int, source: bytes = b"", source_port: int = 0
@@ -113,10 +143,10 @@ class SocketTable:
         self, source: bytes, source_port: int, destination: bytes, port: int, to_all: bool
     ) -> "list[DatagramSocket]":
         """The sockets for a datagram: the one that fits best, or, for a broadcast, all that fit."""
-        fitting = [
-            sock for sock in self.datagrams.get(port, ())
-            if sock.fits(source, source_port, destination)
-        ]  # fmt: skip
+        bound = self.datagrams.get(port)
+        if bound is None:
+            return []
+        fitting = [sock for sock in bound if sock.fits(source, source_port, destination)]
         if to_all or len(fitting) < 2:
             return fitting
         # Linux udp4_lib_lookup2: the best match; of equals, the one bound last
@@ -203,6 +233,9 @@ class SocketTable:
         self.connections[key] = connection
         connection.key = key
         connection.claim = hold
+        if len(self.connections) > len(self._slots) < _MOST_SLOTS:
+            self._slots = [None] * (2 * len(self._slots))
+            self._slot_mask = len(self._slots) - 1
 
     def remove(self, connection: Connection) -> PortHold | None:
         """Takes a connection out; the claim that it leaves behind is the caller's to release."""
@@ -210,6 +243,9 @@ class SocketTable:
         if hold is not None:
             del self.connections[connection.key]
             connection.claim = None
+            slot = self._slot(get32(connection.key, 0), get32(connection.key, len(connection.key) - 4))
+            if self._slots[slot] is connection:
+                self._slots[slot] = None
         return hold
 
     def _first(self, protocol: int, port: int) -> PortHold | None:

@@ -49,7 +49,7 @@ class Segment:
         self.destination_port = 0
         self.payload = b""
         self.length: u32 = 0  # of the payload
-        self.count = 1  # how many frames it came in
+        self.count = 1  # how many frames it came in, or would have without merging on the way
         self.broadcast = False
         self.frame = b""  # where its options are: [options, options_end)
         self.options = 0
@@ -72,7 +72,7 @@ class Segment:
         self.frame = frame
         self.options = l4 + 20
         self.options_end = l4 + offset
-        self.count = packet.count
+        self.count = packet.segments()
         self.broadcast = packet.broadcast
         return True
 

@@ -43,7 +43,7 @@ class TrioClock(Clock):
 
     def now(self) -> int:
         """trio's time in ns; it stands still while timers run, and once the clock is closed."""
-        if self._running is not None:
+        if self._running >= 0:
             return self._running
         if not self._closed:
             self._reached = max(self._reached, round(trio.current_time() * SECOND))

@@ -22,9 +22,10 @@ COUNT = 12  # datagrams
 each_way = pytest.mark.parametrize("way", WAYS)
 
 
-def pair(net: Network) -> tuple[Host, Host]:
+def pair(net: Network, delay: float = 1e-6) -> tuple[Host, Host]:
+    """Two hosts; over a link without any delay a handshake is over before a call of connect() has to wait."""
     a, b = net.host("a"), net.host("b")
-    net.link(a, b, delay=0.0)
+    net.link(a, b, delay=delay)
     return a, b
 
 
@@ -226,7 +227,7 @@ async def test_a_cancelled_write_leaves_those_of_others_whole(way: str) -> None:
 async def test_recvfrom_loses_no_datagram(way: str) -> None:
     async def scenario(point: int) -> bool:
         async with Network(seed=point) as net:
-            a, b = pair(net)
+            a, b = pair(net, delay=0.0)
             sender, receiver = await datagram(a), await datagram(b)
             await receiver.bind(("", 53))
             received: list[bytes] = []

@@ -250,7 +250,7 @@ async def test_a_timer_that_raises_is_told_to_the_loop_and_the_network_goes_on()
 async def test_the_loop_keeps_its_turn_while_the_network_is_busy() -> None:
     async with Network(seed=1) as net:
         client, server = await connected(net.host("a"), net.host("b"))
-        writing = asyncio.create_task(client.write(pattern(1_000_000)))
+        writing = asyncio.create_task(client.write(pattern(4_000_000)))
         counted = 0
 
         async def count() -> None:
@@ -260,7 +260,7 @@ async def test_the_loop_keeps_its_turn_while_the_network_is_busy() -> None:
                 await asyncio.sleep(0)
 
         counting = asyncio.create_task(count())
-        assert len(await read_exactly(server, 1_000_000)) == 1_000_000
+        assert len(await read_exactly(server, 4_000_000)) == 4_000_000
         assert counted >= 5
         counting.cancel()
         await asyncio.gather(counting, return_exceptions=True)

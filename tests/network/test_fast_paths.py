@@ -29,17 +29,23 @@ class Comparison(NamedTuple):
 
 
 COMPARISONS = {
+    "header_prediction": Comparison(EVERYWHERE, "the short way through the same rules"),
+    "last_addresses": Comparison(EVERYWHERE, "only how a socket is found"),
     "merging": Comparison(
         ("lo", "true"), "frames that arrive one at a time merge with none; merged, they are acknowledged at once"
     ),
-    "direct_connect": Comparison(EVERYWHERE, "the same calls of the core, without asyncio's function between"),
-    "direct_accept": Comparison(EVERYWHERE, "the same calls of the core, without a task between"),
+    "clean_link": Comparison(EVERYWHERE, "only how frames cross a link that does nothing to them"),
+    "burst": Comparison(
+        ("lo", "true", "bad"), "without a delay to wait for, what arrives before a call returns is acknowledged there"
+    ),
+    "direct_connect": Comparison(EVERYWHERE, "only what asyncio's code would have done around the same calls"),
+    "direct_accept": Comparison(EVERYWHERE, "only what asyncio's code would have done around the same calls"),
 }
 
 
 @pytest.fixture(autouse=True)
 def watched_frames() -> None:
-    """Instead of the suite's: a tap on an interface may itself end a short way. `perform` has each frame decoded."""
+    """Instead of the suite's: a tap on an interface may itself end a short way. Each frame is decoded here."""
 
 
 def switches(board: object) -> list[str]:
@@ -129,6 +135,7 @@ def test_a_program_does_the_same_twice_and_hears_what_it_should(program: Program
         assert first.heard == with_all_on(program, place, False).heard  # whoever looks changes nothing
         assert first.heard
         assert first.frames
+        first.check()
 
 
 # ---- the comparison sees what it should
