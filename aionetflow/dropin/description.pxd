@@ -7,7 +7,6 @@ cdef int _SHOWN
 cpdef int ready(Socket core) except? -1
 
 cdef class Taker:
-    cdef object __weakref__
     cpdef changed(self)
 
 cdef class Watch:
@@ -25,15 +24,15 @@ cdef class Description(Watcher):
     cdef readonly Socket core
     cdef readonly object host
     cdef readonly object loop
-    cdef readonly int proto
-    cdef public int references
     cdef public object transport
     cdef public Taker taker
-    cdef public Py_ssize_t changes
     cdef public object mirror
     cdef public list sleepers
     cdef list _waiting
     cdef dict _watches
+    cdef public Py_ssize_t changes
+    cdef readonly int proto
+    cdef public int references
     cpdef socket_changed(self)
     @cython.locals(events=int)
     cpdef reflect(self)

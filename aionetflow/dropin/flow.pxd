@@ -14,17 +14,17 @@ cdef class Flow(Taker):
     cdef public object transport
     cdef public object protocol
     cdef public Description description
+    cdef public object buffer
+    cdef public object turn
+    cdef readonly object context
+    cdef object _loop
+    cdef object _call_soon
+    cdef public Py_ssize_t buffered
     cdef public bint closing
     cdef public bint paused
     cdef public bint polling
     cdef public int conn_lost
-    cdef public object buffer
-    cdef public Py_ssize_t buffered
-    cdef public object turn
-    cdef readonly object context
     cdef bint _early
-    cdef object _loop
-    cdef object _call_soon
     cpdef bint is_reading(self) except -1
     cpdef changed(self)
     cpdef work(self)
@@ -34,9 +34,9 @@ cdef class Flow(Taker):
 
 cdef class StreamFlow(Flow):
     cdef readonly StreamSocket core
+    cdef public object empty_waiter
     cdef public bint buffered_protocol
     cdef public bint eof
-    cdef public object empty_waiter
     @cython.locals(data=bytes)
     cpdef read_ready(self)
     @cython.locals(sent=Py_ssize_t)

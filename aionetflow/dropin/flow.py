@@ -9,6 +9,7 @@ import asyncio
 from asyncio.events import _get_running_loop
 from asyncio.log import logger
 from collections import deque
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -20,7 +21,19 @@ LOG_THRESHOLD = 5  # asyncio's: so many writes after the connection was lost are
 MAX_READ = 65536  # octets handed to a protocol at once: what a bytearray of glibc's heap takes without page faults
 _BYTES = (bytes, bytearray, memoryview)
 _LONGEST = 65535  # octets of a datagram
+_CALL_SOON = "_aionetflow_call_soon"
 _BURST = 64  # datagrams handed to a protocol in one turn
+
+
+def _call_soon_of(loop: asyncio.AbstractEventLoop) -> Callable[..., asyncio.Handle]:
+    """A loop's call_soon(): one object for all that use it, unless a program has put one of its own in its place."""
+    own = vars(loop)
+    if "call_soon" in own:
+        return loop.call_soon
+    kept: Callable[..., asyncio.Handle] | None = own.get(_CALL_SOON)
+    if kept is None:
+        kept = own[_CALL_SOON] = loop.call_soon
+    return kept
 
 
 class Flow(Taker):
@@ -42,7 +55,7 @@ class Flow(Taker):
         self.context = context  # that the protocol is called in
         self._early = False  # that turn is one too early
         self._loop = loop
-        self._call_soon = loop.call_soon
+        self._call_soon = _call_soon_of(loop)
 
     def is_reading(self) -> bool:
         """Whether the protocol wants to be told of what comes."""

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import os
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from aionetflow.ethernet.interface import EthernetInterface
 from aionetflow.ip.address import AF_INET, unpack
@@ -20,24 +20,39 @@ if TYPE_CHECKING:
     from aionetflow.network.network import Network
 
 T = TypeVar("T")
-_current: contextvars.ContextVar["Host | None"] = contextvars.ContextVar("aionetflow_host", default=None)
+_MAX_OWNERS = 256
+_owners: dict[str, Owner] = {}
 
 
-# Where a task was before: kept in its context, as many tasks may be on one host at once.
-_before: contextvars.ContextVar[tuple["Host | None", ...]] = contextvars.ContextVar("aionetflow_before", default=())
+class Stay(NamedTuple):
+    """Where a task is, and where it was before: kept in its context, as many tasks may be on one host at once."""
+
+    host: "Host"
+    before: "Stay | None"
+
+
+_stay: contextvars.ContextVar[Stay | None] = contextvars.ContextVar("aionetflow_host", default=None)
+
+
+def _current() -> "Host | None":
+    """The host that this task has gone to."""
+    stay = _stay.get()
+    return stay.host if stay is not None else None
 
 
 def enter(host: "Host") -> None:
     """Makes a host the current one, until `leave`."""
-    _before.set((*_before.get(), _current.get()))
-    _current.set(host)
+    before = _stay.get()
+    stay = host.stay  # who goes to and fro takes the same one again
+    if stay.before is not before:
+        stay = host.stay = Stay(host, before)
+    _stay.set(stay)
 
 
 def leave() -> None:
     """Makes the host current that was so before the last `enter`."""
-    *rest, previous = _before.get()
-    _before.set(tuple(rest))
-    _current.set(previous)
+    stay = _stay.get()
+    _stay.set(stay.before if stay is not None else None)
 
 
 def run_as(host: "Host", function: Callable[..., T], *args: Any) -> T:
@@ -54,7 +69,7 @@ def current_host() -> "Host":
 
     Raises RuntimeError outside any network.
     """
-    host = _current.get()
+    host = _current()
     if host is not None:
         return host
     networks = networks_of(asyncio._get_running_loop())
@@ -65,7 +80,7 @@ def current_host() -> "Host":
 
 def optional_host() -> "Host | None":
     """The host that a call is made on: that of the task, or the running loop's; None where there is no network."""
-    host = _current.get()
+    host = _current()
     if host is not None and not host.network.closed:
         return host
     networks = networks_of(asyncio._get_running_loop())
@@ -80,7 +95,7 @@ def networks_of(loop: asyncio.AbstractEventLoop | None) -> list["Network"]:
 
 def host_in(loop: asyncio.AbstractEventLoop) -> "Host":
     """The host that a network call of a loop is made on: that of the task, if it is of one of the loop's networks."""
-    host = _current.get()
+    host = _current()
     networks = networks_of(loop)
     return host if host is not None and host.network in networks else networks[-1].localhost
 
@@ -98,9 +113,9 @@ class Host:
         self.name = name
         self.number = number
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.stay = Stay(self, None)  # that of the last task that has come here
         self.bare_stack = Stack(network.clock, random)  # as it is, whether or not addresses have been given out
         self.bare_stack.ip.forwarding = self.forwarding
-        self._owner = Owner(0, "")
 
     @property
     def stack(self) -> Stack:
@@ -153,9 +168,11 @@ class Host:
         except RuntimeError:
             task = None
         name, pid = task.get_name() if task is not None else "", os.getpid()
-        owner = self._owner  # mostly it is the same again: one object for all that it makes
-        if owner.task != name or owner.pid != pid:
-            owner = self._owner = Owner(pid, name)
+        owner = _owners.get(name)  # one object for all that a task makes
+        if owner is None or owner.pid != pid:
+            if len(_owners) >= _MAX_OWNERS:
+                _owners.clear()
+            owner = _owners[name] = Owner(pid, name)
         return owner
 
     def spawn(self, coro: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
@@ -164,7 +181,7 @@ class Host:
         Must be called while the event loop runs.
         """
         context = contextvars.copy_context()
-        context.run(_current.set, self)
+        context.run(enter, self)
         loop = asyncio.get_running_loop()
         what = getattr(coro, "__qualname__", "task")
         task = loop.create_task(coro, name=name or f"{self.name}:{what}", context=context)

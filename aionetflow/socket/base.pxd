@@ -23,38 +23,37 @@ cdef class Services(Node):
     cpdef send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
 
 cdef class Watcher:
-    cdef object __weakref__
     cpdef socket_changed(self)
 
 cdef class Socket(ConnectionUser):
     cdef public Services _services
-    cdef public int descriptor
-    cdef public int family
     cdef public object owner
     cdef public bytes local
-    cdef public int local_port
     cdef public bytes remote
-    cdef public int remote_port
-    cdef public bint closed
     cdef public object on_change
     cdef public PortHold hold
+    cdef public dict stored
+    cdef object __weakref__
+    cdef public int receive_buffer
+    cdef public int send_buffer
+    cdef public int descriptor
+    cdef public int family
+    cdef public int local_port
+    cdef public int remote_port
+    cdef public bint closed
     cdef public bint reuse_address
     cdef public bint reuse_port
     cdef public bint v6only
     cdef public bint bind_no_port
-    cdef public dict stored
     cdef public bint broadcast
     cdef public bint linger_on
     cdef public int linger_seconds
     cdef public int user_mss
-    cdef public int64_t receive_buffer
-    cdef public int64_t send_buffer
     cdef public int ttl
     cdef public int tos
     cdef public int hop_limit
     cdef public int traffic_class
     cdef public int error
-    cdef object __weakref__
     @cython.locals(stream=bint)
     cpdef _set_up(self, Services services, int fd, object owner, int family)
     cpdef int fileno(self) except? -1

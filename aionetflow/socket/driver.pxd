@@ -29,6 +29,7 @@ cdef class Driver:
     cdef list _changed
     cdef list _spare
     cdef list _heap
+    cdef list _unscheduled
     cdef int64_t _order
     cpdef touch(self, Connection connection)
     @cython.locals(changed=list, connection=Connection)
@@ -42,6 +43,8 @@ cdef class Driver:
     @cython.locals(packet=TxPacket, route=Route)
     cpdef _send(self, Connection connection, int64_t now)
     cpdef _count_waiting(self, Connection connection)
+    @cython.locals(connection=Connection)
+    cpdef _schedule_all(self)
     @cython.locals(deadline=int64_t)
     cpdef _schedule(self, Connection connection)
     cpdef forget(self, Connection connection)

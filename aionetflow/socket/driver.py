@@ -37,6 +37,7 @@ class Driver:
         self._changed: list[Connection] = []
         self._spare: list[Connection] = []  # becomes the list of changes while that is worked on
         self._heap: list[tuple[int, int, Connection]] = []
+        self._unscheduled: list[Connection] = []  # their next deadline may be before their entry in the heap
         self._order: i64 = 0
 
     def touch(self, connection: Connection) -> None:
@@ -65,10 +66,13 @@ class Driver:
 
     def deadline(self) -> i64:
         """When expire is to be called: no connection's deadline is earlier."""
+        if self._unscheduled:
+            self._schedule_all()
         return self._heap[0][0] if self._heap else NEVER
 
     def expire(self, now: i64) -> None:
         """Lets the connections whose deadline has come do what is due."""
+        self._schedule_all()
         while self._heap and self._heap[0][0] <= now:
             when, _, connection = heappop(self._heap)
             if when != connection.scheduled_at:
@@ -109,8 +113,10 @@ class Driver:
             self._count_waiting(connection)
         if connection.state == CLOSED:
             self.forget(connection)
-        else:
-            self._schedule(connection)
+        elif connection.timers.deadline() < connection.scheduled_at and not connection.unscheduled:
+            # not before all is done that happens now: what it waits for may be on its way
+            connection.unscheduled = True
+            self._unscheduled.append(connection)
 
     def _count_waiting(self, connection: Connection) -> None:
         """Linux inet_twsk_alloc: a host keeps only so many connections in TIME-WAIT."""
@@ -119,6 +125,12 @@ class Driver:
         if self.time_wait > self.max_time_wait:
             self.stats.TCPTimeWaitOverflow += 1
             connection.fail(_TIMEOUT, 0)
+
+    def _schedule_all(self) -> None:
+        for connection in self._unscheduled:
+            connection.unscheduled = False
+            self._schedule(connection)
+        self._unscheduled.clear()
 
     def _schedule(self, connection: Connection) -> None:
         deadline = connection.timers.deadline()

@@ -25,9 +25,9 @@ cdef int BROADCAST
 cdef int UNREACHABLE
 
 cdef class StreamSocket(StreamData):
+    cdef public Listener listener
     cdef public bint nodelay
     cdef public bint cork
-    cdef public Listener listener
     cdef public bint _connecting
     @cython.locals(listener=Listener, sock=StreamSocket)
     cpdef StreamSocket take_ready(self)

@@ -12,8 +12,10 @@ cdef uint32_t _M32
 cdef uint32_t _GOLDEN
 cdef uint32_t _MIXED
 
+@cython.final
 cdef class PortHold:
     cdef readonly bytes address
+    cdef public PortHold next
     cdef public int port
     cdef public bint reuse
     cdef readonly bint reuse_port
@@ -24,7 +26,6 @@ cdef class PortHold:
     cdef public bint released
     cdef public bint accepted
     cdef public int uses
-    cdef public PortHold next
     cpdef bint takes(self, bytes address) except -1
     cpdef bint conflicts(self, PortHold other) except -1
 

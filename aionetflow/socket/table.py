@@ -243,7 +243,7 @@ class SocketTable:
         if hold is not None:
             del self.connections[connection.key]
             connection.claim = None
-            slot = self._slot(int.from_bytes(connection.key[:4], "big"), int.from_bytes(connection.key[-4:], "big"))
+            slot = self._slot(get32(connection.key, 0), get32(connection.key, len(connection.key) - 4))
             if self._slots[slot] is connection:
                 self._slots[slot] = None
         return hold

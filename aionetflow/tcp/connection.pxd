@@ -33,12 +33,23 @@ cdef class ConnectionUser:
 cdef class Connection:
     cdef public Route route
     cdef readonly bytes local
-    cdef readonly int local_port
     cdef readonly bytes remote
-    cdef readonly int remote_port
     cdef readonly TcpStats stats
-    cdef public int state
     cdef public ConnectionUser user
+    cdef readonly Sender snd
+    cdef readonly Receiver rcv
+    cdef readonly Timers timers
+    cdef readonly Recovery recovery
+    cdef public bytes key
+    cdef public object claim
+    cdef public int64_t sent_at
+    cdef public int64_t mtu
+    cdef public int64_t path_mtu
+    cdef public int64_t answered_at
+    cdef public int64_t scheduled_at
+    cdef readonly int local_port
+    cdef readonly int remote_port
+    cdef public int state
     cdef public int error
     cdef public int soft_error
     cdef public int ttl
@@ -47,14 +58,7 @@ cdef class Connection:
     cdef public bint scaling
     cdef public bint read_shut
     cdef public bint write_shut
-    cdef readonly Sender snd
-    cdef readonly Receiver rcv
-    cdef readonly Timers timers
-    cdef readonly Recovery recovery
-    cdef public int64_t sent_at
     cdef public int user_mss
-    cdef public int64_t mtu
-    cdef public int64_t path_mtu
     cdef public int retries
     cdef public bint syn_due
     cdef public bint syn_sent
@@ -64,13 +68,10 @@ cdef class Connection:
     cdef public bint reset_due
     cdef public uint32_t refused
     cdef public bint refuse_due
-    cdef public int64_t answered_at
     cdef public bint wake
     cdef public bint waiting
     cdef public bint queued
-    cdef public int64_t scheduled_at
-    cdef public bytes key
-    cdef public object claim
+    cdef public bint unscheduled
     cpdef write(self, bytes data)
     cpdef write_part(self, bytes data, int64_t start, int64_t stop)
     @cython.locals(data=bytes)

@@ -98,6 +98,7 @@ class Connection:
         self.wake = False  # the user should be told
         self.waiting = False  # counted among the host's connections in TIME-WAIT
         self.queued = False  # the driver has it on its list
+        self.unscheduled = False  # the driver has yet to look at its timers
         self.scheduled_at: i64 = NEVER  # the driver's timer entry
         self.key = b""  # the host's table of sockets has it under this ...
         self.claim: Any = None  # ... with this claim to its port; None: the table has it not

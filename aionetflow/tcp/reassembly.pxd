@@ -3,9 +3,6 @@ from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq, seq_lt, seq_sub
 
-cdef list _NO_STARTS
-cdef list _NO_BLOCKS
-
 @cython.final
 cdef class Reassembly:
     cdef readonly int64_t length

@@ -10,18 +10,19 @@ cdef int _OLD
 cdef int _IN_ORDER
 cdef int _OUT_OF_ORDER
 cdef int _REFUSED
+cdef Reassembly _EMPTY
 
 @cython.final
 cdef class Receiver:
+    cdef readonly ReceiveQueue queue
+    cdef readonly Reassembly reassembly
+    cdef public int64_t mss
+    cdef public int64_t limit
     cdef public uint32_t irs
     cdef public uint32_t rcv_nxt
     cdef public uint32_t rcv_wup
     cdef public uint32_t rcv_adv
     cdef public int rcv_wscale
-    cdef public int64_t mss
-    cdef public int64_t limit
-    cdef readonly ReceiveQueue queue
-    cdef readonly Reassembly reassembly
     cdef public bint fin_received
     cdef public uint32_t fin_seq
     cdef public bint ended

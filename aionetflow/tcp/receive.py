@@ -21,6 +21,7 @@ _OLD = OLD
 _IN_ORDER = IN_ORDER
 _OUT_OF_ORDER = OUT_OF_ORDER
 _REFUSED = REFUSED
+_EMPTY = Reassembly()
 
 
 class Receiver:
@@ -35,7 +36,7 @@ class Receiver:
         self.mss: i64 = 536  # what the peer's full segments are taken to hold: the longest seen
         self.limit = limit  # octets that may wait to be read
         self.queue = ReceiveQueue()
-        self.reassembly = Reassembly()
+        self.reassembly = _EMPTY  # one of its own once something comes ahead of its turn
         self.fin_received = False  # a FIN has been seen, perhaps ahead of its turn
         self.fin_seq: u32 = 0
         self.ended = False  # everything up to the FIN was received
@@ -74,6 +75,8 @@ class Receiver:
         if len(data) > room:
             data = data[:room]
         if seq != self.rcv_nxt:
+            if self.reassembly is _EMPTY:
+                self.reassembly = Reassembly()
             held = self.reassembly.length
             if not self.reassembly.insert(seq, data):
                 return _REFUSED

@@ -15,6 +15,7 @@ cdef int _LOSS
 cdef class Recovery:
     cdef public CongestionControl cc
     cdef readonly RttEstimator rtt
+    cdef public int64_t timed_at
     cdef public int state
     cdef public int dup_acks
     cdef public uint32_t recover
@@ -23,7 +24,6 @@ cdef class Recovery:
     cdef public bint hole_due
     cdef public bint timing
     cdef public uint32_t timed_seq
-    cdef public int64_t timed_at
     cpdef on_sent(self, uint32_t end, int64_t now)
     cpdef on_ack(self, uint32_t snd_una, int64_t acked, int64_t flight, int64_t now)
     cpdef bint on_dup_ack(self, uint32_t snd_una, uint32_t snd_nxt, int64_t flight, int64_t now) except -1

@@ -9,17 +9,17 @@ cdef int64_t MAX_SEGMENT_RUN
 
 @cython.final
 cdef class Sender:
-    cdef public uint32_t iss
-    cdef public uint32_t snd_una
-    cdef public uint32_t snd_nxt
+    cdef readonly SendQueue queue
     cdef public int64_t snd_wnd
-    cdef public uint32_t snd_wl1
-    cdef public uint32_t snd_wl2
-    cdef public int snd_wscale
     cdef public int64_t max_wnd
     cdef public int64_t mss
     cdef public int64_t limit
-    cdef readonly SendQueue queue
+    cdef public uint32_t iss
+    cdef public uint32_t snd_una
+    cdef public uint32_t snd_nxt
+    cdef public uint32_t snd_wl1
+    cdef public uint32_t snd_wl2
+    cdef public int snd_wscale
     cdef public bint syn_acked
     cdef public bint fin_queued
     cdef public bint fin_sent
