@@ -44,8 +44,8 @@ A turn of the loop runs what is ready, as asyncio's does: when all of 10,000 con
 turn takes as long as 10,000 messages do. Spread over time, as real traffic is, no turn takes 10 ms of CPU: `make soak`
 has 10,000 connections talk for a virtual hour and holds it to that.
 
-Python's collector of cycles is another matter. A connection with both of its ends is about 60 objects that it looks at;
-once it looks at all of them, with 10,000 connections that is a pause of 150 to 300 ms, whatever the network does. The
+Python's collector of cycles is another matter. A connection with both of its ends is about 40 objects that it looks at;
+once it looks at all of them, with 10,000 connections that is a pause of 130 ms and more, whatever the network does. The
 network itself leaves no cycles behind for a message, so a program of that size can do without most of it:
 
 ```python

@@ -100,6 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
             SHARES.write_text(json.dumps(found, indent=1) + "\n")
             for place, one in found[goal.title].items():
                 print(f"{goal.title}, {place}: {said(one)}", flush=True)
+    print("make bench-page writes docs/performance.md anew", file=sys.stderr)
     return 0
 
 

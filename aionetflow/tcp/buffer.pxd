@@ -34,7 +34,7 @@ cdef class SendQueue:
     @cython.locals(head=Chunk)
     cpdef release(self, int64_t length)
     cpdef clear(self)
-    @cython.locals(chunk=Chunk)
+    @cython.locals(chunk=Chunk, last=Chunk)
     cdef _append_chunk(self, bytes data, int64_t start, int64_t stop)
     @cython.locals(data=bytes, tail=list)
     cdef _join_tail(self)

@@ -101,12 +101,17 @@ class SendQueue:
             self._head = self._head.next
 
     def _append_chunk(self, data: bytes, start: i64, stop: i64) -> None:
+        last = self._last
+        if last is not None and last.data is data and last.skip + last.end - last.begin == start:
+            self._end += stop - start  # more of a write that came in parts
+            last.end = self._end
+            return
         chunk = Chunk.__new__(Chunk)
         chunk.set(data, start, self._end, self._end + stop - start)
-        if self._last is None:
+        if last is None:
             self._head = chunk
         else:
-            self._last.next = chunk
+            last.next = chunk
         self._last = chunk
         self._end = chunk.end
 

@@ -59,6 +59,7 @@ class Stage:
 
     def __init__(self, server: Host, client: Host, address: str) -> None:
         self.server, self.client, self.address = server, client, address
+        self.join: Callable[[Host, Host], None] = lambda a, b: None  # one more link, like the first
         self.heard: dict[str, bytearray] = defaultdict(bytearray)
 
     async def serve(self, factory: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
@@ -91,17 +92,23 @@ def perform(program: Program, place: str, *, tapped: bool = False) -> Outcome:
                     _tap_loopback(net.localhost, frames)
             else:
                 server, client = net.host("server"), net.host("client")
-                link = net.link(server, client, **settings)
+                _join(server, client, place, frames if tapped else None)
                 address = server.addresses[0]
-                if tapped:
-                    link.tap(lambda now, channel, frame, fate: frames.append((now, channel.name + fate, frame)))
             stage = Stage(server, client, address)
+            stage.join = functools.partial(_join, place=place, frames=frames if tapped else None)
             async with asyncio.timeout(PATIENCE):
                 await program(stage)
             return stage.heard
 
     heard = aionetflow.run(main(), time="virtual", seed=7)
     return Outcome({name: bytes(data) for name, data in heard.items()}, frames)
+
+
+def _join(a: Host, b: Host, place: str, frames: list[Frame] | None) -> None:
+    """A link of that place between two hosts; where its frames are kept, if they are."""
+    link = a.network.link(a, b, **(PLACES[place] or {}))
+    if frames is not None:
+        link.tap(lambda now, channel, frame, fate: frames.append((now, channel.name + fate, frame)))
 
 
 def _tap_loopback(host: Host, frames: list[Frame]) -> None:
@@ -459,6 +466,29 @@ async def datagrams(stage: Stage) -> None:
     server.close()
 
 
+async def a_router_that_serves(stage: Stage) -> None:
+    """A client talks in turn to a router and, through it, to a host behind it."""
+    net = stage.client.network
+    router, behind = net.router("router"), net.host("behind", "10.77.0.2/24")
+    stage.join(stage.client, router)
+    stage.join(router, behind)
+    ends, servers = [], []
+    for host in (router, behind):
+        there = Stage(host, stage.client, host.addresses[-1])
+        there.heard = stage.heard
+        servers.append(await there.serve(functools.partial(Talker, there, f"server {host.name}")))
+        ends.append(await there.connect(functools.partial(End, there, f"client of {host.name}")))
+    for turn in range(5):
+        for number, end in enumerate(ends):
+            end.transport.write(pattern(100, 10 * turn + number))
+            await stage.has_heard(end.name, sum(100 + 37 * done for done in range(turn + 1)))
+    for end in ends:
+        end.transport.abort()
+    await asyncio.sleep(1)
+    for server in servers:
+        server.close()
+
+
 async def abrupt_ends(stage: Stage) -> None:
     """Nobody listens; connections that are closed at once by either end."""
     try:
@@ -489,5 +519,6 @@ PROGRAMS: dict[Program, tuple[str, ...]] = {
     socket_calls: EVERYWHERE,
     crowd: EVERYWHERE,
     datagrams: WHOLE,
+    a_router_that_serves: ("link", "true", "bad"),
     abrupt_ends: WHOLE,
 }

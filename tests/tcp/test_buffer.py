@@ -97,6 +97,27 @@ def test_a_part_of_a_write_is_not_copied() -> None:
     assert packet.start == 31_000
 
 
+def test_parts_of_one_write_become_one_piece_again() -> None:
+    queue, packet, data = SendQueue(), TxPacket(), bytes(100_000)
+    for start in range(0, 100_000, 20_000):
+        queue.append_part(data, start, start + 20_000)
+    queue.fill(packet, 10_000, 60_000)
+    assert packet.payload is data
+    assert packet.tail is None
+    queue.release(90_000)
+    queue.append_part(data, 0, 10)
+    assert filled(queue, 9_995, 10) == bytes(10)
+
+
+def test_a_segment_over_two_writes_is_not_joined() -> None:
+    queue, packet, first, second = SendQueue(), TxPacket(), b"a" * 50_000, b"b" * 50_000
+    queue.append(first)
+    queue.append_part(second, 7, 50_000)
+    queue.fill(packet, 40_000, 30_000)
+    assert (packet.payload is first, packet.start, packet.split) == (True, 40_000, 10_000)
+    assert (packet.tail is second, packet.tail_start) == (True, 7)
+
+
 def test_a_large_chunk_is_read_as_it_lies_even_if_more_is_there() -> None:
     queue, data = ReceiveQueue(), bytes(20_000)
     queue.append(data)
