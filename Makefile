@@ -24,7 +24,7 @@ SOURCES := $(PXD) $(wildcard $(PXD:.pxd=.py)) $(shell find aionetflow -name '*.p
 say = @printf '%s\n' '$(1)' >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage bench bench-check conformance ecosystem soak wheel lint clean
+.PHONY: help demo test test-all coverage bench bench-parts bench-costs bench-page bench-check conformance ecosystem soak wheel lint clean
 .NOTPARALLEL:
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -32,7 +32,7 @@ say = @printf '%s\n' '$(1)' >&2
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
 	    printf 'make %-11s %s\n' "$$name" "$$text"; done
-	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench, conformance, ecosystem and soak; JOBS=0 for test; PYTHON=/path/to/python'
+	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench, bench-parts, bench-costs, conformance, ecosystem and soak; JOBS=0 for test; PYTHON=/path/to/python'
 
 demo: $(VENV)/demo.stamp $(VENV)/built.stamp  ## two hosts, two routers, a lossy link, and a page that crosses it
 	@$(PY) -m aionetflow demo $(ARGS)
@@ -55,6 +55,15 @@ test-all:  ## make test on every Python from 3.11 to 3.14 that is found
 
 bench: $(VENV)/bench.stamp $(VENV)/built.stamp  ## beside asyncio and uvloop on the kernel: a table, JSON and a plot
 	@$(PY) -m benchmarks $(ARGS)
+
+bench-parts: $(VENV)/bench.stamp $(VENV)/built.stamp  ## by pytest-benchmark: a segment in, one out, a checksum, a turn of the loop
+	@$(PYTEST) benchmarks/time_parts.py $(ARGS)
+
+bench-costs: $(VENV)/bench.stamp $(VENV)/built.stamp  ## how costs grow with connections, hosts, octets and delay
+	@$(PY) -m benchmarks.costs $(ARGS)
+
+bench-page: $(VENV)/bench.stamp $(VENV)/built.stamp  ## docs/performance.md, made of docs/performance.json and docs/costs.json
+	@$(PY) -m benchmarks.page
 
 bench-check: $(VENV)/dev.stamp $(VENV)/built.stamp  ## instructions per operation, by valgrind; fails if one grew by over 5 %
 	@$(PY) -m benchmarks.instructions $(ARGS)

@@ -30,7 +30,7 @@ cdef class Clock:
     cdef Py_ssize_t _cancelled
     cdef public int64_t _running
     cdef object __weakref__
-    cpdef int64_t now(self)
+    cpdef int64_t now(self) except? -1
     @cython.locals(timer=Timer, entry=tuple)
     cpdef Timer call_at(self, int64_t when, object callback)
     cpdef Timer call_soon(self, object callback)
@@ -38,11 +38,11 @@ cdef class Clock:
     cpdef release(self)
     cpdef post(self, Due due)
     @cython.locals(timer=Timer, deadline=int64_t)
-    cpdef int64_t next_deadline(self)
+    cpdef int64_t next_deadline(self) except? -1
     @cython.locals(timer=Timer, due=Due, heap=list, count=int64_t)
-    cpdef int64_t run_timers(self, int64_t now, int64_t limit=*)
+    cpdef int64_t run_timers(self, int64_t now, int64_t limit=*) except? -1
     @cython.locals(entry=tuple)
-    cpdef bint _comes_first(self, list heap, Due due)
+    cpdef bint _comes_first(self, list heap, Due due) except -1
     cpdef _check_not_running(self)
     cpdef _armed(self, int64_t when)
     cpdef _count_cancelled(self)

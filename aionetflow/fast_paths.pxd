@@ -4,3 +4,5 @@ cdef class FastPaths:
     cdef public bint merging
     cdef public bint clean_link
     cdef public bint burst
+    cdef public bint direct_connect
+    cdef public bint direct_accept

@@ -18,6 +18,8 @@ class FastPaths:
         self.merging = True  # ip/: TCP frames that continue one another rise as one segment (Linux's GRO)
         self.clean_link = True  # link/: batches cross a link without faults, rate and taps as they are
         self.burst = True  # stack.py: what a call has sent is delivered before it returns, if the loop's clock says so
+        self.direct_connect = True  # dropin/: create_connection() with plain arguments goes straight to the core
+        self.direct_accept = True  # dropin/: a server's connections come without a task and a socket object each
 
 
 FAST = FastPaths()

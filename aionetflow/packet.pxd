@@ -9,7 +9,7 @@ cdef Py_ssize_t _HEADROOM
 cdef Py_ssize_t MAX_SEGMENT_RUN
 cdef FastPaths FAST
 
-cpdef Py_ssize_t packet_end(bytes frame, Py_ssize_t l3)
+cpdef Py_ssize_t packet_end(bytes frame, Py_ssize_t l3) except? -1
 
 @cython.final
 cdef class RxPacket:
@@ -31,7 +31,7 @@ cdef class RxPacket:
     cpdef take(self, object interface, list frames, Py_ssize_t first, Py_ssize_t l2, Py_ssize_t l3, bint broadcast)
     cpdef merge(self)
     @cython.locals(i=Py_ssize_t, count=Py_ssize_t)
-    cpdef Py_ssize_t segments(self)
+    cpdef Py_ssize_t segments(self) except? -1
 
 @cython.final
 cdef class TxPacket:
@@ -52,7 +52,7 @@ cdef class TxPacket:
     cdef public int tos
     cdef public int ident
     cpdef reset(self, int protocol, Py_ssize_t header_length)
-    cpdef Py_ssize_t count(self)
+    cpdef Py_ssize_t count(self) except? -1
 
 cdef class PacketHandler:
     cpdef receive(self, RxPacket packet, int64_t now)

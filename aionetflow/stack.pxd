@@ -30,6 +30,11 @@ cdef class Stack(Services):
     cdef object _timer
     cdef int64_t _armed_at
     cdef object __weakref__
+    @cython.locals(sock=Socket)
+    cpdef Socket make_stream(self, object owner, int family)
+    cpdef released(self, Socket sock)
+    cpdef Socket _enter(self, Socket sock)
+    cpdef int _free_descriptor(self) except? -1
     @cython.locals(packet=TxPacket)
     cpdef send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
     cpdef touch(self, Connection connection)
@@ -37,7 +42,7 @@ cdef class Stack(Services):
     @cython.locals(interface=Interface)
     cpdef _run(self, int64_t now)
     @cython.locals(deadline=int64_t, interface=Interface)
-    cpdef int64_t deadline(self)
+    cpdef int64_t deadline(self) except? -1
     @cython.locals(now=int64_t, interface=Interface)
     cpdef expire(self)
     @cython.locals(deadline=int64_t)

@@ -32,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--plot needs matplotlib: pip install 'aionetflow[bench]'")
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     seconds = QUICK_SECONDS if options.quick else SECONDS
+    for workload in filter(Workload.missing, workloads):
+        print(f"benchmarks: {workload.name} is left out: {workload.needs} is not installed", file=sys.stderr)
+    workloads = [workload for workload in workloads if not workload.missing()]
     described = machine.describe()  # before it is busy
     runs = sum(workload.suits(contender) for workload in workloads for contender in contenders)
     progress = _Progress(2 * rounds * runs)
@@ -48,8 +51,6 @@ def main(arguments: list[str] | None = None) -> int:
     picture = options.plot or OUTPUT / "latest.svg"
     if options.plot is not None or plot.available():
         plot.draw(tables, described, picture)
-    if options.page is not None:
-        options.page.write_text(report.page(report.text(tables, described), picture, settings), encoding="utf-8")
     return 0
 
 
@@ -66,7 +67,6 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="default build/bench/latest.json")
     parser.add_argument("--plot", type=_picture, metavar="FILE", help="default build/bench/latest.svg")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="also write the table as a page of the documentation")
     parser.add_argument("--list", action="store_true", help="the workloads and contenders, and nothing else")
     return parser
 

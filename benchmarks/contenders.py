@@ -12,7 +12,9 @@ import aionetflow
 LOOPS = ("asyncio", "uvloop")  # those that everything is compared with, on the kernel's loopback
 OWN = "own"  # aionetflow's
 # Each style is compared with the kernel under a program written in the like style.
-PEERS = {"coroutines": "streams", "streams": "streams", "protocols": "protocols", "buffered": "buffered"}
+PEERS = {
+    "coroutines": "streams", "streams": "streams", "protocols": "protocols", "buffered": "buffered", "http": "http",
+}  # fmt: skip
 PLACE_TITLES = {
     "kernel": "kernel, 127.0.0.1",
     "unix": "kernel, AF_UNIX",
@@ -42,12 +44,13 @@ class Contender(NamedTuple):
 CONTENDERS = tuple(
     Contender(place, style, loop)
     for place, styles, loops in (
-        ("kernel", ("streams", "protocols", "buffered"), LOOPS),
+        ("kernel", ("streams", "protocols", "buffered", "http"), LOOPS),
         ("unix", ("streams", "protocols", "buffered"), LOOPS),
-        ("lo", ("streams", "protocols", "buffered"), (*LOOPS, OWN)),
+        ("lo", ("streams", "protocols", "buffered", "http"), (*LOOPS, OWN)),
         ("lo", ("coroutines",), (OWN,)),
-        ("link-1500", ("streams", "protocols", "buffered", "coroutines"), (OWN,)),
-        ("link-64k", ("streams", "protocols", "buffered"), (OWN,)),
+        ("link-1500", ("streams", "buffered", "coroutines"), (OWN,)),
+        ("link-1500", ("protocols",), (*LOOPS, OWN)),
+        ("link-64k", ("streams", "protocols", "buffered", "http"), (*LOOPS, OWN)),
     )
     for style in styles
     for loop in loops

@@ -28,10 +28,13 @@ class Operation(NamedTuple):
     place: str
     times: int  # operations of the workload in a run of length 1
     parts: int = 1  # of what is counted, in one operation of the workload
+    style: str = "protocols"
 
 
 OPERATIONS = (
     Operation("round trip", "round-trip", "lo", 60),
+    Operation("datagram round trip", "udp-round-trip", "lo", 60),
+    Operation("round trip, link", "round-trip", "link-1500", 60),
     Operation("connection", "connections", "lo", 20),
     Operation("64 KiB", "throughput", "lo", 12, parts=4),
     Operation("64 KiB, MTU 1500", "throughput", "link-1500", 6, parts=4),
@@ -48,7 +51,7 @@ async def count(operation: Operation) -> None:
     workload = next(workload for workload in WORKLOADS if workload.name == operation.workload)
     # How often a busy loop asks the kernel depends on real time; here it never does.
     asyncio.get_running_loop()._looked = NEVER  # type: ignore[attr-defined]
-    async with PLACES[operation.place]() as ends, workload.open("protocols", ends) as work:
+    async with PLACES[operation.place]() as ends, workload.open(operation.style, ends) as work:
         await work(operation.times)
         gc.collect()
         for length in (SHORT, LONG):
@@ -58,11 +61,14 @@ async def count(operation: Operation) -> None:
 
 
 def main() -> None:
-    """Runs all operations, or those that the command line names."""
+    """Runs all operations; or one that the command line describes: workload, style, place, times."""
     gc.disable()
-    for operation in OPERATIONS:
-        if len(sys.argv) < 2 or operation.name in sys.argv[1:]:
-            aionetflow.run(count(operation), time="virtual", seed=1)
+    operations: tuple[Operation, ...] = OPERATIONS
+    if len(sys.argv) > 1:
+        workload, style, place, times = sys.argv[1:]
+        operations = (Operation("", workload, place, int(times), style=style),)
+    for operation in operations:
+        aionetflow.run(count(operation), time="virtual", seed=1)
 
 
 if __name__ == "__main__":

@@ -37,19 +37,24 @@ def reason_to_skip() -> str:
 def count() -> dict[str, int]:
     """Instructions by operation."""
     with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder, "out")
-        command = [
-            "valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", "--dump-before=getppid",
-            sys.executable, "-m", "benchmarks.count",
-        ]  # fmt: skip
-        environment = {name: value for name, value in os.environ.items() if name not in DISTURBING}
-        environment["PYTHONHASHSEED"] = "0"
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
-        if done.returncode:
-            raise RuntimeError((done.stderr.strip() or "no message").splitlines()[-1])
-        return figures([summary(path) for path in dumps(output)])
+        return figures([summary(path) for path in record(Path(folder))])
+
+
+def record(folder: Path, *arguments: str) -> list[Path]:
+    """Runs benchmarks.count under valgrind, and gives the file that it wrote at each mark."""
+    output = folder / "out"
+    command = [
+        "valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", "--dump-before=getppid",
+        sys.executable, "-m", "benchmarks.count", *arguments,
+    ]  # fmt: skip
+    environment = {name: value for name, value in os.environ.items() if name not in DISTURBING}
+    environment["PYTHONHASHSEED"] = "0"
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    if done.returncode:
+        raise RuntimeError((done.stderr.strip() or "no message").splitlines()[-1])
+    return dumps(output)
 
 
 def dumps(output: Path) -> list[Path]:

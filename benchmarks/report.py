@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks.contenders import LOOPS, PLACE_TITLES
-from benchmarks.goals import verdicts
+from benchmarks.contenders import LOOPS, PEERS, PLACE_TITLES, Contender
+from benchmarks.goals import Verdict, verdicts
 from benchmarks.measure import Row, Table
+from benchmarks.workloads import WORKLOADS
 
 FORMAT = 1  # of the JSON; changes when something in it changes its meaning
+UNKNOWN = "not looked into"
+WIDTH = 120  # columns of what is said in sentences
 LEGEND = (
     "x2 is half the CPU time (or memory) of a like program over the kernel's loopback on that loop, in the same round;"
     "\ncoroutines are compared with streams. Both ends are in one process. best .. median of the rounds."
@@ -22,29 +27,6 @@ def text(tables: Sequence[Table], machine: dict[str, object]) -> str:
     blocks = ["\n".join(_block(table)) for table in tables]
     goals = "\n".join(_goals(tables))
     return "\n\n".join([*blocks, LEGEND, *([goals] if goals else []), _machine_line(machine)])
-
-
-PAGE = """# Performance
-
-Written by
-`make bench ARGS="--rounds {rounds} --json docs/performance.json --plot docs/{picture} --page docs/performance.md"`, on
-the machine that the last line of the table names: each run in a process of its own, in the
-order {order}. Run `make bench` to see what yours says.
-
-![CPU time per operation, beside the kernel's loopback]({picture})
-
-```
-{table}
-```
-
-"aionetflow, link" are two hosts joined by a link in memory: every frame is a true Ethernet frame, every checksum
-computed and verified. "aionetflow, 127.0.0.1" is one host's own lo, with an MTU of 65536.
-"""
-
-
-def page(table: str, picture: Path, settings: dict[str, object]) -> str:
-    """The table as a page of the documentation."""
-    return PAGE.format(table=table, picture=picture.name, **settings)
 
 
 def as_json(tables: Sequence[Table], machine: dict[str, object], settings: dict[str, object]) -> dict[str, object]:
@@ -67,6 +49,7 @@ def as_json(tables: Sequence[Table], machine: dict[str, object], settings: dict[
             {
                 "title": verdict.goal.title, "workload": verdict.goal.workload, "style": verdict.goal.style,
                 "place": verdict.place, "wanted": verdict.wanted, "measured": verdict.measured, "share": verdict.share,
+                "beside": verdict.beside, "bound": "" if verdict.met else verdict.bound,
             }
             for verdict in verdicts(tables)
         ],
@@ -77,6 +60,20 @@ def write(path: Path, content: dict[str, object]) -> None:
     """Writes the JSON to a file, its folder made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def from_json(content: dict[str, Any]) -> list[Table]:
+    """The tables that as_json() was given; workloads and contenders that there are no more are left out."""
+    workloads = {workload.name: workload for workload in WORKLOADS}
+    return [
+        Table(workloads[found["name"]], [_row_from_json(row) for row in found["contenders"] if row["style"] in PEERS])
+        for found in content["workloads"]
+        if found["name"] in workloads
+    ]
+
+
+def _row_from_json(row: dict[str, Any]) -> Row:
+    return Row(Contender(row["place"], row["style"], row["loop"]), row["best"], row["rounds"])
 
 
 def _row_as_json(table: Table, row: Row) -> dict[str, object]:
@@ -104,14 +101,30 @@ def _block(table: Table) -> Iterator[str]:
 
 
 def _goals(tables: Sequence[Table]) -> Iterator[str]:
-    """The goals beside what was measured; nothing if no contender of theirs was."""
+    """The goals beside what was measured, and what bounds a row that misses its goal; nothing if none was measured."""
     found = list(verdicts(tables))
     if not found:
         return
-    yield f"{'goals, our own loop, against uvloop':<46}{'':<28}{'goal':>9}{'measured':>10}"
+    loops = "".join(f"{loop:>10}" for loop in LOOPS)
+    yield f"{'goals, against uvloop on the kernel':<74}{'':>9}{'our':>10}{'  others on our network':<20}"
+    yield f"{'':<74}{'goal':>9}{'loop':>10}{loops}"
     for one in found:
-        how = "met" if one.met else f"{one.share:.0%} of it"
-        yield f"  {one.goal.title:<44}{PLACE_TITLES[one.place]:<28}{one.wanted:>9}{one.measured:>10}  {how}"
+        beside = "".join(f"{one.beside.get(loop, ''):>10}" for loop in LOOPS)
+        line = f"  {one.goal.title:<44}{PLACE_TITLES[one.place]:<28}{one.wanted:>9}{one.measured:>10}{beside}"
+        yield f"{line}  {one.short or 'met'}"
+    yield from _missed(found)
+
+
+def _missed(found: Sequence[Verdict]) -> Iterator[str]:
+    """For each row that misses its goal: by how much, and what bounds it."""
+    missed = [one for one in found if not one.met]
+    if not missed:
+        return
+    yield ""
+    yield "what bounds the rows that miss their goal"
+    for one in missed:
+        yield f"  {one.goal.title}, {PLACE_TITLES[one.place]}: {one.short}"
+        yield textwrap.fill(one.bound or UNKNOWN, WIDTH, initial_indent="      ", subsequent_indent="      ")
 
 
 def _number(value: float) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import Any
 
-from aionetflow.dropin import adopt, resolve
+from aionetflow.dropin import adopt, direct, resolve
 from aionetflow.dropin import sock as calls
 from aionetflow.dropin.datagram import DatagramTransport
 from aionetflow.dropin.description import READABLE, WRITABLE
@@ -24,6 +24,7 @@ from aionetflow.dropin.server import Server
 from aionetflow.dropin.serving import Serving
 from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.dropin.stream import StreamTransport
+from aionetflow.fast_paths import FAST
 from aionetflow.network.host import Host, host_in, run_as
 
 KernelCalls = dict[str, Callable[..., Any]]
@@ -85,6 +86,10 @@ class NetworkCalls(Serving):
         """The virtual socket that a program has given, or that adopts the one it has given."""
         return adopt.virtual(sock, self.host)
 
+    def _answers_names(self) -> bool:
+        """Whether it is getaddrinfo() of this class that the loop's programs call."""
+        return getattr(self.loop.getaddrinfo, "__self__", None) is self
+
     def _is_kernels(self, sock: Any) -> bool:
         """Whether a call is about a socket that stays the kernel's."""
         return sock is not None and self._virtual(sock) is None
@@ -98,6 +103,11 @@ class NetworkCalls(Serving):
 
     async def create_connection(self, protocol_factory: Any, *args: Any, sock: Any = None, **kwargs: Any) -> Any:
         """See loop.create_connection()."""
+        if FAST.direct_connect and sock is None and not kwargs and len(args) == 2 and not self._debug:
+            here = self.host()
+            place = direct.plain(here, *args)
+            if place is not None and self._answers_names():
+                return await direct.create_connection(self.loop, here, place, protocol_factory)
         if self._is_kernels(sock):
             return await self.kernel["create_connection"](protocol_factory, *args, sock=sock, **kwargs)
         return await _create_connection(self, protocol_factory, *args, sock=self._virtual(sock), **kwargs)

@@ -15,6 +15,7 @@ _SENDS_EMPTY = sys.version_info >= (3, 13)  # asyncio's did not before
 class DatagramTransport(VirtualTransport, asyncio.DatagramTransport):
     """What create_datagram_endpoint() makes."""
 
+    __slots__ = ("_address", "_literal")
     _make_flow = DatagramFlow
     _flow: DatagramFlow
 
@@ -37,7 +38,7 @@ class DatagramTransport(VirtualTransport, asyncio.DatagramTransport):
                 raise ValueError(f"Invalid address: must be None or {self._address}")
             addr = self._address
         flow = self._flow
-        if flow.conn_lost and (self._address or self._sock is None):  # asyncio's: else until connection_lost()
+        if flow.conn_lost and (self._address or self._description is None):  # asyncio's: else until connection_lost()
             if flow.conn_lost >= LOG_THRESHOLD:
                 logger.warning("socket.send() raised exception.")
             flow.conn_lost += 1
@@ -47,13 +48,14 @@ class DatagramTransport(VirtualTransport, asyncio.DatagramTransport):
                 flow.core.send(data)
             elif addr == self._literal and type(addr) is tuple:
                 flow.core.sendto(data, addr)
-                self._description.reflect()
+                if flow.description.mirror is not None:
+                    flow.description.reflect()
             else:
-                assert self._sock is not None
-                self._sock.sendto(data, addr)
-                self._literal = addr if self._sock.checked_address("sendto", addr) == addr else None
+                sock = self._socket()
+                sock.sendto(data, addr)
+                self._literal = addr if sock.checked_address("sendto", addr) == addr else None
         except OSError as exc:
-            self._protocol.error_received(exc)
+            flow.protocol.error_received(exc)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:

@@ -1,10 +1,10 @@
 import cython
 
-from aionetflow.socket.base cimport Socket
+from aionetflow.socket.base cimport Socket, Watcher
 
 cdef int _SHOWN
 
-cpdef int ready(Socket core)
+cpdef int ready(Socket core) except? -1
 
 cdef class Taker:
     cdef object __weakref__
@@ -21,10 +21,11 @@ cdef class Watch:
     cdef bint _over
     cpdef look(self)
 
-cdef class Description:
+cdef class Description(Watcher):
     cdef readonly Socket core
     cdef readonly object host
     cdef readonly object loop
+    cdef readonly int proto
     cdef public int references
     cdef public object transport
     cdef public Taker taker
@@ -33,7 +34,7 @@ cdef class Description:
     cdef public list sleepers
     cdef list _waiting
     cdef dict _watches
-    cdef object __weakref__
+    cpdef socket_changed(self)
     @cython.locals(events=int)
     cpdef reflect(self)
     cpdef _end_watches(self)

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 from aionetflow.dropin.mirror import Mirror
 from aionetflow.dropin.threads import Sleeper
 from aionetflow.network.host import Host
-from aionetflow.socket.base import IN, OUT, Socket
+from aionetflow.socket.base import IN, OUT, Socket, Watcher
+from aionetflow.socket.options import IPPROTO_TCP
 
 _T = TypeVar("_T")
 # Python's selectors: what is neither wakes both, so that hanging up and errors are seen by readers and writers.
@@ -76,22 +77,23 @@ class Watch:
             self.look()
 
 
-class Description:
+class Description(Watcher):
     """What virtual sockets that are copies of each other have in common."""
 
-    def __init__(self, core: Socket, host: Host, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, core: Socket, host: Host, loop: asyncio.AbstractEventLoop, proto: int = IPPROTO_TCP) -> None:
         self.core = core
         self.host = host
         self.loop = loop
+        self.proto = proto  # that its socket objects were made with
         self.references = 1  # socket objects that have it open
         self.transport: asyncio.BaseTransport | None = None  # that has taken it over
         self.taker: Taker | None = None  # a part of it
         self.changes = 0
         self.mirror: Mirror | None = None
-        self.sleepers: list[Sleeper] = []
-        self._waiting: list[asyncio.Future[None]] = []
-        self._watches: dict[int, Watch] = {}  # by mask
-        core.on_change = self._changed
+        self.sleepers: list[Sleeper] | None = None
+        self._waiting: list[asyncio.Future[None]] | None = None
+        self._watches: dict[int, Watch] | None = None  # by mask
+        core.on_change = self
 
     def release(self) -> None:
         """A socket object is closed; with the last of them the socket is."""
@@ -169,27 +171,38 @@ class Description:
         if self.changes != seen:
             return
         future = self.loop.create_future()
+        if self._waiting is None:
+            self._waiting = []
         self._waiting.append(future)
         try:
             await future
         except BaseException:  # cancelled
-            self._waiting = [other for other in self._waiting if other is not future]
+            self._waiting = [other for other in self._waiting or () if other is not future]
             raise
 
     def watch(self, mask: int, callback: Callable[..., object], args: Any) -> None:
         """Has a callback called while the socket is ready (READABLE or WRITABLE), in place of an earlier one."""
         self.unwatch(mask)
+        if self._watches is None:
+            self._watches = {}
         watch = self._watches[mask] = Watch(self.core, mask, self.loop, callback, args)
         watch.look()
 
     def unwatch(self, mask: int) -> bool:
         """Ends it; False if there was none."""
-        watch = self._watches.pop(mask, None)
+        watch = self._watches.pop(mask, None) if self._watches is not None else None
         if watch is not None:
             watch.cancel()
         return watch is not None
 
-    def _changed(self) -> None:
+    def sleeping(self) -> list[Sleeper]:
+        """The threads that wait for a change, to be added to and taken from."""
+        if self.sleepers is None:
+            self.sleepers = []
+        return self.sleepers
+
+    def socket_changed(self) -> None:
+        """The core socket has changed: tells all who wait for that."""
         if self.taker is not None:
             self.taker.changed()
         if self._waiting:
@@ -199,26 +212,30 @@ class Description:
         if self.sleepers:
             self._rouse()
         if self._watches:
+            watches = list(self._watches.values())
             if self.core.closed:  # by the end of its network
                 self._end_watches()
-            for watch in list(self._watches.values()):
+            for watch in watches:
                 watch.look()
         if self.mirror is not None:
             self.reflect()
 
     def _end_watches(self) -> None:
-        for watch in self._watches.values():
-            watch.cancel()
-        self._watches.clear()
+        watches, self._watches = self._watches, None
+        if watches is not None:
+            for watch in watches.values():
+                watch.cancel()
 
     def _wake(self) -> None:
         """All look again, the longest waiting first."""
         self.changes += 1
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
 
     def _rouse(self) -> None:
-        for sleeper in self.sleepers:
-            sleeper.wake()
+        if self.sleepers is not None:
+            for sleeper in self.sleepers:
+                sleeper.wake()

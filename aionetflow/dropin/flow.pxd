@@ -21,16 +21,16 @@ cdef class Flow(Taker):
     cdef public object buffer
     cdef public Py_ssize_t buffered
     cdef public object turn
+    cdef readonly object context
     cdef bint _early
     cdef object _loop
     cdef object _call_soon
-    cdef object _context
-    cpdef bint is_reading(self)
+    cpdef bint is_reading(self) except -1
     cpdef changed(self)
     cpdef work(self)
     cpdef read_ready(self)
     @cython.locals(core=Socket, wanted=int)
-    cpdef bint _has_work(self)
+    cpdef bint _has_work(self) except -1
 
 cdef class StreamFlow(Flow):
     cdef readonly StreamSocket core
@@ -42,13 +42,13 @@ cdef class StreamFlow(Flow):
     @cython.locals(sent=Py_ssize_t)
     cpdef write(self, object data)
     cpdef _keep(self, object data, Py_ssize_t start)
-    cpdef Py_ssize_t send(self, object data)
+    cpdef Py_ssize_t send(self, object data) except? -1
     @cython.locals(sent=Py_ssize_t)
-    cpdef Py_ssize_t send_rest(self, object data, Py_ssize_t start)
+    cpdef Py_ssize_t send_rest(self, object data, Py_ssize_t start) except? -1
     @cython.locals(data=bytes)
     cpdef bytes _receive(self)
     cpdef _read_into_buffer(self)
-    cpdef Py_ssize_t _receive_into(self, object buffer)
+    cpdef Py_ssize_t _receive_into(self, object buffer) except? -1
     cpdef _failed(self, str step, object exc)
 
 cdef class DatagramFlow(Flow):

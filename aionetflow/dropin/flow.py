@@ -39,10 +39,10 @@ class Flow(Taker):
         self.buffer: deque[tuple[bytes, int]] | None = None  # what found no room: octets, and from where on
         self.buffered = 0  # octets of it
         self.turn: asyncio.Handle | None = None
+        self.context = context  # that the protocol is called in
         self._early = False  # that turn is one too early
         self._loop = loop
         self._call_soon = loop.call_soon
-        self._context = context
 
     def is_reading(self) -> bool:
         """Whether the protocol wants to be told of what comes."""
@@ -57,7 +57,7 @@ class Flow(Taker):
         if self.turn is None and self._has_work():
             self._early = _get_running_loop() is None
             try:
-                self.turn = self._call_soon(self, context=self._context)
+                self.turn = self._call_soon(self, context=self.context)
             except RuntimeError:
                 if not self._loop.is_closed():
                     raise
@@ -66,7 +66,7 @@ class Flow(Taker):
         """The loop's turn has come."""
         if self._early:
             self._early = False
-            self.turn = self._call_soon(self, context=self._context)
+            self.turn = self._call_soon(self, context=self.context)
         else:
             self.work()
 

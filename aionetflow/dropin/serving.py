@@ -2,10 +2,15 @@
 
 import asyncio
 from asyncio import constants
+from contextvars import Context, copy_context
 from typing import Any
 
-from aionetflow.dropin.description import READABLE
-from aionetflow.dropin.socket import VirtualSocket
+from aionetflow.dropin.description import READABLE, Description
+from aionetflow.dropin.socket import VirtualSocket, bridges
+from aionetflow.dropin.stream import StreamTransport
+from aionetflow.fast_paths import FAST
+from aionetflow.ip.address import endpoint
+from aionetflow.socket.stream import StreamSocket
 
 
 class Serving:
@@ -32,6 +37,9 @@ class Serving:
     def _accept(
         self, protocol_factory: Any, sock: VirtualSocket, sslcontext: Any, server: Any, backlog: int, timeouts: Any
     ) -> None:
+        if FAST.direct_accept and not sslcontext and not bridges and self._is_plain():
+            self._accept_directly(protocol_factory, sock, server, max(backlog, 1))
+            return
         for _ in range(max(backlog, 1)):
             try:
                 accepted, address = sock.accept_now()
@@ -41,6 +49,42 @@ class Serving:
             extra = {"peername": address}
             serve = self._serve(protocol_factory, accepted, extra, sslcontext, server, timeouts)
             self.loop.create_task(serve)
+
+    def _is_plain(self) -> bool:
+        """Whether nobody looks at the tasks that asyncio makes for each connection."""
+        return self.loop.get_task_factory() is None and not self.loop.get_debug()
+
+    def _accept_directly(self, protocol_factory: Any, sock: VirtualSocket, server: Any, most: int) -> None:
+        """As _accept, without an object for each socket, and with a callback in the place of a task."""
+        core, host, proto, loop = sock.core, sock.host, sock.proto, sock.description.loop
+        assert isinstance(core, StreamSocket)
+        for _ in range(most):
+            accepted = core.take_ready()
+            if accepted is None:
+                return
+            accepted.owner = host.owner()
+            description = Description(accepted, host, loop, proto)
+            context = copy_context()
+            self.loop.call_soon(
+                self._serve_directly, protocol_factory, description, server, context, context=context
+            )  # fmt: skip
+
+    def _serve_directly(
+        self, protocol_factory: Any, description: Description, server: Any, context: Context
+    ) -> None:
+        """As _serve."""
+        if server is not None and server.is_closed:  # since the connection was accepted
+            description.release()
+            return
+        core = description.core
+        # asyncio knows the peer from accept(), and says who it was even if it has gone since
+        extra = None if core.is_connected() else {"peername": endpoint(core.family, core.remote, core.remote_port)}
+        try:
+            StreamTransport(self.loop, description, protocol_factory(), None, extra, server, context)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException:
+            description.release()
 
     async def _serve(
         self, protocol_factory: Any, sock: VirtualSocket, extra: Any, sslcontext: Any, server: Any, timeouts: Any

@@ -82,7 +82,7 @@ class VirtualSocket(DataCalls):
         if description is None:
             kind = check_kind(family, type, proto)
             loop = host.network.event_loop()
-            description = call(loop, lambda: Description(host.socket(family, kind), host, loop))
+            description = call(loop, lambda: Description(host.socket(family, kind), host, loop, proto))
         self.description = description
         self._proto = proto
         self._shut = False
@@ -265,7 +265,7 @@ class VirtualSocket(DataCalls):
         """accept() that does not wait, whatever the time-out is."""
         core, address = self.description.make(self.core.accept)
         core.owner = self.host.owner()
-        description = Description(core, self.host, self.description.loop)
+        description = Description(core, self.host, self.description.loop, self._proto)
         return VirtualSocket(self.host, proto=self._proto, description=description), address
 
     @checked
@@ -377,7 +377,7 @@ class VirtualSocket(DataCalls):
         description = self.description
         clock = self.host.network.clock
         made = partial(description.make, attempt)
-        return wait_for(description.loop, clock, description.sleepers, name, made, self._timeout)
+        return wait_for(description.loop, clock, description.sleeping(), name, made, self._timeout)
 
 
 def of_descriptor(descriptor: int) -> VirtualSocket | None:

@@ -5,13 +5,16 @@ import sys
 from asyncio import constants, protocols
 from asyncio.log import logger
 from collections.abc import Iterable
+from contextvars import Context
 from typing import Any
 
+from aionetflow.dropin.description import Description
 from aionetflow.dropin.flow import StreamFlow
 from aionetflow.dropin.server import Server
 from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.dropin.transport import VirtualTransport
-from aionetflow.socket.options import IPPROTO_TCP, SHUT_WR, TCP_NODELAY
+from aionetflow.socket.options import SHUT_WR
+from aionetflow.socket.stream import StreamSocket
 
 _WRITELINES = "writelines" if sys.version_info >= (3, 12) else "write"  # which of the two asyncio names
 
@@ -19,22 +22,27 @@ _WRITELINES = "writelines" if sys.version_info >= (3, 12) else "write"  # which 
 class StreamTransport(VirtualTransport, asyncio.Transport):
     """What create_connection() and servers make."""
 
+    __slots__ = ()
     _start_tls_compatible = True  # for start_tls() and sendfile() of asyncio
     _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
     _make_flow = StreamFlow
     _flow: StreamFlow
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, sock: VirtualSocket, protocol: Any,
+        self, loop: asyncio.AbstractEventLoop, sock: VirtualSocket | Description, protocol: Any,
         waiter: asyncio.Future[None] | None = None, extra: dict[str, Any] | None = None, server: Server | None = None,
+        context: Context | None = None,
     ) -> None:  # fmt: skip
-        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)  # as uvloop; asyncio where the program named the protocol
-        super().__init__(loop, sock, protocol, waiter, extra, server)
+        description = sock if isinstance(sock, Description) else sock.description
+        core = description.core
+        assert isinstance(core, StreamSocket)
+        core.send_at_once()  # TCP_NODELAY: as uvloop; asyncio where the program named the protocol
+        VirtualTransport.__init__(self, loop, sock, protocol, waiter, extra, server, context)
 
     def set_protocol(self, protocol: Any) -> None:
         """See asyncio.BaseTransport."""
         self._flow.buffered_protocol = isinstance(protocol, protocols.BufferedProtocol)
-        super().set_protocol(protocol)
+        self._flow.protocol = protocol
 
     # Reading ----------------------------------------------------------------------------------------------------
 
@@ -43,7 +51,7 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
             logger.debug("%r received EOF", self)
         self._flow.polling = False
         try:
-            keep_open = self._protocol.eof_received()
+            keep_open = self._flow.protocol.eof_received()
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
@@ -108,7 +116,7 @@ class StreamTransport(VirtualTransport, asyncio.Transport):
             flow.core.shutdown(SHUT_WR)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
-        super()._call_connection_lost(exc)
+        VirtualTransport._call_connection_lost(self, exc)
         waiter = self._flow.empty_waiter
         if waiter is not None and not waiter.done():
             waiter.set_exception(ConnectionError("Connection is closed by peer"))

@@ -13,8 +13,8 @@ cdef int ETHERTYPE_IPV4
 
 cdef class Node:
     cpdef arrived(self, Interface interface, list frames)
-    cpdef bint owns(self, bytes address)
-    cpdef bint forwards(self)
+    cpdef bint owns(self, bytes address) except -1
+    cpdef bint forwards(self) except -1
     cpdef failed(self, str what, object error)
 
 cdef class Interface(Station):
@@ -50,7 +50,7 @@ cdef class Interface(Station):
     cpdef expire(self, int64_t now)
     cpdef announce(self, int64_t now)
     @cython.locals(packet=RxPacket)
-    cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now)
+    cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now) except? -1
     cpdef list _cut(self, TxPacket packet, Py_ssize_t l2, list frames)
     @cython.locals(i=Py_ssize_t, frame=bytes)
     cpdef _forward_all(self, RxPacket packet, bytes header, list queue)
@@ -60,16 +60,16 @@ cdef class Interface(Station):
 cdef class LoopbackInterface(Interface):
     cdef readonly list returning
     cdef public PacketHandler upper6
-    cpdef bint take_back(self, int64_t now)
+    cpdef bint take_back(self, int64_t now) except -1
     @cython.locals(frame=bytes, packet=RxPacket)
-    cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now)
+    cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now) except? -1
 
 cdef class EthernetInterface(Interface):
     cdef readonly NeighbourTable neighbours
     @cython.locals(header=bytearray, neighbour=Neighbour)
     cpdef output(self, TxPacket packet, bytes next_hop, int64_t now)
     @cython.locals(frame=bytes, destination=bytes, packet=RxPacket, broadcast=bint, ethertype=int)
-    cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now)
-    cpdef bint _may_merge(self, TxPacket packet)
+    cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now) except? -1
+    cpdef bint _may_merge(self, TxPacket packet) except -1
     @cython.locals(neighbour=Neighbour)
     cpdef Neighbour _neighbour(self, bytes next_hop, int64_t now)

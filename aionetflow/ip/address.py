@@ -11,7 +11,7 @@ AF_INET = 2  # Linux's numbers
 AF_INET6 = 10
 LOOPBACK = {AF_INET: bytes((127, 0, 0, 1)), AF_INET6: bytes(15) + b"\x01"}
 ANY = {AF_INET: bytes(4), AF_INET6: bytes(16)}
-_MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291 2.5.5.2: ::ffff:0:0/96, IPv4 for an IPv6 socket
+MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291 2.5.5.2: ::ffff:0:0/96, IPv4 for an IPv6 socket
 
 Address = tuple[Any, ...]  # (host, port); of IPv6 (host, port, flow label, scope)
 
@@ -86,7 +86,7 @@ def pack_endpoint(family: int, address: object) -> tuple[bytes, int]:
         raise os_error(errno.EINVAL, f"not an address: {host!r}") from None
     if family_of(packed) != family:
         raise os_error(errno.EAFNOSUPPORT, host)
-    if packed[:12] == _MAPPED:
+    if packed[:12] == MAPPED:
         return packed[12:], port
     if packed[0] == 0xFE and packed[1] >> 6 == 2 and "%" not in host and not any(address[3:]):
         raise os_error(errno.EINVAL)  # Linux inet6_bind, tcp_v6_connect: on which link?

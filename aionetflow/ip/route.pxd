@@ -12,7 +12,7 @@ cdef class Route:
     cdef readonly int metric
     cdef int _bits
     cdef object _network
-    cpdef bint matches(self, bytes destination)
+    cpdef bint matches(self, bytes destination) except -1
 
 cdef class RoutingTable:
     cdef list _routes

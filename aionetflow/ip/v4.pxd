@@ -47,9 +47,9 @@ cdef class IPv4(PacketHandler):
     @cython.locals(handler=PacketHandler)
     cdef _remember(self, RxPacket packet)
     @cython.locals(frame=bytes, l3=Py_ssize_t, header_length=Py_ssize_t, stop=Py_ssize_t)
-    cpdef bint _parse(self, RxPacket packet)
+    cpdef bint _parse(self, RxPacket packet) except -1
     @cython.locals(source=bytes, route=Route)
-    cpdef bint _may_come_from(self, RxPacket packet, bytes destination)
+    cpdef bint _may_come_from(self, RxPacket packet, bytes destination) except -1
     @cython.locals(handler=PacketHandler)
     cpdef _deliver(self, RxPacket packet, int64_t now)
     cpdef _forward(self, RxPacket packet, Route route, bytes destination, int64_t now)

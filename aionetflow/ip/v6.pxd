@@ -18,4 +18,4 @@ cdef class IPv6(PacketHandler):
     @cython.locals(header=bytearray, l3=Py_ssize_t)
     cpdef output(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
     @cython.locals(frame=bytes, l3=Py_ssize_t)
-    cpdef bint _parse(self, RxPacket packet)
+    cpdef bint _parse(self, RxPacket packet) except -1

@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t
 
 cdef class Station:
     cpdef receive(self, list frames)
-    cpdef bint takes_merged(self)
+    cpdef bint takes_merged(self) except -1
     cpdef receive_merged(self, list frames, int64_t merged_by)
 
 cdef class LinkEnd:

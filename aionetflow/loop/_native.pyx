@@ -5,6 +5,10 @@ from cpython.time cimport monotonic_ns
 from libc.stdint cimport int64_t
 
 
+cdef extern from "Python.h":
+    int PyList_SetSlice(object, Py_ssize_t, Py_ssize_t, void*) except -1
+
+
 cpdef object call_in(object context, object callback, tuple args):
     PyContext_Enter(context)
     try:
@@ -19,3 +23,7 @@ cpdef object current_context():
 
 cpdef int64_t monotonic() noexcept:
     return monotonic_ns()
+
+
+cpdef int drop(list items, Py_ssize_t count) except -1:
+    return PyList_SetSlice(items, 0, count, NULL)

@@ -2,7 +2,7 @@ import cython
 from libc.stdint cimport int64_t
 
 from aionetflow.clock cimport TimeSource
-from aionetflow.loop._native cimport call_in, current_context, monotonic
+from aionetflow.loop._native cimport call_in, current_context, drop, monotonic
 
 cdef int64_t NEVER
 cdef int64_t _LOOK_EVERY

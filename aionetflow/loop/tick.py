@@ -19,7 +19,7 @@ from typing import Any
 
 from aionetflow.clock import TimeSource
 from aionetflow.config import NEVER as _NEVER
-from aionetflow.loop.native import call_in, current_context, monotonic
+from aionetflow.loop.native import call_in, current_context, drop, monotonic
 from aionetflow.widths import i64
 
 NEVER = _NEVER  # this module's own, so that it is an integer of C
@@ -317,7 +317,7 @@ class Tick(TimeSource):
                 elif not handle._cancelled:
                     handle._run()
         finally:
-            del batch[:done]
+            drop(batch, done)
 
     def _call(self, handle: Handle) -> None:
         if handle._cancelled:

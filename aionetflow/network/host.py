@@ -12,6 +12,7 @@ from aionetflow.ip.route import RoutingTable
 from aionetflow.rng import Random
 from aionetflow.socket.base import Owner, Socket
 from aionetflow.socket.options import SOCK_STREAM
+from aionetflow.socket.stream import StreamSocket
 from aionetflow.stack import Stack
 from aionetflow.stats import Stats
 
@@ -99,6 +100,7 @@ class Host:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.bare_stack = Stack(network.clock, random)  # as it is, whether or not addresses have been given out
         self.bare_stack.ip.forwarding = self.forwarding
+        self._owner = Owner(0, "")
 
     @property
     def stack(self) -> Stack:
@@ -138,13 +140,23 @@ class Host:
         self.network.check_open()
         return self.stack.socket(family, kind, self.owner())
 
+    def open_stream(self, family: int) -> StreamSocket:
+        """A new stream socket, as `socket` makes it."""
+        self.network.check_open()
+        self.network.settle()
+        return self.bare_stack.make_stream(self.owner(), family)
+
     def owner(self) -> Owner:
         """Who runs now: the process and the name of the task."""
         try:
             task = asyncio.current_task()
         except RuntimeError:
             task = None
-        return Owner(os.getpid(), task.get_name() if task is not None else "")
+        name, pid = task.get_name() if task is not None else "", os.getpid()
+        owner = self._owner  # mostly it is the same again: one object for all that it makes
+        if owner.task != name or owner.pid != pid:
+            owner = self._owner = Owner(pid, name)
+        return owner
 
     def spawn(self, coro: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
         """Starts a task that runs as this host; it is cancelled when the network ends.

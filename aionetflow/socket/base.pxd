@@ -1,12 +1,13 @@
+import cython
 from libc.stdint cimport int64_t
 
 from aionetflow.clock cimport Clock
 from aionetflow.ethernet.interface cimport Node
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.ip.v4 cimport IPv4
-from aionetflow.socket.table cimport PortHold, SocketTable
+from aionetflow.socket.table cimport PortHold, SocketTable, is_unspecified
 from aionetflow.stats cimport Stats
-from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.connection cimport Connection, ConnectionUser
 
 cdef class Services(Node):
     cdef readonly Clock clock
@@ -15,11 +16,17 @@ cdef class Services(Node):
     cdef readonly SocketTable table
     cdef readonly IPv4 ip
     cdef readonly Stats stats
+    cpdef Socket make_stream(self, object owner, int family)
+    cpdef released(self, Socket sock)
     cpdef touch(self, Connection connection)
     cpdef run(self)
     cpdef send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
 
-cdef class Socket:
+cdef class Watcher:
+    cdef object __weakref__
+    cpdef socket_changed(self)
+
+cdef class Socket(ConnectionUser):
     cdef public Services _services
     cdef public int descriptor
     cdef public int family
@@ -48,14 +55,17 @@ cdef class Socket:
     cdef public int traffic_class
     cdef public int error
     cdef object __weakref__
-    cpdef int fileno(self)
-    cpdef int events(self)
-    cpdef bint is_connected(self)
-    cpdef int take_error(self)
+    @cython.locals(stream=bint)
+    cpdef _set_up(self, Services services, int fd, object owner, int family)
+    cpdef int fileno(self) except? -1
+    cpdef int events(self) except? -1
+    cpdef bint is_connected(self) except -1
+    cpdef int take_error(self) except? -1
     cpdef check_open(self)
     cpdef Route route_to(self, bytes remote)
     cpdef bytes reached_by(self, bytes remote)
     cpdef tuple hops(self, bytes remote)
     cpdef bytes source_for(self, Route route)
+    @cython.locals(watcher=Watcher)
     cpdef notify(self)
     cpdef _hold_port(self, bytes address, int port)

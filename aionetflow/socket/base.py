@@ -14,9 +14,9 @@ from aionetflow.ip.v4 import IPv4
 from aionetflow.rng import Random
 from aionetflow.socket import options
 from aionetflow.socket.options import SOCK_STREAM
-from aionetflow.socket.table import PortHold, SocketTable
+from aionetflow.socket.table import PortHold, SocketTable, is_unspecified
 from aionetflow.stats import Stats
-from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.connection import Connection, ConnectionUser
 
 if TYPE_CHECKING:
     from aionetflow.socket.stream import StreamSocket
@@ -74,7 +74,15 @@ class Services(Node):
         raise NotImplementedError
 
 
-class Socket:
+class Watcher:
+    """What may be told of a socket's changes in the place of a function."""
+
+    def socket_changed(self) -> None:
+        """What the socket's events() says may have changed."""
+        raise NotImplementedError
+
+
+class Socket(ConnectionUser):
     """A control block: one end of communication on one host (POSIX's socket, Linux's struct sock)."""
 
     type: int = SOCK_STREAM
@@ -82,6 +90,9 @@ class Socket:
     netid = ""
 
     def __init__(self, services: Services, fd: int, owner: Owner, family: int = AF_INET) -> None:
+        self._set_up(services, fd, owner, family)
+
+    def _set_up(self, services: Services, fd: int, owner: Owner, family: int) -> None:
         self._services = services
         self.descriptor = fd
         self.family: int = family
@@ -92,13 +103,13 @@ class Socket:
         self.remote = ANY[family]
         self.remote_port = 0
         self.closed = False
-        self.on_change: Callable[[], None] | None = None  # called when events() may have changed
+        self.on_change: Callable[[], None] | Watcher | None = None  # told when events() may have changed
         self.hold: PortHold | None = None
         self.reuse_address: bool = False
         self.reuse_port: bool = False
         self.v6only: bool = False
         self.bind_no_port: bool = False  # IP_BIND_ADDRESS_NO_PORT
-        self.stored: dict[tuple[int, int], int] = {}  # options that are only kept, by level and number
+        self.stored: dict[tuple[int, int], int] | None = None  # options that are only kept, by level and number
         self.broadcast: bool = False
         self.linger_on: bool = False
         self.linger_seconds: int = 0
@@ -130,7 +141,7 @@ class Socket:
             raise os_error(errno.EINVAL)
         if self.v6only and len(packed) == 4:
             raise os_error(errno.EINVAL)
-        if any(packed) and not self._may_bind(packed):
+        if not is_unspecified(packed) and not self._may_bind(packed):
             raise os_error(errno.EADDRNOTAVAIL)
         if port or not self.bind_no_port:
             self._hold_port(packed, port)
@@ -220,7 +231,7 @@ class Socket:
         An AF_INET6 socket reaches IPv4 unless it is IPV6_V6ONLY or bound to an IPv6 address; one that is bound to an
         IPv4 address reaches nothing else (EAFNOSUPPORT, Linux ip6_dst_lookup_tail).
         """
-        if len(remote) == 4 and (self.v6only or (len(self.local) == 16 and any(self.local))):
+        if len(remote) == 4 and (self.v6only or (len(self.local) == 16 and not is_unspecified(self.local))):
             raise os_error(errno.ENETUNREACH)
         if len(remote) == 16 and len(self.local) == 4:
             raise os_error(errno.EAFNOSUPPORT)
@@ -235,7 +246,7 @@ class Socket:
 
     def reached_by(self, remote: bytes) -> bytes:
         """Where a packet goes that is sent to an address: "any" means this host (Linux ip_route_output_key)."""
-        if any(remote):
+        if not is_unspecified(remote):
             return remote
         return LOOPBACK[AF_INET if len(remote) == 4 or len(self.local) == 4 else AF_INET6]
 
@@ -245,18 +256,33 @@ class Socket:
 
     def source_for(self, route: Route) -> bytes:
         """The address to send from: the socket's own, or the route's; EADDRNOTAVAIL if there is none."""
-        source = self.local if any(self.local) else route.source
+        source = route.source if is_unspecified(self.local) else self.local
         if not source:
             raise os_error(errno.EADDRNOTAVAIL)
         return source
 
     def notify(self) -> None:
         """Tells whoever waits that something has changed; what that raises is reported when the stack has finished."""
-        if self.on_change is not None:
+        told = self.on_change
+        if told is not None:
             try:
-                self.on_change()
+                if isinstance(told, Watcher):
+                    watcher = told
+                    watcher.socket_changed()
+                else:
+                    told()
             except Exception as error:
                 self._services.callback_failed(error)
+
+    def store(self, key: tuple[int, int], value: int) -> None:
+        """Keeps the value of an option that is only kept."""
+        if self.stored is None:
+            self.stored = {}
+        self.stored[key] = value
+
+    def kept(self, key: tuple[int, int], default: int) -> int:
+        """Such a value."""
+        return default if self.stored is None else self.stored.get(key, default)
 
     def _may_bind(self, address: bytes) -> bool:
         """Linux inet_bind: an own address, or a broadcast or group address."""

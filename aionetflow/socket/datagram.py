@@ -41,6 +41,11 @@ class DatagramSocket(DataSocket):
         self._queued = 0
         self.read_shut = False
         self._write_shut = False
+        # of the last datagram that came, and of the last that was sent: its address, and the same packed
+        self._sender: Address | None = None
+        self._sender_host, self._sender_port = b"", 0
+        self._target: Address | None = None
+        self._target_host, self._target_port = b"", 0
 
     def connect(self, address: Address) -> None:
         """Sets where send() sends to, and whose datagrams are received (connect(2)); never waits."""
@@ -66,10 +71,14 @@ class DatagramSocket(DataSocket):
         address without SO_BROADCAST, and what ICMP reported of earlier ones on a connected socket.
         """
         self.check_open()
-        remote, port = pack_endpoint(self.family, address)
-        if port == 0:
-            raise os_error(errno.EINVAL)
-        return self._send(data, self.reached_by(remote), port, flags)
+        if address is self._sender:  # an answer: the very tuple that recvfrom() gave
+            return self._send(data, self._sender_host, self._sender_port, flags)
+        if address is not self._target or type(address) is not tuple:
+            remote, port = pack_endpoint(self.family, address)
+            if port == 0:
+                raise os_error(errno.EINVAL)
+            self._target, self._target_host, self._target_port = address, remote, port
+        return self._send(data, self.reached_by(self._target_host), self._target_port, flags)
 
     def recv(self, limit: int, flags: int = 0) -> bytes:
         """The next datagram, cut to limit octets; BlockingIOError if there is none."""
@@ -149,7 +158,10 @@ class DatagramSocket(DataSocket):
         """Queues a datagram; False if the receive buffer is full (Linux: dropped, RcvbufErrors)."""
         if self._queued + len(data) + _OVERHEAD > self.receive_buffer and self._queue:
             return False
-        self._queue.append((data, endpoint(self.family, source, source_port)))
+        if source_port != self._sender_port or source != self._sender_host:
+            self._sender = endpoint(self.family, source, source_port)
+            self._sender_host, self._sender_port = source, source_port
+        self._queue.append((data, self._sender))
         self._queued += len(data) + _OVERHEAD
         self.notify()
         return True

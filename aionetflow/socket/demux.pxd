@@ -32,7 +32,7 @@ cdef class TcpDemux(PacketHandler):
     @cython.locals(connection=Connection)
     cpdef _dispatch(self, RxPacket packet, Segment segment, int64_t now)
     cpdef _begin(self, RxPacket packet, Segment segment, int64_t iss, int64_t now)
-    cpdef bint _is_replaced(self, Connection connection, Segment segment)
+    cpdef bint _is_replaced(self, Connection connection, Segment segment) except -1
     @cython.locals(route=Route)
     cpdef _refuse(self, RxPacket packet, Segment segment, int64_t now)
     cpdef _receive_each(self, RxPacket packet, int64_t now)

@@ -33,7 +33,7 @@ cdef class Driver:
     cpdef touch(self, Connection connection)
     @cython.locals(changed=list, connection=Connection)
     cpdef run(self, int64_t now)
-    cpdef int64_t deadline(self)
+    cpdef int64_t deadline(self) except? -1
     @cython.locals(connection=Connection, when=int64_t)
     cpdef expire(self, int64_t now)
     cpdef transmit(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)

@@ -24,6 +24,6 @@ cdef class Listener(ConnectionUser):
     cdef public Py_ssize_t _admitted
     cdef public object ready
     cpdef Connection receive(self, RxPacket packet, Segment segment, int64_t iss, int64_t now)
-    cpdef bint admits(self, Connection connection)
-    cpdef bint _has_room(self)
+    cpdef bint admits(self, Connection connection) except -1
+    cpdef bint _has_room(self) except -1
     cpdef changed(self, Connection connection)

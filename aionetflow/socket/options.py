@@ -105,9 +105,9 @@ def _stored(key: tuple[int, int], default: int, checked: Callable[[int], int]) -
     """An option that is only kept; `checked` says what of a value, or raises OSError."""
 
     def set_stored(sock: "Socket", value: int) -> None:
-        sock.stored[key] = checked(value)
+        sock.store(key, checked(value))
 
-    return key, Option(lambda sock: sock.stored.get(key, default), set_stored)
+    return key, Option(lambda sock: sock.kept(key, default), set_stored)
 
 
 def _within(low: int, high: int = (1 << 31) - 1) -> Callable[[int], int]:
@@ -327,9 +327,9 @@ def _timeout(option: int) -> RawOption:
         seconds, microseconds = _TIMEVAL.unpack_from(data)
         if not 0 <= microseconds < 1_000_000:
             raise os_error(errno.EDOM)
-        sock.stored[key] = max(0, 1_000_000 * seconds + microseconds) if seconds >= 0 else 0
+        sock.store(key, max(0, 1_000_000 * seconds + microseconds) if seconds >= 0 else 0)
 
-    return RawOption(lambda sock: _TIMEVAL.pack(*divmod(sock.stored.get(key, 0), 1_000_000)), set_timeout)
+    return RawOption(lambda sock: _TIMEVAL.pack(*divmod(sock.kept(key, 0), 1_000_000)), set_timeout)
 
 
 def _set_congestion(sock: "Socket", data: bytes) -> None:

@@ -4,8 +4,9 @@ from libc.stdint cimport int64_t
 from aionetflow.ip.route cimport Route
 from aionetflow.socket.listener cimport Listener
 from aionetflow.socket.stream_data cimport StreamData
-from aionetflow.socket.table cimport PortHold
-from aionetflow.tcp.connection cimport Connection, ConnectionUser
+from aionetflow.socket.base cimport Services
+from aionetflow.socket.table cimport PortHold, SocketTable
+from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.handshake cimport open_actively
 from aionetflow.tcp.send cimport Sender
 
@@ -19,22 +20,33 @@ cdef int SYN_RECEIVED
 cdef int SYN_SENT
 cdef int TIME_WAIT
 cdef int _CLOSE
-
-cdef class _User(ConnectionUser):
-    cdef StreamSocket _sock
-    cpdef changed(self, Connection connection)
+cdef int _TCP
+cdef int BROADCAST
+cdef int UNREACHABLE
 
 cdef class StreamSocket(StreamData):
     cdef public bint nodelay
     cdef public bint cork
     cdef public Listener listener
-    cdef public _User _user
     cdef public bint _connecting
+    @cython.locals(listener=Listener, sock=StreamSocket)
+    cpdef StreamSocket take_ready(self)
+    @cython.locals(route=Route)
+    cpdef begin(self, bytes remote, int port)
     @cython.locals(connection=Connection, mask=int)
-    cpdef int events(self)
+    cpdef int events(self) except? -1
+    @cython.locals(services=Services, local=bytes, connection=Connection)
+    cpdef _start_connecting(self, Route route, bytes remote, int port)
+    cpdef Connection _new_connection(
+        self, Route route, bytes local, int local_port, bytes remote, int port, int64_t iss
+    )
     @cython.locals(connection=Connection)
-    cpdef bint is_connected(self)
-    @cython.locals(error=int)
-    cpdef int take_error(self)
+    cpdef send_at_once(self)
+    cpdef _inherit(self, StreamSocket listening)
+    cpdef changed(self, Connection connection)
+    @cython.locals(connection=Connection)
+    cpdef bint is_connected(self) except -1
+    @cython.locals(connection=Connection, error=int)
+    cpdef int take_error(self) except? -1
     cpdef _use(self, Connection connection)
     cpdef _let_go(self, Connection connection)

@@ -16,28 +16,15 @@ from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.listener import Listener
 from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
 from aionetflow.socket.stream_data import StreamData
-from aionetflow.socket.table import PortHold
 from aionetflow.tcp.congestion.reno import Reno
-from aionetflow.tcp.connection import Connection, ConnectionUser
+from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import open_actively
 from aionetflow.tcp.segment import Segment
 from aionetflow.tcp.states import CLOSED, SHORT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event, State
+from aionetflow.widths import i64
 
 _CLOSE = int(Event.CLOSE)
-_INHERITED = (  # by the sockets that a listening one accepts
-    "reuse_address", "linger_on", "linger_seconds", "receive_buffer", "send_buffer", "ttl", "tos", "hop_limit",
-    "traffic_class", "v6only", "reuse_port", "nodelay", "cork", "user_mss",
-)  # fmt: skip
-
-
-class _User(ConnectionUser):
-    """Passes what a connection tells on to its socket."""
-
-    def __init__(self, sock: "StreamSocket") -> None:
-        self._sock = sock
-
-    def changed(self, connection: Connection) -> None:
-        self._sock.notify()
+_TCP = PROTOCOL_TCP
 
 
 class StreamSocket(StreamData):
@@ -48,11 +35,10 @@ class StreamSocket(StreamData):
     netid = "tcp"
 
     def __init__(self, services: Services, fd: int, owner: Owner, family: int = AF_INET) -> None:
-        super().__init__(services, fd, owner, family)
+        self._set_up(services, fd, owner, family)
         self.nodelay = False
         self.cork = False
         self.listener: Listener | None = None
-        self._user: _User | None = None
         self._connecting = False
 
     # Opening ----------------------------------------------------------------------------------------------------
@@ -87,15 +73,20 @@ class StreamSocket(StreamData):
         self.check_open()
         if self.listener is None:
             raise os_error(errno.EINVAL)
-        if not self.listener.ready:
+        sock = self.take_ready()
+        if sock is None:
             raise os_error(errno.EAGAIN)
-        connection = self.listener.ready.popleft()
+        return sock, endpoint(self.family, sock.remote, sock.remote_port)
+
+    def take_ready(self) -> "StreamSocket | None":
+        """As accept, of a socket that listens; None if no connection is ready."""
+        listener = self.listener
+        if listener is None or not listener.ready:
+            return None
         sock = self._services.make_stream(self.owner, self.family)
-        for name in _INHERITED:
-            setattr(sock, name, getattr(self, name))
-        sock.stored = dict(self.stored)
-        sock._use(connection)
-        return sock, endpoint(self.family, connection.remote, connection.remote_port)
+        sock._inherit(self)
+        sock._use(listener.ready.popleft())
+        return sock
 
     def connect(self, address: Address) -> None:
         """Begins the handshake (connect(2)) and raises BlockingIOError(EINPROGRESS).
@@ -110,12 +101,16 @@ class StreamSocket(StreamData):
         if self.connection is not None:
             self._continue_connecting(self.connection)
             return
+        self.begin(remote, port)
+        raise os_error(errno.EINPROGRESS)
+
+    def begin(self, remote: bytes, port: int) -> None:
+        """As connect, of a socket that has no connection and does not listen; returns when the SYN is sent."""
         remote = self.reached_by(remote)
         route = self.route_to(remote)
         if route.kind == BROADCAST or (len(remote) == 4 and remote[0] >= 224):
             raise os_error(errno.ENETUNREACH)
         self._start_connecting(route, remote, port)
-        raise os_error(errno.EINPROGRESS)
 
     def shutdown(self, how: int) -> None:
         """Ends one direction or both (shutdown(2)); ENOTCONN if there is no connection."""
@@ -158,7 +153,6 @@ class StreamSocket(StreamData):
             self._services.table.release(self.proto, self.hold)
         self.notify()
         self.on_change = None
-        self._user = None
         self._services.released(self)
         self._services.run()
 
@@ -223,10 +217,15 @@ class StreamSocket(StreamData):
 
     def take_error(self) -> int:
         """The connection's error, which is then forgotten (SO_ERROR)."""
-        if self.connection is None:
+        connection = self.connection
+        if connection is None:
             return StreamData.take_error(self)
-        error, self.connection.error = self.connection.error, 0
+        error, connection.error = connection.error, 0
         return error
+
+    def changed(self, connection: Connection) -> None:
+        """The connection has changed."""
+        self.notify()
 
     def options_changed(self) -> None:
         """Takes over what the connection must know."""
@@ -245,15 +244,26 @@ class StreamSocket(StreamData):
         self._services.touch(connection)
         self._services.run()
 
+    def send_at_once(self) -> None:
+        """Sets TCP_NODELAY."""
+        if self.nodelay:
+            return
+        self.nodelay = True
+        connection = self.connection
+        if connection is not None and connection.snd.unsent() == 0:
+            connection.snd.nodelay = True  # and that is all that comes of it
+        else:
+            self.options_changed()
+
     # Inside -----------------------------------------------------------------------------------------------------
 
     def _start_connecting(self, route: Route, remote: bytes, port: int) -> None:
         services = self._services
         local = self.source_for(route)
         if self.hold is None or self.hold.released:
-            self.hold = services.table.hold_for_connect(self.proto, local, remote, port, services.random)
+            self.hold = services.table.hold_for_connect(_TCP, local, remote, port, services.random)
             self.local_port = self.hold.port
-        connection = self._new_connection(route, local, self.local_port, remote, port)
+        connection = self._new_connection(route, local, self.local_port, remote, port, -1)
         services.table.add(connection, self.hold)
         self.local = local
         self._use(connection)
@@ -264,7 +274,7 @@ class StreamSocket(StreamData):
 
     def _disconnect(self, connection: Connection, error: int) -> None:
         """Back to a socket without a connection (Linux tcp_disconnect); what it was bound to by hand stays."""
-        connection.user = self._user  # so that the claim to a port asked for by number is kept
+        connection.user = self  # so that the claim to a port asked for by number is kept
         if connection.state != CLOSED:
             connection.fail(_CLOSE, 0)
         self._services.touch(connection)
@@ -293,10 +303,8 @@ class StreamSocket(StreamData):
         if route is None or route.kind == UNREACHABLE:
             return None
         connection = self._new_connection(route, local, self.local_port, remote, syn.source_port, iss)
-        hold = PortHold(local, self.local_port, self.reuse_address, reuse_port=self.reuse_port)
-        hold.locked = False  # no socket keeps it: it goes with the connection
-        self._services.table.share(self.proto, hold)
-        self._services.table.add(connection, hold)
+        table = self._services.table
+        table.add(connection, table.share(_TCP, local, self.local_port, self.reuse_address, self.reuse_port))
         return connection
 
     def _connection_ready(self) -> None:
@@ -304,7 +312,7 @@ class StreamSocket(StreamData):
         self.notify()
 
     def _new_connection(
-        self, route: Route, local: bytes, local_port: int, remote: bytes, port: int, iss: int = -1
+        self, route: Route, local: bytes, local_port: int, remote: bytes, port: int, iss: i64
     ) -> Connection:
         if iss < 0:
             iss = self._services.random.getrandbits(32)
@@ -321,10 +329,22 @@ class StreamSocket(StreamData):
     def _use(self, connection: Connection) -> None:
         """Makes a connection this socket's."""
         self.connection = connection
-        self._user = _User(self)
-        connection.user = self._user
+        connection.user = self
         self.local, self.local_port = connection.local, connection.local_port
         self.remote, self.remote_port = connection.remote, connection.remote_port
+
+    def _inherit(self, listening: "StreamSocket") -> None:
+        """What an accepted socket has of the listening one."""
+        self.reuse_address, self.reuse_port = listening.reuse_address, listening.reuse_port
+        self.linger_on, self.linger_seconds = listening.linger_on, listening.linger_seconds
+        self.receive_buffer, self.send_buffer = listening.receive_buffer, listening.send_buffer
+        self.ttl, self.tos = listening.ttl, listening.tos
+        self.hop_limit, self.traffic_class = listening.hop_limit, listening.traffic_class
+        self.nodelay, self.cork = listening.nodelay, listening.cork
+        self.v6only = listening.v6only
+        self.user_mss = listening.user_mss
+        if listening.stored is not None:
+            self.stored = dict(listening.stored)
 
     def _let_go(self, connection: Connection) -> None:
         if self.linger_on and self.linger_seconds == 0 and connection.state not in (CLOSED, TIME_WAIT):

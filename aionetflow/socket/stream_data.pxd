@@ -1,6 +1,7 @@
 import cython
 from libc.stdint cimport int64_t
 
+from aionetflow.socket.base cimport Services
 from aionetflow.socket.data cimport DataSocket
 from aionetflow.tcp.connection cimport Connection
 
@@ -12,10 +13,11 @@ cdef int MSG_PEEK
 cdef class StreamData(DataSocket):
     cdef public Connection connection
     cdef public bint _read_shut
+    cpdef _set_up(self, Services services, int fd, object owner, int family)
     @cython.locals(connection=Connection, room=int64_t, size=int64_t)
-    cpdef Py_ssize_t send(self, object data, int flags=*)
+    cpdef Py_ssize_t send(self, object data, int flags=*) except? -1
     @cython.locals(connection=Connection, room=int64_t, size=int64_t)
-    cpdef Py_ssize_t send_rest(self, bytes data, Py_ssize_t start)
+    cpdef Py_ssize_t send_rest(self, bytes data, Py_ssize_t start) except? -1
     @cython.locals(connection=Connection, data=bytes)
     cpdef bytes recv(self, Py_ssize_t limit, int flags=*)
     @cython.locals(connection=Connection, data=bytes)

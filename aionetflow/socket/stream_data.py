@@ -4,7 +4,7 @@ import errno
 from collections.abc import Sequence
 
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET, Address
+from aionetflow.ip.address import Address
 from aionetflow.socket.base import Owner, Services
 from aionetflow.socket.data import Buffer, DataSocket
 from aionetflow.socket.options import MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC
@@ -15,8 +15,8 @@ from aionetflow.tcp.states import SYN_RECEIVED, SYN_SENT
 class StreamData(DataSocket):
     """The half of StreamSocket that reads and writes. There is no urgent data (RFC 6093 says to send none)."""
 
-    def __init__(self, services: Services, fd: int, owner: Owner, family: int = AF_INET) -> None:
-        super().__init__(services, fd, owner, family)
+    def _set_up(self, services: Services, fd: int, owner: Owner, family: int) -> None:
+        DataSocket._set_up(self, services, fd, owner, family)
         self.connection: Connection | None = None
         self._read_shut = False  # by shutdown() without a connection: it fails, and yet is seen by poll()
 

@@ -50,12 +50,12 @@ cdef _receive_predicted(Connection connection, Segment segment, int64_t now)
 @cython.locals(rcv=Receiver, timers=Timers)
 cdef _acknowledge(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver)
-cpdef bint _check(Connection connection, Segment segment, int64_t now)
+cpdef bint _check(Connection connection, Segment segment, int64_t now) except -1
 cpdef _receive_reset(Connection connection)
 cpdef _challenge(Connection connection, int64_t now)
-cpdef bint _is_repeated(Connection connection, int64_t now)
+cpdef bint _is_repeated(Connection connection, int64_t now) except -1
 @cython.locals(snd=Sender)
-cpdef bint _receive_ack(Connection connection, Segment segment, int64_t now)
+cpdef bint _receive_ack(Connection connection, Segment segment, int64_t now) except -1
 @cython.locals(snd=Sender, flight=int64_t, acked=int64_t)
 cpdef _receive_new_ack(Connection connection, Segment segment, int64_t now)
 @cython.locals(snd=Sender, window=int64_t, duplicate=bint)

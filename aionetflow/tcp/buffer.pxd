@@ -53,10 +53,10 @@ cdef class ReceiveQueue:
     cpdef append(self, bytes data)
     @cython.locals(head=Chunk, available=int64_t)
     cpdef bytes read(self, int64_t limit)
-    @cython.locals(head=Chunk)
+    @cython.locals(chunk=Chunk, whole=int64_t, large=bint)
     cpdef bytes read_piece(self, int64_t limit)
     @cython.locals(head=Chunk, room=int64_t, done=int64_t, size=int64_t)
-    cpdef int64_t read_into(self, object view)
+    cpdef int64_t read_into(self, object view) except? -1
     @cython.locals(chunk=Chunk, part=bytes, parts=list)
     cpdef bytes peek(self, int64_t limit)
     cpdef clear(self)

@@ -205,11 +205,17 @@ class ReceiveQueue:
         self.length = 0
 
     def read_piece(self, limit: i64) -> bytes:
-        """As read, but maybe less than there is: a large chunk is handed over as it lies, without a copy."""
-        head = self._head
-        if head is not None and head.skip == 0 and _LARGE <= head.end <= limit:
-            limit = head.end
-        return self.read(limit)
+        """As read, but maybe less than there is: a large chunk is handed over as it lies, smaller ones are joined whole."""
+        chunk = self._head
+        whole: i64 = 0
+        while chunk is not None and whole + chunk.end - chunk.skip <= limit:
+            large = chunk.end - chunk.skip >= _LARGE
+            if whole == 0 or not large:
+                whole += chunk.end - chunk.skip
+            if large:
+                break
+            chunk = chunk.next
+        return self.read(whole if whole > 0 else limit)
 
     def _read_many(self, limit: i64) -> bytes:
         parts = []

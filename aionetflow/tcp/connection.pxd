@@ -27,7 +27,7 @@ cdef int _TIMEOUT
 
 cdef class ConnectionUser:
     cpdef changed(self, Connection connection)
-    cpdef bint admits(self, Connection connection)
+    cpdef bint admits(self, Connection connection) except -1
 
 @cython.final
 cdef class Connection:
@@ -69,6 +69,8 @@ cdef class Connection:
     cdef public bint waiting
     cdef public bint queued
     cdef public int64_t scheduled_at
+    cdef public bytes key
+    cdef public object claim
     cpdef write(self, bytes data)
     cpdef write_part(self, bytes data, int64_t start, int64_t stop)
     @cython.locals(data=bytes)
@@ -76,7 +78,7 @@ cdef class Connection:
     @cython.locals(data=bytes)
     cpdef bytes read_piece(self, int64_t limit)
     @cython.locals(count=int64_t)
-    cpdef int64_t read_into(self, object view)
+    cpdef int64_t read_into(self, object view) except? -1
     cpdef shut_write(self)
     cpdef close(self, int64_t now)
     cpdef abort(self, int error)
@@ -84,7 +86,7 @@ cdef class Connection:
     cpdef fail(self, int event, int error)
     cpdef refuse(self, Segment segment)
     @cython.locals(mss=int64_t)
-    cpdef int advertised_mss(self)
-    cpdef int max_mss(self)
+    cpdef int advertised_mss(self) except? -1
+    cpdef int max_mss(self) except? -1
     cpdef set_mss(self, int64_t mss)
     cpdef settle(self, int64_t now)

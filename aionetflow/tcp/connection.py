@@ -11,6 +11,8 @@ Nothing here sends, waits or calls back. Whoever drives a connection calls outpu
 the deadline, and tells the user when `wake` is set (socket/driver.py).
 """
 
+from typing import Any
+
 from aionetflow.config import DEFAULT_TTL, FIN_WAIT_2_TIME, NEVER, TIME_WAIT_TIME
 from aionetflow.ip.route import Route
 from aionetflow.stats import TcpStats
@@ -97,6 +99,8 @@ class Connection:
         self.waiting = False  # counted among the host's connections in TIME-WAIT
         self.queued = False  # the driver has it on its list
         self.scheduled_at: i64 = NEVER  # the driver's timer entry
+        self.key = b""  # the host's table of sockets has it under this ...
+        self.claim: Any = None  # ... with this claim to its port; None: the table has it not
 
     # The application's side ---------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ cdef int _TIMEOUT
 cdef int ETIMEDOUT
 
 @cython.locals(snd=Sender)
-cpdef bint output(Connection connection, TxPacket packet, int64_t now)
+cpdef bint output(Connection connection, TxPacket packet, int64_t now) except -1
 @cython.locals(snd=Sender)
 cpdef _follow_mtu(Connection connection)
 @cython.locals(timers=Timers)
@@ -45,7 +45,7 @@ cpdef _emit_syn(Connection connection, TxPacket packet, int64_t now)
     flags=int)
 cpdef _emit_again(Connection connection, TxPacket packet, int64_t now)
 @cython.locals(snd=Sender, recovery=Recovery, idle=int64_t, cwnd=int64_t, length=int64_t, last=bint, fin=bint, flags=int)
-cpdef bint _emit_new(Connection connection, TxPacket packet, int64_t now)
+cpdef bint _emit_new(Connection connection, TxPacket packet, int64_t now) except -1
 @cython.locals(snd=Sender, timers=Timers)
 cpdef _arm_holding_timers(Connection connection, int64_t now)
 @cython.locals(snd=Sender, recovery=Recovery)
@@ -53,4 +53,4 @@ cpdef _on_retransmission_timeout(Connection connection, int64_t now)
 @cython.locals(patience=int)
 cpdef _on_persist_timeout(Connection connection)
 cpdef _give_up(Connection connection)
-cpdef int _retry_limit(Connection connection)
+cpdef int _retry_limit(Connection connection) except? -1

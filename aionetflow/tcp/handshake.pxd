@@ -28,7 +28,7 @@ cpdef open_passively(Connection connection, Segment syn, int64_t now)
 @cython.locals(snd=Sender, acknowledges=bint)
 cpdef receive_in_syn_sent(Connection connection, Segment segment, int64_t now)
 @cython.locals(snd=Sender, user=ConnectionUser)
-cpdef bint receive_ack_of_syn(Connection connection, Segment segment, int64_t now)
+cpdef bint receive_ack_of_syn(Connection connection, Segment segment, int64_t now) except -1
 @cython.locals(snd=Sender, rcv=Receiver, flags=int, scale=int, window=uint32_t, offer=bytes)
 cpdef emit_syn(Connection connection, TxPacket packet)
 @cython.locals(offered=SynOptions, peer_mss=int)

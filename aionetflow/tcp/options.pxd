@@ -8,3 +8,5 @@ cdef class SynOptions:
 
 @cython.locals(options=SynOptions, at=Py_ssize_t, length=Py_ssize_t)
 cpdef SynOptions parse(bytes frame, Py_ssize_t start, Py_ssize_t stop)
+@cython.locals(options=bytes)
+cpdef bytes emit_syn(int mss, int window_scale)

@@ -11,6 +11,8 @@ NOP = 1
 MSS = 2
 WINDOW_SCALE = 3
 MAX_WINDOW_SCALE = 14  # RFC 7323 2.3
+_MAX_EMITTED = 64
+_emitted: dict[int, bytes] = {}  # what our SYNs offer is mostly the same
 
 
 class SynOptions:
@@ -53,7 +55,13 @@ def emit_syn(mss: int, window_scale: int) -> bytes:
     >>> emit_syn(1460, 7).hex(" ")
     '02 04 05 b4 01 03 03 07'
     """
-    options = bytes((MSS, 4)) + mss.to_bytes(2, "big")
-    if window_scale >= 0:
-        options += bytes((NOP, WINDOW_SCALE, 3, window_scale))
+    key = mss << 8 | (window_scale & 0xFF)
+    options = _emitted.get(key)
+    if options is None:
+        options = bytes((MSS, 4)) + mss.to_bytes(2, "big")
+        if window_scale >= 0:
+            options += bytes((NOP, WINDOW_SCALE, 3, window_scale))
+        if len(_emitted) >= _MAX_EMITTED:
+            _emitted.clear()
+        _emitted[key] = options
     return options

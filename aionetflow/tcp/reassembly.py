@@ -7,6 +7,9 @@ from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq, seq_lt, seq_sub
 from aionetflow.widths import i64, u32
 
 MAX_BLOCKS = 1024  # against peers that send single octets with holes between them
+# What a store has that has never held anything, which is most of them; never changed.
+_NO_STARTS: list[int] = []
+_NO_BLOCKS: list[bytes] = []
 
 
 class Reassembly:
@@ -14,11 +17,13 @@ class Reassembly:
 
     def __init__(self) -> None:
         self.length: i64 = 0
-        self._starts: list[int] = []
-        self._blocks: list[bytes] = []
+        self._starts = _NO_STARTS
+        self._blocks = _NO_BLOCKS
 
     def insert(self, seq: u32, data: bytes) -> bool:
         """Keeps what is not there yet of data at seq; False if there are too many blocks."""
+        if self._starts is _NO_STARTS:
+            self._starts, self._blocks = [], []
         index = len(self._starts)
         while index > 0 and seq_lt(seq, self._starts[index - 1]):
             index -= 1
@@ -66,8 +71,8 @@ class Reassembly:
 
     def clear(self) -> None:
         """Forgets everything."""
-        self._starts.clear()
-        self._blocks.clear()
+        self._starts = _NO_STARTS
+        self._blocks = _NO_BLOCKS
         self.length = 0
 
     def _put(self, index: i64, seq: u32, data: bytes) -> bool:

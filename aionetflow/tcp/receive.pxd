@@ -27,19 +27,19 @@ cdef class Receiver:
     cdef public bint ended
     cpdef start(self, uint32_t irs)
     @cython.locals(end=uint32_t)
-    cpdef bint acceptable(self, Segment segment)
+    cpdef bint acceptable(self, Segment segment) except -1
     @cython.locals(
         seq=uint32_t, data=bytes, behind=uint32_t, edge=uint32_t, room=uint32_t, held=int64_t, block=bytes)
-    cpdef int take(self, Segment segment)
+    cpdef int take(self, Segment segment) except? -1
     cpdef take_next(self, Segment segment)
     @cython.locals(fin_seq=uint32_t)
     cpdef note_fin(self, Segment segment)
-    cpdef bint reaches_fin(self)
+    cpdef bint reaches_fin(self) except -1
     @cython.locals(offered=int64_t, space=int64_t, unit=int64_t)
-    cpdef int64_t window(self)
+    cpdef int64_t window(self) except? -1
     @cython.locals(offered=int64_t, space=int64_t)
-    cpdef bint window_opened(self)
-    cpdef uint32_t unacknowledged(self)
+    cpdef bint window_opened(self) except -1
+    cpdef uint32_t unacknowledged(self) except? -1
     cpdef set_limit(self, int64_t limit)
-    cpdef int64_t _step(self)
+    cpdef int64_t _step(self) except? -1
     cpdef _deliver(self, bytes data)

@@ -26,11 +26,11 @@ cdef class Recovery:
     cdef public int64_t timed_at
     cpdef on_sent(self, uint32_t end, int64_t now)
     cpdef on_ack(self, uint32_t snd_una, int64_t acked, int64_t flight, int64_t now)
-    cpdef bint on_dup_ack(self, uint32_t snd_una, uint32_t snd_nxt, int64_t flight, int64_t now)
+    cpdef bint on_dup_ack(self, uint32_t snd_una, uint32_t snd_nxt, int64_t flight, int64_t now) except -1
     cpdef on_timeout(self, uint32_t snd_una, uint32_t snd_nxt, int64_t flight, bint again, int64_t now)
-    cpdef int64_t window(self)
+    cpdef int64_t window(self) except? -1
     @cython.locals(out=uint32_t)
-    cpdef bint retransmit_at(self, uint32_t snd_una)
+    cpdef bint retransmit_at(self, uint32_t snd_una) except -1
     cpdef on_resent(self, int64_t length)
     cpdef resend_all(self, uint32_t snd_una, uint32_t snd_nxt)
     @cython.locals(cc=CongestionControl)

@@ -9,4 +9,4 @@ cdef int ACK
 cdef int RST
 
 @cython.locals(source=int, destination=int, ack=uint32_t)
-cpdef bint answer(TxPacket packet, Segment segment)
+cpdef bint answer(TxPacket packet, Segment segment) except -1

@@ -12,4 +12,4 @@ cdef class RttEstimator:
     cdef public int backoff
     cpdef sample(self, int64_t rtt)
     @cython.locals(rto=int64_t, _=int)
-    cpdef int64_t rto(self)
+    cpdef int64_t rto(self) except? -1

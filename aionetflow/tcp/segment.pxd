@@ -24,10 +24,10 @@ cdef class Segment:
     cdef public Py_ssize_t options
     cdef public Py_ssize_t options_end
     @cython.locals(frame=bytes, l4=Py_ssize_t, offset=Py_ssize_t)
-    cpdef bint parse(self, RxPacket packet)
+    cpdef bint parse(self, RxPacket packet) except -1
     @cython.locals(payload=bytes)
-    cpdef bint take_payload(self, RxPacket packet)
-    cpdef uint32_t occupies(self)
+    cpdef bint take_payload(self, RxPacket packet) except -1
+    cpdef uint32_t occupies(self) except? -1
 
 @cython.locals(offset=Py_ssize_t, acknowledged=uint32_t)
 cpdef emit(

@@ -27,22 +27,22 @@ cdef class Sender:
     cdef public bint corked
     cdef public bint push_once
     cdef public uint32_t snd_sml
-    cpdef uint32_t in_flight(self)
+    cpdef uint32_t in_flight(self) except? -1
     @cython.locals(flight=int64_t)
-    cpdef int64_t unacknowledged(self)
-    cpdef int64_t unsent(self)
-    cpdef bint is_done(self)
-    cpdef int64_t room(self)
+    cpdef int64_t unacknowledged(self) except? -1
+    cpdef int64_t unsent(self) except? -1
+    cpdef bint is_done(self) except -1
+    cpdef int64_t room(self) except? -1
     @cython.locals(unsent=int64_t, usable=int64_t, length=int64_t, short=int64_t)
-    cpdef int64_t next_length(self, int64_t cwnd)
+    cpdef int64_t next_length(self, int64_t cwnd) except? -1
     @cython.locals(flight=int64_t)
-    cpdef bint fin_due(self, int64_t cwnd)
-    cpdef bint is_held(self)
+    cpdef bint fin_due(self, int64_t cwnd) except -1
+    cpdef bint is_held(self) except -1
     cpdef sent(self, int64_t length, bint fin)
     @cython.locals(acked=int64_t, data=int64_t)
-    cpdef int64_t acknowledge(self, uint32_t ack)
-    cpdef bint fin_acknowledged(self)
+    cpdef int64_t acknowledge(self, uint32_t ack) except? -1
+    cpdef bint fin_acknowledged(self) except -1
     @cython.locals(window=int64_t, same=bint)
     cpdef update_window(self, Segment segment)
     cpdef set_window(self, int64_t window)
-    cpdef bint _short_may_go(self)
+    cpdef bint _short_may_go(self) except -1

@@ -5,8 +5,8 @@ cdef int _RECEIVING
 cdef int _SENDING
 cdef int _OPEN
 
-cpdef int next_state(int state, int event)
-cpdef bint is_synchronized(int state)
-cpdef bint may_receive(int state)
-cpdef bint may_send(int state)
-cpdef bint is_open(int state)
+cpdef int next_state(int state, int event) except? -1
+cpdef bint is_synchronized(int state) except -1
+cpdef bint may_receive(int state) except -1
+cpdef bint may_send(int state) except -1
+cpdef bint is_open(int state) except -1

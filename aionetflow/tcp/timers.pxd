@@ -11,5 +11,5 @@ cdef class Timers:
     cdef public int64_t cork
     cdef public int64_t wait
     @cython.locals(earliest=int64_t)
-    cpdef int64_t deadline(self)
+    cpdef int64_t deadline(self) except? -1
     cpdef stop(self)

@@ -6,5 +6,5 @@ from aionetflow.packet cimport RxPacket, TxPacket
 
 cpdef emit(TxPacket packet, uint16_t source_port, uint16_t destination_port, bytes payload)
 @cython.locals(length=Py_ssize_t)
-cpdef bint is_whole(RxPacket packet)
-cpdef bint is_intact(RxPacket packet)
+cpdef bint is_whole(RxPacket packet) except -1
+cpdef bint is_intact(RxPacket packet) except -1

@@ -1,4 +1,5 @@
-"""What is measured: each workload is one program per style, in coroutines.py, streams.py, protocols.py and buffered.py.
+"""What is measured: each workload is one program per style, in coroutines.py, streams.py, protocols.py and buffered.py;
+those of a library that has a style of its own are in http.py.
 
 A program is an async context manager over two ends: entering it sets everything up and gives `work`, which does
 the workload's operation so many times. Only `work` is measured.
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from benchmarks.contenders import Contender
@@ -41,6 +43,11 @@ class Workload(NamedTuple):
     inverse: bool = False  # ... or scale / cost, more being better
     descriptors: int = 4096  # of the kernel that a process may need
     places: tuple[str, ...] = ()  # where it makes sense; everywhere, if none is named
+    needs: str = ""  # a module that may not be installed
+
+    def missing(self) -> bool:
+        """Whether it needs something that is not here."""
+        return bool(self.needs) and find_spec(self.needs) is None
 
     def shown(self, cost: float) -> float:
         """A cost in the unit."""
@@ -79,6 +86,14 @@ WORKLOADS = (
     Workload(
         "throughput", "throughput", (*TALK, "buffered"), "one stream, 256 KiB writes, 64 KiB reads",
         "GB per CPU-second", "cpu", 64, 10_000, len(BLOCK) / GB, inverse=True,
+    ),
+    Workload(
+        "http-1", "one_client", ("http",), "aiohttp, GET of 1 KB on a connection that stays, 1 client",
+        "µs CPU per request", "cpu", 50, 20_000, 1e6, places=INTERNET, needs="aiohttp",
+    ),
+    Workload(
+        "http-64", "many_clients", ("http",), "aiohttp, GET of 1 KB on connections that stay, 64 clients",
+        "µs CPU per request", "cpu", 256, 40_000, 1e6, places=INTERNET, needs="aiohttp",
     ),
     Workload(
         "memory", "idle", ("protocols",), "memory per idle connection, both ends, kernel's included", "KB", "memory",

@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip("benchmarks.report", reason="the benchmarks are not in an installed package")
 
-from benchmarks import goals, plot, report
+import aionetflow
+from benchmarks import goals, page, plot, report
 from benchmarks.contenders import CONTENDERS, LOOPS, OWN, PEERS, PLACE_TITLES, Contender, available_loops
 from benchmarks.measure import ROOT, BenchmarkError, Table, measure, run_in_process, with_references
 from benchmarks.places import PLACES
@@ -133,15 +134,49 @@ def test_every_goal_names_contenders_and_workloads_that_there_are() -> None:
     workloads = {workload.name: workload for workload in WORKLOADS}
     for goal in goals.GOALS:
         for place in goal.places:
-            contender = Contender(place, goal.style, OWN)
-            assert contender in CONTENDERS
-            assert workloads[goal.workload].suits(contender)
+            for loop in (*LOOPS, OWN):  # those of others stand beside it
+                contender = Contender(place, goal.style, loop)
+                assert contender in CONTENDERS
+                assert workloads[goal.workload].suits(contender)
 
 
 def test_the_table_says_how_far_a_goal_is_from_being_met() -> None:
     text = report.text([measured(ROUND_TRIP, 10e-6, 5e-6)], MACHINE)
-    (line,) = [line for line in text.splitlines() if "round trip, Protocol" in line]
-    assert line.split()[-6:] == [">=", "x4", "x2.00", "50%", "of", "it"]
+    line, again = (line for line in text.splitlines() if "round trip, Protocol" in line)
+    assert line.split()[-9:] == [">=", "x4", "x2.00", "50%", "of", "it,", "short", "by", "x2.00"]
+    assert again.split()[-7:] == ["127.0.0.1:", "50%", "of", "it,", "short", "by", "x2.00"]
+
+
+def test_a_row_that_misses_its_goal_says_what_bounds_it_and_others_stand_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    title, counted = "round trip, Protocol", {"instructions": 30_000, "shares": {"Python": 0.4, "tcp/": 0.25}}
+    monkeypatch.setattr(goals, "bounds", lambda: {title: {"lo": "two calls to Python"}})
+    monkeypatch.setattr(goals, "measured_shares", lambda: {title: {"lo": counted}})
+    why = "two calls to Python (30,000 instructions: Python 40%, tcp/ 25%)"
+    attached = Contender("lo", "protocols", "uvloop")
+    script = Script([10e-6], [8e-6], [5e-6], [5e-6], [8e-6], [10e-6])
+    (table,) = measure([ROUND_TRIP], [UVLOOP, attached, OWN_LO], 1, script, silent)
+    (verdict,) = goals.verdicts([table])
+    assert (verdict.beside, verdict.bound) == ({"uvloop": "x1.25"}, why)
+    text = report.text([table], MACHINE)
+    assert f"      {why}" in text.splitlines()
+    assert "x1.25" in next(line for line in text.splitlines() if "50% of it" in line)
+    (goal,) = json.loads(json.dumps(report.as_json([table], MACHINE, {})))["goals"]
+    assert (goal["beside"], goal["bound"]) == ({"uvloop": "x1.25"}, why)
+
+
+def test_a_row_that_meets_its_goal_has_nothing_to_explain() -> None:
+    text = report.text([measured(ROUND_TRIP, 10e-6, 2e-6)], MACHINE)
+    assert "what bounds" not in text
+    assert "met" in next(line for line in text.splitlines() if "round trip, Protocol" in line)
+
+
+def test_every_bound_is_of_a_row_that_there_is() -> None:
+    places = {goal.title: goal.places for goal in goals.GOALS}
+    named = [(title, place) for title, reasons in goals.bounds().items() for place in reasons]
+    counted = [(title, place) for title, reasons in goals.measured_shares().items() for place in reasons]
+    assert all(place in places[title] for title, place in named + counted)
 
 
 # ---- what comes out
@@ -166,6 +201,17 @@ def test_the_json_has_everything_the_table_has() -> None:
         "best": 2e-6, "median": 2e-6, "rounds": [2e-6], "shown": {"best": 2.0, "median": 2.0},
         "against": {"asyncio": {"median": 4.0, "low": 4.0, "high": 4.0}},
     }  # fmt: skip
+
+
+def test_the_tables_can_be_made_again_of_the_json() -> None:
+    tables = [scripted([80e-6], [25e-6], [20e-6, 40e-6], [80e-6]), measured(ROUND_TRIP, 10e-6, 5e-6)]
+    content = json.loads(json.dumps(report.as_json(tables, MACHINE, {})))
+    assert report.text(report.from_json(content), content["machine"]) == report.text(tables, MACHINE)
+
+
+def test_the_page_of_the_documentation_is_made_of_the_json_beside_it() -> None:
+    performance, costs = (json.loads(path.read_text()) for path in (page.PERFORMANCE, page.COSTS))
+    assert page.PAGE.read_text(encoding="utf-8") == page.text(performance, costs), "run make bench-page"
 
 
 @pytest.mark.skipif(not plot.available(), reason="no matplotlib")
@@ -220,6 +266,28 @@ def test_a_bad_value_is_one_line_and_status_2(arguments: tuple[str, ...], compla
     done = benchmarks(*arguments)
     assert done.returncode == 2
     assert complaint in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("workload", [workload for workload in WORKLOADS if workload.program.endswith("clients")])
+def test_requests_of_a_library_go_over_our_network(workload: Workload) -> None:
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+
+    async def main() -> int:
+        async with PLACES["link-64k"]() as ends, workload.open("http", ends) as work:
+            await work(workload.chunk)
+            octets: int = ends.server.interfaces[0].tx_bytes  # type: ignore[attr-defined]
+            return octets
+
+    octets = aionetflow.run(main(), seed=1)
+    assert 1000 * workload.chunk < octets < 2000 * workload.chunk  # the pages, and not much more
+
+
+def test_a_workload_whose_library_is_not_there_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = next(workload for workload in WORKLOADS if workload.needs)
+    assert not ROUND_TRIP.missing()
+    monkeypatch.setattr("benchmarks.workloads.find_spec", lambda name: None)
+    assert workload.missing()
+    assert not ROUND_TRIP.missing()
 
 
 def test_a_run_that_fails_says_which_and_why() -> None:

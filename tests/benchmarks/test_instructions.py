@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("benchmarks.report", reason="the benchmarks are not in an installed package")
 
-from benchmarks import instructions
+from benchmarks import instructions, shares
 from benchmarks.count import LONG, OPERATIONS, SHORT
 
 KEPT = {operation.name: 1000 for operation in OPERATIONS}
@@ -72,3 +72,39 @@ def test_without_valgrind_nothing_is_counted_and_it_says_so(
 
 def test_every_operation_has_its_count_in_the_baseline() -> None:
     assert list(json.loads(instructions.BASELINE.read_text())) == [operation.name for operation in OPERATIONS]
+
+
+# ---- where they go
+
+CALLGRIND = """\
+# callgrind format
+version: 1
+events: Ir
+ob=(1) /x/aionetflow/tcp/arrival.cpython-311-x86_64-linux-gnu.so
+fl=(1) ???
+fn=(1) on_segment
+0 100
+cob=(2) /usr/bin/python3.11
+cfn=(2) PyDict_GetItem
+calls=3 0
+0 5000
++1 20
+ob=(2)
+fn=(2)
+0 60
+* 15
+ob=(3) /x/aionetflow/_fast.cpython-311-x86_64-linux-gnu.so
+fn=(3) sum
+0 {sum}
+totals: 200
+"""
+
+
+def test_shares_are_of_what_each_object_took_itself_and_a_long_run_took_more(tmp_path: Path) -> None:
+    short, long = tmp_path / "out.1", tmp_path / "out.2"
+    short.write_text(CALLGRIND.format(sum=5))
+    assert {shares.layer(name): count for name, count in shares.by_object(short).items()} == {
+        "tcp/": 120, "Python": 75, "_fast": 5,
+    }  # fmt: skip
+    long.write_text(CALLGRIND.format(sum=305).replace("\n0 100\n", "\n0 200\n"))
+    assert shares.shares(short, long) == {"_fast": 0.75, "tcp/": 0.25}

@@ -114,7 +114,7 @@ def test_a_timeout_ends_a_wait_outside_the_loop(listener: VirtualSocket) -> None
     listener.settimeout(0.01)
     with pytest.raises(TimeoutError, match=r"^timed out$"):
         listener.accept()
-    assert listener.description.sleepers == []
+    assert not listener.description.sleepers
 
 
 def test_a_timeout_ends_a_wait_beside_the_running_loop(
@@ -123,7 +123,7 @@ def test_a_timeout_ends_a_wait_beside_the_running_loop(
     listener.settimeout(0.01)
     with pytest.raises(TimeoutError, match=r"^timed out$"):
         loop.run_until_complete(asyncio.to_thread(listener.accept))
-    assert listener.description.sleepers == []
+    assert not listener.description.sleepers
 
 
 def test_a_wait_inside_the_running_loop_is_an_error(loop: asyncio.AbstractEventLoop, listener: VirtualSocket) -> None:

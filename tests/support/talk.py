@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import aionetflow as anf
@@ -11,6 +12,7 @@ from aionetflow.network.control_blocks import ControlBlock
 Option = tuple[int, int, int | bytes]  # level, name, value
 
 
+@functools.lru_cache(maxsize=64)
 def pattern(size: int, salt: int = 0) -> bytes:
     """Octets in which none can be lost, doubled or moved without being noticed."""
     return b"".join((i * 2654435761 + salt & 0xFFFFFFFF).to_bytes(4, "big") for i in range(size // 4 + 1))[:size]
