@@ -33,7 +33,7 @@ EPHEMERAL_PORTS = (32768, 60999)  # net.ipv4.ip_local_port_range
 SOMAXCONN = 4096  # net.core.somaxconn
 UDP_QUEUE_LIMIT = 212992  # net.core.rmem_default
 # Linux starts at 131072 and 16384; here both start at a size that carries a few bandwidth-delay products of a local
-# network and stays within a processor's second-level cache. From there on they grow with what is on the way, as on Linux.
+# network and stays within a processor's second-level cache. Both grow with what is on the way, as on Linux.
 TCP_RECEIVE_BUFFER = 524288  # as getsockopt(SO_RCVBUF) tells it: twice what may be queued
 TCP_SEND_BUFFER = 524288
 TCP_BUFFER_MAX = 6291456  # net.ipv4.tcp_rmem[2]: as far as it grows; the window scale is chosen for it

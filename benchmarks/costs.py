@@ -83,6 +83,8 @@ DELAY_WHY = (
 )
 OPERATIONS_WHY = {
     "round trip": "64 bytes there and back by Protocol on lo: two segments, two turns of the loop, two calls to Python",
+    "datagram round trip": "the same by UDP; addresses are tuples of Python, and the transport's sendto() is Python",
+    "link round trip": "the same over an Ethernet link without delay: MAC headers, and a delivery each way",
     "connection": "connect, accept, close at the server's end, EOF, close: seven segments; most of it is making and"
     " freeing two sockets, two transports and what belongs to them",
     "64 KiB": "one segment on lo: copied and summed once on its way down and once up",

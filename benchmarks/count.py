@@ -34,7 +34,7 @@ class Operation(NamedTuple):
 OPERATIONS = (
     Operation("round trip", "round-trip", "lo", 60),
     Operation("datagram round trip", "udp-round-trip", "lo", 60),
-    Operation("round trip, link", "round-trip", "link-1500", 60),
+    Operation("link round trip", "round-trip", "link-1500", 60),
     Operation("connection", "connections", "lo", 20),
     Operation("64 KiB", "throughput", "lo", 12, parts=4),
     Operation("64 KiB, MTU 1500", "throughput", "link-1500", 6, parts=4),

@@ -158,10 +158,11 @@ class DatagramSocket(DataSocket):
         """Queues a datagram; False if the receive buffer is full (Linux: dropped, RcvbufErrors)."""
         if self._queued + len(data) + _OVERHEAD > self.receive_buffer and self._queue:
             return False
-        if source_port != self._sender_port or source != self._sender_host:
-            self._sender = endpoint(self.family, source, source_port)
+        sender = self._sender
+        if sender is None or source_port != self._sender_port or source != self._sender_host:
+            sender = self._sender = endpoint(self.family, source, source_port)
             self._sender_host, self._sender_port = source, source_port
-        self._queue.append((data, self._sender))
+        self._queue.append((data, sender))
         self._queued += len(data) + _OVERHEAD
         self.notify()
         return True

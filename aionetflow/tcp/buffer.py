@@ -210,7 +210,7 @@ class ReceiveQueue:
         self.length = 0
 
     def read_piece(self, limit: i64) -> bytes:
-        """As read, but maybe less than there is: a large chunk is handed over as it lies, smaller ones are joined whole."""
+        """As read, but maybe less than there is: a large chunk is handed over as it lies, small ones are joined."""
         chunk = self._head
         whole: i64 = 0
         while chunk is not None and whole + chunk.end - chunk.skip <= limit:
