@@ -247,8 +247,6 @@ class Socket:
 
     def _write_some(self, stream: StreamSocket, data: Buffer) -> Buffer:
         """Writes until nothing more fits; returns the rest."""
-        clock = self.host.network.clock
-        clock.hold()  # what is sent is delivered in this turn of the loop
         try:
             while True:
                 sent = stream.send(data)
@@ -258,8 +256,6 @@ class Socket:
                 data = memoryview(data)[sent:]
         except BlockingIOError:
             return data
-        finally:
-            clock.release()
 
     async def _linger(self, core: StreamSocket) -> None:
         """SO_LINGER: waits until the peer has everything, at most so many seconds."""

@@ -12,6 +12,7 @@ import pytest
 
 import aionetflow as anf
 from aionetflow import Host, Network, Socket
+from aionetflow.fast_paths import FAST
 from support.cancelling import ARRIVING, WAYS, cancel_at
 from support.loops import everywhere, in_virtual_time, seconds, turns, until
 from support.talk import Option, block_of, connected, datagram, listening, pattern, read_all, read_exactly, stream
@@ -22,10 +23,15 @@ COUNT = 12  # datagrams
 each_way = pytest.mark.parametrize("way", WAYS)
 
 
-def pair(net: Network, delay: float = 1e-6) -> tuple[Host, Host]:
-    """Two hosts; over a link without any delay a handshake is over before a call of connect() has to wait."""
+@pytest.fixture(autouse=True)
+def in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames take turns of the loop, so that calls wait: else a handshake is over before connect() has to."""
+    monkeypatch.setattr(FAST, "burst", False)
+
+
+def pair(net: Network) -> tuple[Host, Host]:
     a, b = net.host("a"), net.host("b")
-    net.link(a, b, delay=delay)
+    net.link(a, b, delay=0.0)
     return a, b
 
 
@@ -227,7 +233,7 @@ async def test_a_cancelled_write_leaves_those_of_others_whole(way: str) -> None:
 async def test_recvfrom_loses_no_datagram(way: str) -> None:
     async def scenario(point: int) -> bool:
         async with Network(seed=point) as net:
-            a, b = pair(net, delay=0.0)
+            a, b = pair(net)
             sender, receiver = await datagram(a), await datagram(b)
             await receiver.bind(("", 53))
             received: list[bytes] = []
