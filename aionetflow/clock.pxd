@@ -11,15 +11,21 @@ cdef class Timer:
     cdef object __weakref__
     cpdef cancel(self)
 
+cdef class TimeSource:
+    cdef int64_t _clock(self) noexcept
+
 cdef class Due:
+    cdef public object callback
     cdef public bint posted
     cdef public int64_t posted_at
     cdef public int64_t posted_order
-    cpdef fall_due(self)
+    cdef public Due posted_next
+    cdef _fall_due(self)
 
 cdef class Clock:
     cdef public list _heap
-    cdef public list _posted
+    cdef public Due _posted
+    cdef public Due _posted_last
     cdef int64_t _order
     cdef Py_ssize_t _cancelled
     cdef public int64_t _running
@@ -31,9 +37,9 @@ cdef class Clock:
     cpdef hold(self)
     cpdef release(self)
     cpdef post(self, Due due)
-    @cython.locals(timer=Timer, due=Due, deadline=int64_t)
+    @cython.locals(timer=Timer, deadline=int64_t)
     cpdef int64_t next_deadline(self) except? -1
-    @cython.locals(timer=Timer, due=Due, heap=list, posted=list, count=int64_t)
+    @cython.locals(timer=Timer, due=Due, heap=list, count=int64_t)
     cpdef int64_t run_timers(self, int64_t now, int64_t limit=*) except? -1
     @cython.locals(entry=tuple)
     cpdef bint _comes_first(self, list heap, Due due) except -1

@@ -39,17 +39,29 @@ class Timer:
             self._clock._count_cancelled()
 
 
-class Due:
-    """What is run as soon as possible, again and again: `Clock.post` makes no timer for it and calls `fall_due`."""
+class TimeSource:
+    """Who can tell a clock its time without a call through the interpreter: our own event loop."""
 
-    def __init__(self) -> None:
+    def _clock(self) -> i64:
+        raise NotImplementedError
+
+
+class Due:
+    """What is run as soon as possible, again and again: `Clock.post` makes no timer for it.
+
+    It runs `callback`; a compiled subclass may do without one.
+    """
+
+    def __init__(self, callback: Callable[[], object] | None = None) -> None:
+        self.callback = callback
         self.posted = False  # it waits to be run
         self.posted_at: i64 = 0  # ns
         self.posted_order: i64 = 0
+        self.posted_next: Due | None = None  # what was posted after it
 
-    def fall_due(self) -> None:
-        """Does what there is to do now."""
-        raise NotImplementedError
+    def _fall_due(self) -> None:
+        if self.callback is not None:
+            self.callback()
 
 
 class Clock:
@@ -57,7 +69,8 @@ class Clock:
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Timer]] = []
-        self._posted: list[Due] = []  # what runs as soon as possible, in the order in which it was posted
+        self._posted: Due | None = None  # what runs as soon as possible, in the order in which it was posted ...
+        self._posted_last: Due | None = None  # ... and the last of it
         self._order: i64 = 0  # breaks ties: timers of one time run in the order of the calls
         self._cancelled = 0  # timers still in the heap that will not run
         self._running: i64 = -1  # the `now` of the run_timers() that is at work; -1 if none is
@@ -101,10 +114,7 @@ class Clock:
     def post(self, due: Due) -> None:
         """As call_soon(), of something that is made once and posted often: once it is posted it waits, and runs once.
 
-        >>> class Frames(Due):
-        ...     def fall_due(self) -> None:
-        ...         print("here they are")
-        >>> clock, frames = ManualClock(), Frames()
+        >>> clock, frames = ManualClock(), Due(lambda: print("here they are"))
         >>> clock.post(frames)
         >>> clock.post(frames)
         >>> clock.run()
@@ -117,7 +127,11 @@ class Clock:
         due.posted_at = self.now() if self._running < 0 else self._running
         self._order += 1
         due.posted_order = self._order
-        self._posted.append(due)
+        if self._posted_last is None:
+            self._posted = due
+        else:
+            self._posted_last.posted_next = due
+        self._posted_last = due
         if self._running < 0:
             self._armed(due.posted_at)
 
@@ -133,9 +147,8 @@ class Clock:
             heappop(heap)
             self._cancelled -= 1
         deadline = heap[0][0] if heap else NEVER
-        if self._posted:
-            due = self._posted[0]
-            deadline = min(deadline, due.posted_at)
+        if self._posted is not None:
+            deadline = min(deadline, self._posted.posted_at)
         return deadline
 
     def run_timers(self, now: int, limit: int = NEVER) -> int:
@@ -154,16 +167,19 @@ class Clock:
         2
         """
         self._check_not_running()
-        heap, posted = self._heap, self._posted
+        heap = self._heap
         count = 0
         self._running = now
         try:
             while count < limit:
-                if posted and not self._comes_first(heap, posted[0]):
-                    due = posted.pop(0)
+                due = self._posted
+                if due is not None and not self._comes_first(heap, due):
+                    self._posted, due.posted_next = due.posted_next, None
+                    if self._posted is None:
+                        self._posted_last = None
                     due.posted = False
                     count += 1
-                    due.fall_due()
+                    due._fall_due()
                     continue
                 if not heap or heap[0][0] > now:
                     break

@@ -32,11 +32,13 @@ ICMP_RATE_PER_SECOND = 1000  # net.ipv4.icmp_msgs_per_sec
 EPHEMERAL_PORTS = (32768, 60999)  # net.ipv4.ip_local_port_range
 SOMAXCONN = 4096  # net.core.somaxconn
 UDP_QUEUE_LIMIT = 212992  # net.core.rmem_default
-# Linux starts at 131072 and 16384 and tunes both while a connection runs; here they are fixed, at a size that carries
-# a few bandwidth-delay products of a local network and stays within a processor's second-level cache.
+# Linux starts at 131072 and 16384; here both start at a size that carries a few bandwidth-delay products of a local
+# network and stays within a processor's second-level cache. From there on they grow with what is on the way, as on Linux.
 TCP_RECEIVE_BUFFER = 524288  # as getsockopt(SO_RCVBUF) tells it: twice what may be queued
 TCP_SEND_BUFFER = 524288
-TCP_BUFFER_MAX = 6291456  # net.ipv4.tcp_rmem[2]: the window scale is chosen for it
+TCP_BUFFER_MAX = 6291456  # net.ipv4.tcp_rmem[2]: as far as it grows; the window scale is chosen for it
+TCP_SEND_BUFFER_MAX = 4194304  # net.ipv4.tcp_wmem[2]
+TCP_TUNED_RTT = 1 * MILLISECOND  # below it no window is too small, and a larger one only falls out of the cache
 SOCKET_BUFFER_MAX = 212992  # net.core.rmem_max, wmem_max: what setsockopt may ask for, before doubling
 RECEIVE_BUFFER_MIN = 2304  # Linux SOCK_MIN_RCVBUF
 SEND_BUFFER_MIN = 4608  # Linux SOCK_MIN_SNDBUF

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from aionetflow.clock import Clock, ManualClock
+from aionetflow.clock import Clock, Due, ManualClock
 from aionetflow.config import NEVER
 
 
@@ -183,3 +183,64 @@ def test_time_goes_forwards_and_stays_finite(clock: ManualClock, seconds: float)
     clock.advance(1)
     with pytest.raises(ValueError, match="time goes forwards"):
         clock.advance_to(0)
+
+
+class Posted(Due):
+    """Notes when it is run; posts another, if it was given one."""
+
+    def __init__(self, clock: Clock, log: list[str], word: str, then: "Posted | None" = None) -> None:
+        super().__init__(self.run)
+        self.clock, self.log, self.word, self.then = clock, log, word, then
+
+    def run(self) -> None:
+        self.log.append(self.word)
+        if self.then is not None:
+            self.clock.post(self.then)
+
+
+def test_what_is_posted_runs_among_timers_in_order_of_time_then_of_call(clock: ManualClock) -> None:
+    log: list[str] = []
+    clock.call_at(0, lambda: log.append("timer before"))
+    clock.post(Posted(clock, log, "posted"))
+    clock.call_soon(lambda: log.append("timer after"))
+    clock.call_at(-5, lambda: log.append("timer long due"))
+    assert clock.next_deadline() == -5
+    assert clock.run() == 4
+    assert log == ["timer long due", "timer before", "posted", "timer after"]
+    assert clock.next_deadline() == NEVER
+
+
+def test_what_is_posted_by_what_was_posted_runs_in_the_same_run_up_to_the_limit(clock: ManualClock) -> None:
+    log: list[str] = []
+    clock.post(Posted(clock, log, "one", Posted(clock, log, "two", Posted(clock, log, "three"))))
+    assert clock.run_timers(0, limit=2) == 2
+    assert log == ["one", "two"]
+    assert clock.next_deadline() == 0
+    assert clock.run() == 1
+    assert log == ["one", "two", "three"]
+
+
+def test_what_is_posted_twice_runs_once_and_can_be_posted_again(clock: ManualClock) -> None:
+    log: list[str] = []
+    due = Posted(clock, log, "x")
+    clock.post(due)
+    clock.post(due)
+    assert clock.run() == 1
+    clock.advance(1)
+    clock.post(due)
+    assert clock.next_deadline() == 1_000_000_000
+    assert clock.run() == 1
+    assert log == ["x", "x"]
+
+
+def test_what_is_posted_and_fails_is_raised_and_the_rest_stays(clock: ManualClock) -> None:
+    def fail() -> None:
+        raise ValueError("broken")
+
+    log: list[str] = []
+    clock.post(Due(fail))
+    clock.post(Posted(clock, log, "after"))
+    with pytest.raises(ValueError, match="broken"):
+        clock.run()
+    assert clock.run() == 1
+    assert log == ["after"]

@@ -1,7 +1,7 @@
 import cython
 from libc.stdint cimport int64_t, uint64_t
 
-from aionetflow._fast cimport forward, get16, segment
+from aionetflow._fast cimport forward, get16, put, segment
 from aionetflow.ethernet.neighbour cimport Neighbour, NeighbourTable
 from aionetflow.gso cimport cut, frames_of, octets_of
 from aionetflow.link.base cimport LinkEnd, Station

@@ -19,7 +19,7 @@ from aionetflow.ethernet.frame import (
     mac_header,
 )
 from aionetflow.ethernet.neighbour import Neighbour, NeighbourTable
-from aionetflow.fast import forward, get16, segment
+from aionetflow.fast import forward, get16, put, segment
 from aionetflow.gso import cut, frames_of, octets_of
 from aionetflow.link.base import LinkEnd, Station
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
@@ -282,7 +282,7 @@ class EthernetInterface(Interface):
             self.neighbours.enqueue(neighbour, self._cut(packet, packet.l2, []))
             self._ask_questions(now)
             return
-        header[packet.l2 : packet.l3] = self._broadcast_header() if neighbour is None else neighbour.header
+        put(header, packet.l2, self._broadcast_header() if neighbour is None else neighbour.header)
         if packet.mss > 0 and packet.length > packet.mss and self._may_merge(packet):
             self.merged_by = self.mtu
             packet.mss = 0

@@ -50,7 +50,7 @@ cdef class Transit(Due):
     @cython.locals(octets=int64_t)
     cpdef send_merged(self, list frames, int64_t merged_by)
     @cython.locals(frames=list, merged_by=int64_t, flight=Flight)
-    cpdef fall_due(self)
+    cdef _fall_due(self)
     cdef bint _may_pass(self, int64_t octets) except -1
     @cython.locals(now=int64_t, flight=Flight, mixed=bint)
     cdef _pass(self, list frames, int64_t count, int64_t octets, int64_t merged_by)

@@ -45,10 +45,13 @@ class Flight:
 
 
 class Transit(Due):
-    """One direction of a link, as far as its frames meet nothing but a delay."""
+    """One direction of a link, as far as its frames meet nothing but a delay.
+
+    Calls of its own methods name the class: none looks whether `Channel`, which is not compiled, has another.
+    """
 
     def __init__(self, name: str, clock: Clock) -> None:
-        Due.__init__(self)
+        Due.__init__(self, None)
         self.name = name
         self.source: LinkEnd | None = None  # where frames enter
         self.target: LinkEnd | None = None  # the end where frames arrive
@@ -96,7 +99,7 @@ class Transit(Due):
         if merged_by == self._mtu and self._may_pass(octets):
             self._pass(frames, frames_of(frames, merged_by), octets, merged_by)
         else:
-            self.send(cut(frames, merged_by))
+            Transit.send(self, cut(frames, merged_by))
 
     def flights(self) -> list[InFlight]:
         """The frames on their way, in the order in which they will arrive."""
@@ -106,7 +109,7 @@ class Transit(Due):
             listed += [InFlight(self, arrives, frame) for frame in cut(flight.frames, flight.merged_by)]
         return listed
 
-    def fall_due(self) -> None:
+    def _fall_due(self) -> None:
         """Hands over what arrives now, as one batch."""
         frames, merged_by = self._arriving, self._arriving_merged_by
         if frames:
@@ -117,8 +120,8 @@ class Transit(Due):
             if not frames:
                 flight = self._flights[0][2]
                 merged_by = flight.merged_by
-            frames = self._collect(frames, merged_by)
-            self._arm()
+            frames = Transit._collect(self, frames, merged_by)
+            Transit._arm(self)
         if frames:
             self._hand_over(frames, merged_by)
 
@@ -136,8 +139,8 @@ class Transit(Due):
         if self._delay_ns or self._flights or self._floor > now or mixed:
             flight = Flight(frames, octets, octets, now, 0, False)
             flight.merged_by = merged_by
-            self._launch(flight)
-            self._arm()
+            Transit._launch(self, flight)
+            Transit._arm(self)
             return
         self.in_flight += octets
         self._arriving = self._arriving + frames if self._arriving else frames
@@ -155,7 +158,7 @@ class Transit(Due):
     def _launch(self, flight: Flight) -> None:
         self._serial += 1
         self.in_flight += flight.arriving
-        self._schedule(flight)
+        Transit._schedule(self, flight)
         heappush(self._flights, (flight.arrives, self._serial, flight))
 
     def _schedule(self, flight: Flight) -> None:
@@ -182,7 +185,7 @@ class Transit(Due):
 
     def _on_timer(self) -> None:
         self._timer = None
-        self.fall_due()
+        self._fall_due()
 
     def _collect(self, frames: list[bytes], merged_by: i64) -> list[bytes]:
         """These frames, and behind them what has arrived of the flights, as far as that is merged alike."""
@@ -221,10 +224,10 @@ class Transit(Due):
     def _reschedule(self, leaving: list[Flight]) -> None:
         """After a change of rate or delay: what has not left yet arrives by the new settings."""
         for flight in leaving:
-            self._schedule(flight)
+            Transit._schedule(self, flight)
         self._flights[:] = [(flight.arrives, serial, flight) for _, serial, flight in self._flights]
         heapify(self._flights)
-        self._arm()
+        Transit._arm(self)
 
     def _lose_all(self) -> None:
         """The link goes down under what is on its way."""
@@ -255,11 +258,11 @@ class MemoryEnd(LinkEnd):
 
     def send(self, frames: list[bytes]) -> None:
         """Sends a batch of frames, in order, as `LinkEnd.send`."""
-        self.outgoing.send(frames)
+        Transit.send(self.outgoing, frames)
 
     def send_merged(self, frames: list[bytes], merged_by: i64) -> None:
         """Sends a merged batch, as `LinkEnd.send_merged`."""
-        self.outgoing.send_merged(frames, merged_by)
+        Transit.send_merged(self.outgoing, frames, merged_by)
 
     def __repr__(self) -> str:
         return f"<MemoryEnd {self.name}>"

@@ -1,6 +1,7 @@
 import cython
 from libc.stdint cimport int64_t
 
+from aionetflow.clock cimport TimeSource
 from aionetflow.loop._native cimport call_in, current_context, drop, monotonic
 
 cdef int64_t NEVER
@@ -26,7 +27,7 @@ cdef class TimerHandle(Handle):
     cdef bint _scheduled
     cdef void _at(self, double when) noexcept
 
-cdef class Tick:
+cdef class Tick(TimeSource):
     cdef public object _ready
     cdef public object _selector
     cdef public object _thread_id

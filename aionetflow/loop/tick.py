@@ -17,6 +17,7 @@ from heapq import heapify, heappop, heappush
 from types import FrameType
 from typing import Any
 
+from aionetflow.clock import TimeSource
 from aionetflow.config import NEVER as _NEVER
 from aionetflow.loop.native import call_in, current_context, drop, monotonic
 from aionetflow.widths import i64
@@ -123,7 +124,7 @@ class TimerHandle(Handle):
         return words
 
 
-class Tick:
+class Tick(TimeSource):
     """Ready callbacks, timers and time; a subclass waits, looks at descriptors and deals with exceptions."""
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t
 
-from aionetflow.clock cimport Clock
+from aionetflow.clock cimport Clock, TimeSource
 
 cdef int64_t NEVER
 cdef int64_t _BURST
@@ -8,10 +8,12 @@ cdef int64_t _BURST
 cdef class LoopClock(Clock):
     cdef object _context
     cdef object _loop
+    cdef TimeSource _source
     cdef object _soon
     cdef object _later
     cdef int64_t _later_at
     cdef int _held
+    cdef int64_t _held_at
     cdef bint _left
     cdef int64_t _reached
     cdef bint _closed

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 
-from aionetflow.clock import Clock
+from aionetflow.clock import Clock, TimeSource
 from aionetflow.config import NEVER
 
 _BURST = 64  # callbacks in one callback of the loop; then the loop's other work gets its turn
@@ -34,6 +34,7 @@ class LoopClock(Clock):
         self._later: asyncio.Handle | None = None  # at the earliest deadline, or before it
         self._later_at = NEVER  # ns
         self._held = 0  # calls of hold() that wait for their release()
+        self._held_at = 0  # ns; the time while there are any
         self._left = False  # meanwhile something fell due, or will earlier than the loop knows
         self._reached = 0  # ns; a deadline that the loop says has come
         self._closed = False
@@ -56,9 +57,13 @@ class LoopClock(Clock):
         self._arm(self.next_deadline())
 
     def now(self) -> int:
-        """The loop's time in ns; it stands still while timers run."""
+        """The loop's time in ns; it stands still while timers run and while it is held."""
         if self._running >= 0:
             return self._running
+        if self._held:
+            return self._held_at
+        if self._source is not None:
+            return self._source._clock()
         if self._time_ns is not None:
             return self._time_ns()
         now = int(self._loop.time() * 1e9 + 0.5)
@@ -74,6 +79,8 @@ class LoopClock(Clock):
 
     def hold(self) -> None:
         """What falls due until `release` is called for is left to it."""
+        if self._held == 0:
+            self._held_at = self.now()
         self._held += 1
 
     def release(self) -> None:
@@ -98,6 +105,7 @@ class LoopClock(Clock):
 
     def _use(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._source: TimeSource | None = loop if isinstance(loop, TimeSource) else None
         self._slack = _UVLOOP_SLACK if type(loop).__module__.startswith("uvloop") else 0.0
         # Our own loop keeps time in ns, which a float of seconds would round.
         self._time_ns: Callable[[], int] | None = getattr(loop, "time_ns", None)
@@ -109,6 +117,7 @@ class LoopClock(Clock):
         loop, slack = self._loop, self._slack
         time_ns = self._time_ns or (lambda: int(loop.time() * 1e9 + 0.5))
         call_at_ns = self._call_at_ns or (lambda when, *args, **kw: loop.call_at(when / 1e9 + slack, *args, **kw))
+        self._source = None
         self._turn_ns = None
         self._time_ns = lambda: time_ns() + offset
         self._call_at_ns = lambda when, *args, **kw: call_at_ns(when - offset, *args, **kw)

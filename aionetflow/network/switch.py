@@ -5,8 +5,10 @@ from aionetflow.config import SECOND
 from aionetflow.ethernet.frame import mac_text
 from aionetflow.gso import cut
 from aionetflow.link.base import LinkEnd, Station
+from aionetflow.widths import i64
 
 AGEING_TIME = 300 * SECOND  # IEEE 802.1D; Linux bridge ageing_time
+_AGEING_TIME: i64 = AGEING_TIME
 TABLE_SIZE = 8192  # addresses; when it is full, new ones are not learned and their frames flooded
 
 
@@ -27,12 +29,20 @@ class Port(Station):
         """Merged batches are passed on as they are, or cut where the next link does not take them."""
         return True
 
-    def receive_merged(self, frames: list[bytes], merged_by: int) -> None:
+    def receive_merged(self, frames: list[bytes], merged_by: i64) -> None:
         """Takes a merged batch from the link."""
         self.switch.forward(self, frames, merged_by)
 
     def __repr__(self) -> str:
         return f"<Port {self.number} of {self.switch.name}>"
+
+
+class Place:
+    """Where a MAC was last heard."""
+
+    def __init__(self, port: Port, heard: i64) -> None:
+        self.port = port
+        self.heard = heard  # ns
 
 
 class Switch:
@@ -49,7 +59,7 @@ class Switch:
         self.ports: list[Port] = []
         self.flooded = 0  # frames sent to all ports, because they are for all or nobody knows for whom
         self._clock = clock
-        self._learned: dict[bytes, tuple[Port, int]] = {}  # MAC: (port, when it was last heard)
+        self._learned: dict[bytes, Place] = {}  # by MAC
 
     def plug(self, end: LinkEnd) -> Port:
         """Adds a port at the end of a link."""
@@ -57,15 +67,18 @@ class Switch:
         self.ports.append(port)
         return port
 
-    def forward(self, source: Port, frames: list[bytes], merged_by: int = 0) -> None:
+    def forward(self, source: Port, frames: list[bytes], merged_by: i64 = 0) -> None:
         """Sends frames on to where they belong, as one batch per port; merged_by says how they are merged (gso.py)."""
         now = self._clock.now()
         leaving: dict[Port, list[bytes]] = {}
+        addresses, target = b"", None
         for frame in frames:
             if len(frame) < 14:
                 continue
-            self._learn(frame[6:12], source, now)
-            target = self._port_of(frame[:6], now)
+            if frame[:12] != addresses:  # else it goes where the one before it went
+                addresses = frame[:12]
+                self._learn(addresses[6:], source, now)
+                target = self._port_of(addresses[:6], now)
             if target is None:
                 self.flooded += 1
                 for port in self.ports:
@@ -74,32 +87,36 @@ class Switch:
             elif target is not source:
                 leaving.setdefault(target, []).append(frame)
         for port, batch in leaving.items():
-            if merged_by and port.end.offload_mtu == merged_by:
-                port.end.send_merged(batch, merged_by)
+            end = port.end
+            if merged_by and end.offload_mtu == merged_by:
+                end.send_merged(batch, merged_by)
             else:
-                port.end.send(cut(batch, merged_by))
+                end.send(cut(batch, merged_by))
 
     def table(self) -> dict[str, int]:
         """What is learned now: MAC address -> port number."""
         now = self._clock.now()
-        fresh = {mac: port for mac, (port, heard) in self._learned.items() if now - heard < AGEING_TIME}
+        fresh = {mac: place.port for mac, place in self._learned.items() if now - place.heard < AGEING_TIME}
         return {mac_text(mac): port.number for mac, port in fresh.items()}
 
-    def _learn(self, mac: bytes, port: Port, now: int) -> None:
+    def _learn(self, mac: bytes, port: Port, now: i64) -> None:
         if mac[0] & 1:
             return  # a group sends nothing
-        if mac in self._learned or len(self._learned) < TABLE_SIZE:
-            self._learned[mac] = (port, now)
+        place = self._learned.get(mac)
+        if place is not None:
+            place.port = port
+            place.heard = now
+        elif len(self._learned) < TABLE_SIZE:
+            self._learned[mac] = Place(port, now)
         else:
-            old = [m for m, (_, heard) in self._learned.items() if now - heard >= AGEING_TIME]
-            for stale in old:
+            for stale in [m for m, known in self._learned.items() if now - known.heard >= AGEING_TIME]:
                 del self._learned[stale]
 
-    def _port_of(self, mac: bytes, now: int) -> Port | None:
-        if mac[0] & 1 or mac not in self._learned:
+    def _port_of(self, mac: bytes, now: i64) -> Port | None:
+        place = self._learned.get(mac)
+        if place is None or now - place.heard >= _AGEING_TIME:
             return None
-        port, heard = self._learned[mac]
-        return port if now - heard < AGEING_TIME else None
+        return place.port
 
     def __repr__(self) -> str:
         return f"<Switch {self.name}, {len(self.ports)} ports>"

@@ -36,6 +36,8 @@ cdef class Socket(ConnectionUser):
     cdef object __weakref__
     cdef public int receive_buffer
     cdef public int send_buffer
+    cdef public bint receive_locked
+    cdef public bint send_locked
     cdef public int descriptor
     cdef public int family
     cdef public int local_port

@@ -117,6 +117,8 @@ class Socket(ConnectionUser):
         stream = self.type == SOCK_STREAM
         self.receive_buffer = TCP_RECEIVE_BUFFER if stream else UDP_QUEUE_LIMIT
         self.send_buffer = TCP_SEND_BUFFER if stream else UDP_QUEUE_LIMIT
+        self.receive_locked = False  # SO_RCVBUF was set: that stays its size (Linux SOCK_RCVBUF_LOCK)
+        self.send_locked = False
         self.ttl: int = DEFAULT_TTL
         self.tos: int = 0
         self.hop_limit: int = DEFAULT_TTL  # of IPv6 packets, as the traffic class
@@ -197,6 +199,10 @@ class Socket(ConnectionUser):
     def is_listening(self) -> bool:
         """Whether it accepts connections."""
         return False
+
+    def buffer_sizes(self) -> tuple[int, int]:
+        """SO_RCVBUF and SO_SNDBUF, in octets."""
+        return self.receive_buffer, self.send_buffer
 
     def max_segment(self) -> int:
         """TCP_MAXSEG: the largest segment now in use."""

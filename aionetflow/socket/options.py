@@ -152,15 +152,16 @@ def _flag(name: str) -> Option:
     return Option(lambda sock: int(getattr(sock, name)), set_flag)
 
 
-def _buffer(name: str, minimum: int) -> Option:
+def _buffer(name: str, which: int, minimum: int) -> Option:
     def set_size(sock: "Socket", value: int) -> None:
         # socket(7): the kernel doubles the value, for its bookkeeping, and getsockopt returns the doubled one;
         # it reads the number as unsigned, so that a negative one is very large
         wanted = SOCKET_BUFFER_MAX if value < 0 else min(value, SOCKET_BUFFER_MAX)
-        setattr(sock, name, max(2 * wanted, minimum))
+        setattr(sock, f"{name}_buffer", max(2 * wanted, minimum))
+        setattr(sock, f"{name}_locked", True)
         sock.options_changed()
 
-    return Option(lambda sock: int(getattr(sock, name)), set_size)
+    return Option(lambda sock: sock.buffer_sizes()[which], set_size)
 
 
 def _fact(read: "Callable[[Socket], int]") -> Option:
@@ -212,8 +213,8 @@ OPTIONS: dict[tuple[int, int], Option] = {
     (SOL_SOCKET, SO_REUSEADDR): _flag("reuse_address"),
     (SOL_SOCKET, SO_REUSEPORT): _flag("reuse_port"),
     (SOL_SOCKET, SO_BROADCAST): _flag("broadcast"),
-    (SOL_SOCKET, SO_SNDBUF): _buffer("send_buffer", SEND_BUFFER_MIN),
-    (SOL_SOCKET, SO_RCVBUF): _buffer("receive_buffer", RECEIVE_BUFFER_MIN),
+    (SOL_SOCKET, SO_SNDBUF): _buffer("send", 1, SEND_BUFFER_MIN),
+    (SOL_SOCKET, SO_RCVBUF): _buffer("receive", 0, RECEIVE_BUFFER_MIN),
     (SOL_SOCKET, SO_TYPE): _fact(lambda sock: sock.type),
     (SOL_SOCKET, SO_DOMAIN): _fact(lambda sock: sock.family),
     (SOL_SOCKET, SO_PROTOCOL): _fact(lambda sock: sock.proto),

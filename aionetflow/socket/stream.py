@@ -6,7 +6,7 @@ A call that would have to wait raises BlockingIOError; `on_change` is called whe
 
 import errno
 
-from aionetflow.config import DEFAULT_MSS, SOMAXCONN
+from aionetflow.config import DEFAULT_MSS, SOMAXCONN, TCP_BUFFER_MAX, TCP_SEND_BUFFER_MAX
 from aionetflow.errors import os_error
 from aionetflow.ip.address import AF_INET, ANY, Address, endpoint, pack_endpoint
 from aionetflow.ip.route import BROADCAST, UNREACHABLE, Route
@@ -227,6 +227,13 @@ class StreamSocket(StreamData):
         """The connection has changed."""
         self.notify()
 
+    def buffer_sizes(self) -> tuple[int, int]:
+        """SO_RCVBUF and SO_SNDBUF as they are by now."""
+        connection = self.connection
+        if connection is None:
+            return StreamData.buffer_sizes(self)
+        return max(self.receive_buffer, 2 * connection.rcv.limit), max(self.send_buffer, 2 * connection.snd.limit)
+
     def options_changed(self) -> None:
         """Takes over what the connection must know."""
         connection = self.connection
@@ -239,8 +246,10 @@ class StreamSocket(StreamData):
         connection.ttl, connection.tos = self.hops(connection.remote)
         snd.nodelay = self.nodelay
         snd.corked = self.cork
-        snd.limit = self.send_buffer // 2
-        connection.rcv.set_limit(self.receive_buffer // 2)
+        if self.send_locked:
+            snd.limit = snd.most = self.send_buffer // 2
+        if self.receive_locked:
+            connection.rcv.limit = connection.rcv.most = self.receive_buffer // 2
         self._services.touch(connection)
         self._services.run()
 
@@ -321,6 +330,10 @@ class StreamSocket(StreamData):
             self.receive_buffer // 2, self.send_buffer // 2, Reno(), self._services.stats.tcp,
         )  # fmt: skip
         connection.ttl, connection.tos = self.hops(remote)
+        if not self.send_locked:
+            connection.snd.most = TCP_SEND_BUFFER_MAX // 2
+        if not self.receive_locked:
+            connection.rcv.most = TCP_BUFFER_MAX // 2
         connection.user_mss = self.user_mss
         connection.snd.nodelay = self.nodelay
         connection.snd.corked = self.cork
@@ -338,6 +351,7 @@ class StreamSocket(StreamData):
         self.reuse_address, self.reuse_port = listening.reuse_address, listening.reuse_port
         self.linger_on, self.linger_seconds = listening.linger_on, listening.linger_seconds
         self.receive_buffer, self.send_buffer = listening.receive_buffer, listening.send_buffer
+        self.receive_locked, self.send_locked = listening.receive_locked, listening.send_locked
         self.ttl, self.tos = listening.ttl, listening.tos
         self.hop_limit, self.traffic_class = listening.hop_limit, listening.traffic_class
         self.nodelay, self.cork = listening.nodelay, listening.cork

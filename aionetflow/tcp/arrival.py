@@ -179,6 +179,7 @@ def _receive_new_ack(connection: Connection, segment: Segment, now: i64) -> None
     connection.retries = 0
     connection.soft_error = 0
     connection.recovery.on_ack(snd.snd_una, acked, flight, now)
+    snd.grow(connection.recovery.cc.cwnd)
     # RFC 6298 5.2, 5.3
     connection.timers.retransmit = now + connection.recovery.rtt.rto() if snd.in_flight() else NEVER
     if acked:
@@ -244,6 +245,8 @@ def _acknowledge(connection: Connection, now: i64) -> None:
     or in 40 ms.
     """
     rcv, timers = connection.rcv, connection.timers
+    if rcv.limit < rcv.most:
+        rcv.grow(connection.recovery.rtt.srtt, now)
     if rcv.unacknowledged() > rcv.mss:
         connection.need_ack = True
     elif timers.delayed_ack == NEVER:

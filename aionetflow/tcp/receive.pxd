@@ -6,6 +6,7 @@ from aionetflow.tcp.reassembly cimport Reassembly
 from aionetflow.tcp.segment cimport Segment
 from aionetflow.tcp.sequence cimport seq_add, seq_geq, seq_gt, seq_leq, seq_lt, seq_sub
 
+cdef int64_t TCP_TUNED_RTT
 cdef int _OLD
 cdef int _IN_ORDER
 cdef int _OUT_OF_ORDER
@@ -18,6 +19,9 @@ cdef class Receiver:
     cdef readonly Reassembly reassembly
     cdef public int64_t mss
     cdef public int64_t limit
+    cdef public int64_t most
+    cdef public int64_t tuned_at
+    cdef public uint32_t tuned_nxt
     cdef public uint32_t irs
     cdef public uint32_t rcv_nxt
     cdef public uint32_t rcv_wup
@@ -41,6 +45,7 @@ cdef class Receiver:
     @cython.locals(offered=int64_t, space=int64_t)
     cpdef bint window_opened(self) except -1
     cpdef uint32_t unacknowledged(self) except? -1
-    cpdef set_limit(self, int64_t limit)
+    @cython.locals(done=uint32_t, wanted=int64_t)
+    cpdef grow(self, int64_t rtt, int64_t now)
     cpdef int64_t _step(self) except? -1
     cpdef _deliver(self, bytes data)

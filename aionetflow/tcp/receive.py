@@ -5,6 +5,7 @@
       acknowledged     received     the window we offered      not allowed yet
 """
 
+from aionetflow.config import TCP_TUNED_RTT
 from aionetflow.tcp.buffer import ReceiveQueue
 from aionetflow.tcp.reassembly import Reassembly
 from aionetflow.tcp.segment import Segment
@@ -34,7 +35,10 @@ class Receiver:
         self.rcv_adv: u32 = 0  # the right edge of the window that was offered: never taken back
         self.rcv_wscale = 0
         self.mss: i64 = 536  # what the peer's full segments are taken to hold: the longest seen
-        self.limit = limit  # octets that may wait to be read
+        self.limit = limit  # octets that may wait to be read ...
+        self.most = limit  # ... and how many it may come to
+        self.tuned_at: i64 = 0  # when it was last looked at whether that is enough ...
+        self.tuned_nxt: u32 = 0  # ... and what the application had read up to then
         self.queue = ReceiveQueue()
         self.reassembly = _EMPTY  # one of its own once something comes ahead of its turn
         self.fin_received = False  # a FIN has been seen, perhaps ahead of its turn
@@ -47,6 +51,7 @@ class Receiver:
         self.rcv_nxt = seq_add(irs, 1)
         self.rcv_wup = self.rcv_nxt
         self.rcv_adv = self.rcv_nxt
+        self.tuned_nxt = self.rcv_nxt
 
     def acceptable(self, segment: Segment) -> bool:
         """Whether any of the segment may belong into the window (Linux tcp_sequence).
@@ -132,9 +137,19 @@ class Receiver:
         """How much was received since our last acknowledgment."""
         return seq_sub(self.rcv_nxt, self.rcv_wup)
 
-    def set_limit(self, limit: i64) -> None:
-        """Changes the buffer's size; what was offered stays offered."""
-        self.limit = limit
+    def grow(self, rtt: i64, now: i64) -> None:
+        """Once a round trip: the buffer should hold twice what the application read in it (Linux tcp_rcv_space_adjust).
+
+        Then the window never keeps back a sender that doubles what it sends in each.
+        """
+        if now - self.tuned_at < rtt or rtt < TCP_TUNED_RTT:
+            return
+        done = seq_sub(self.rcv_nxt, self.queue.length)
+        wanted = 2 * seq_sub(done, self.tuned_nxt) + 16 * self.mss
+        if wanted > self.limit:
+            self.limit = min(wanted, self.most)
+        self.tuned_at = now
+        self.tuned_nxt = done
 
     def _step(self) -> i64:
         return min(self.limit // 2, self.mss)

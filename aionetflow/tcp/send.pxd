@@ -14,6 +14,7 @@ cdef class Sender:
     cdef public int64_t max_wnd
     cdef public int64_t mss
     cdef public int64_t limit
+    cdef public int64_t most
     cdef public uint32_t iss
     cdef public uint32_t snd_una
     cdef public uint32_t snd_nxt
@@ -32,6 +33,7 @@ cdef class Sender:
     cpdef int64_t unacknowledged(self) except? -1
     cpdef int64_t unsent(self) except? -1
     cpdef bint is_done(self) except -1
+    cpdef grow(self, int64_t cwnd)
     cpdef int64_t room(self) except? -1
     @cython.locals(unsent=int64_t, usable=int64_t, length=int64_t, short=int64_t)
     cpdef int64_t next_length(self, int64_t cwnd) except? -1

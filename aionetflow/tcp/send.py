@@ -25,7 +25,8 @@ class Sender:
         self.snd_wscale = 0
         self.max_wnd: i64 = 0  # the largest window the peer ever offered
         self.mss: i64 = DEFAULT_MSS
-        self.limit = limit  # octets that may wait in the queue
+        self.limit = limit  # octets that may wait in the queue ...
+        self.most = limit  # ... and how many it may come to
         self.queue = SendQueue()  # begins at snd_una, once the SYN is acknowledged
         self.syn_acked = False
         self.fin_queued = False
@@ -51,6 +52,11 @@ class Sender:
     def is_done(self) -> bool:
         """Whether everything has been sent, a FIN that is to follow included."""
         return self.queue.length == self.unacknowledged() and (self.fin_sent or not self.fin_queued)
+
+    def grow(self, cwnd: i64) -> None:
+        """Makes the queue hold two congestion windows: one on the way, one to follow (Linux tcp_sndbuf_expand)."""
+        if 2 * cwnd > self.limit and self.limit < self.most:
+            self.limit = min(2 * cwnd, self.most)
 
     def room(self) -> i64:
         """How much the application may write now."""

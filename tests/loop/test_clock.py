@@ -15,12 +15,14 @@ import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
+from time import monotonic_ns
 from typing import Any
 
 import pytest
 
 from aionetflow import EventLoop
 from aionetflow import run as run_on_ours
+from aionetflow.clock import Due
 from aionetflow.loop.clock import ManualTime
 from aionetflow.network.clock import LoopClock
 
@@ -145,6 +147,75 @@ class TestLoopClock:
                 await asyncio.sleep(0)
                 assert ran - before <= 100
             assert ran > 100
+            clock.close()
+
+        run(main)
+
+    def test_what_is_posted_while_it_is_held_runs_with_the_last_release(self, run: Callable[[Main], Any]) -> None:
+        async def main() -> None:
+            clock, log = LoopClock(), list[str]()
+            frames = Due(lambda: log.append("frames"))
+            clock.hold()
+            clock.hold()
+            clock.post(frames)
+            clock.call_soon(lambda: log.append("timer"))
+            clock.release()
+            assert log == []
+            clock.release()
+            assert log == ["frames", "timer"]
+            clock.hold()
+            clock.release()
+            clock.post(frames)
+            assert log == ["frames", "timer"]  # nobody holds it: in the loop's next turn
+            await asyncio.sleep(0)
+            assert log == ["frames", "timer", "frames"]
+            clock.close()
+
+        run(main)
+
+    def test_time_stands_still_while_it_is_held(self, run: Callable[[Main], Any]) -> None:
+        async def main() -> None:
+            clock = LoopClock()
+            clock.hold()
+            begin, end = clock.now(), monotonic_ns() + 100_000
+            while monotonic_ns() < end:
+                assert clock.now() == begin
+            clock.release()
+            assert clock.now() >= begin
+            clock.close()
+
+        run(main)
+
+    def test_a_timer_set_while_it_is_held_runs_when_it_is_due(self, run: Callable[[Main], Any]) -> None:
+        async def main() -> None:
+            clock, done = LoopClock(), asyncio.Event()
+            clock.hold()
+            clock.call_at(clock.now() + MS, done.set)
+            clock.release()
+            await asyncio.wait_for(done.wait(), 5)
+            clock.close()
+
+        run(main)
+
+    def test_a_release_runs_a_burst_and_leaves_the_rest_to_later_turns(self, run: Callable[[Main], Any]) -> None:
+        async def main() -> None:
+            clock = LoopClock()
+            ran = 0
+
+            def again() -> None:
+                nonlocal ran
+                ran += 1
+                clock.post(due)
+
+            due = Due(again)
+            clock.hold()
+            clock.post(due)
+            clock.release()
+            assert 0 < ran <= 100
+            for _ in range(10):
+                before = ran
+                await asyncio.sleep(0)
+                assert 0 < ran - before <= 100
             clock.close()
 
         run(main)

@@ -1,0 +1,56 @@
+"""Merged batches: how many frames they stand for, and which."""
+
+from __future__ import annotations
+
+import pytest
+
+from aionetflow.fast import segment
+from aionetflow.gso import cut, frames_in, frames_of, octets_of
+from support.decode import check_frame
+
+MAC = bytes.fromhex("0200000000020200000000010800")
+IP = bytes.fromhex("4500000000004000400600000a0000010a000002")
+FIN, PSH, ACK, CWR = 0x01, 0x08, 0x10, 0x80
+DATA = bytes(index * 7 & 0xFF for index in range(65000))
+ARP = bytes(12) + b"\x08\x06" + bytes(28)
+
+
+def frames(length: int, mss: int, *, flags: int = ACK | PSH, options: bytes = b"") -> list[bytes]:
+    """TCP frames as an interface makes them: of at most mss octets, or with mss=0 one."""
+    tcp = bytes.fromhex("c0010050") + bytes.fromhex("fffff000") + bytes(4) + bytes([(20 + len(options)) << 2, flags])
+    header = MAC + IP + tcp + bytes.fromhex("1000 0000 0000") + options
+    return segment(header, 0, 14, 34, len(header), DATA, 0, length, mss, 0xFFFE)
+
+
+@pytest.mark.parametrize("mtu", [68, 576, 1500, 9000])
+@pytest.mark.parametrize("options", [b"", bytes.fromhex("0101080a0000000100000002")])
+@pytest.mark.parametrize("flags", [ACK, ACK | PSH, ACK | PSH | FIN, ACK | CWR])
+@pytest.mark.parametrize("length", [1, 1459, 1460, 1461, 2920, 64_000])
+def test_a_merged_frame_is_cut_into_those_that_would_have_been_sent(
+    mtu: int, options: bytes, flags: int, length: int
+) -> None:
+    true = frames(length, mtu - 40 - len(options), flags=flags, options=options)
+    merged = frames(length, 0, flags=flags, options=options)
+    assert len(merged) == 1
+    assert cut(merged, mtu) == true
+    assert frames_in(merged[0], mtu) == frames_of(merged, mtu) == len(true)
+    assert octets_of(merged, mtu) == sum(map(len, true))
+    if mtu > 68:
+        for frame in true:
+            check_frame(frame)
+
+
+def test_a_batch_keeps_its_order_and_what_is_no_super_segment() -> None:
+    batch = [ARP, *frames(3000, 0), *frames(100, 0)]
+    true = [ARP, *frames(3000, 1460), *frames(100, 1460)]
+    assert cut(batch, 1500) == true
+    assert frames_of(batch, 1500) == len(true)
+    assert octets_of(batch, 1500) == sum(map(len, true))
+
+
+def test_a_batch_of_true_frames_is_what_it_is_however_long_they_are() -> None:
+    batch = [bytes(9000), ARP]
+    assert cut(batch, 0) is batch
+    assert frames_of(batch, 0) == 2
+    assert frames_in(batch[0], 0) == 1
+    assert octets_of(batch, 0) == 9000 + len(ARP)
