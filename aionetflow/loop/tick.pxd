@@ -40,6 +40,7 @@ cdef class Tick(TimeSource):
     cdef public bint _virtual
     cdef public int64_t _now
     cdef public int64_t _looked
+    cdef int64_t _turned
     cdef readonly list _heap
     cdef int64_t _order
     cdef int64_t _next

@@ -139,6 +139,7 @@ class Tick(TimeSource):
         self._sleeping = False  # in the selector, or about to go there: who adds something must wake the loop
         self._virtual = False  # time stands still unless `_now` is moved
         self._now = 0  # ns; the time, if it is virtual
+        self._turned = 0  # ns; when the turn began
         self._looked = 0  # ns of the machine's clock; when the selector was last asked
         self._heap: list[tuple[int, int, TimerHandle]] = []
         self._order = 0  # breaks ties: timers of one time run in the order of the calls
@@ -153,6 +154,10 @@ class Tick(TimeSource):
     def time_ns(self) -> int:
         """The loop's time in ns, exactly."""
         return self._clock()
+
+    def turn_ns(self) -> int:
+        """When the turn that runs began, in ns of the loop's time."""
+        return self._turned
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Handle:
         """Has `callback` called in the loop's next turn, after all that is ready already.
@@ -282,13 +287,15 @@ class Tick(TimeSource):
         """Makes ready what has happened and what is due; waits for it if nothing is ready."""
         if not self._ready and not self._stopping:
             self._wait()
-            self._collect(self._clock())
+            self._turned = self._clock()
+            self._collect(self._turned)
             return
         now = monotonic()
         if now - self._looked >= _LOOK_EVERY:
             self._look(0)
         if self._virtual:
             now = self._now
+        self._turned = now
         if self._next <= now:
             self._collect(now)
 

@@ -20,10 +20,11 @@ cdef class LoopClock(Clock):
     cdef double _slack
     cdef object _time_ns
     cdef object _call_at_ns
+    cdef object _turn_ns
     cpdef int64_t now(self) except? -1
     cpdef hold(self)
     cpdef release(self)
     cpdef int64_t run_timers(self, int64_t now, int64_t limit=*) except? -1
     cpdef _armed(self, int64_t when)
     cpdef _arm(self, int64_t when)
-    cpdef _run(self)
+    cpdef _run(self, int64_t now)

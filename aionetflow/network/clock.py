@@ -89,7 +89,7 @@ class LoopClock(Clock):
         if self._left and not self._held and self._running < 0:
             self._left = False
             if not self._closed:
-                self._run()
+                self._run(self.now())
 
     def close(self) -> None:
         """Lets go of the loop: no timer runs any more, neither those there are nor later ones."""
@@ -110,6 +110,7 @@ class LoopClock(Clock):
         # Our own loop keeps time in ns, which a float of seconds would round.
         self._time_ns: Callable[[], int] | None = getattr(loop, "time_ns", None)
         self._call_at_ns: Callable[..., asyncio.TimerHandle] | None = getattr(loop, "call_at_ns", None)
+        self._turn_ns: Callable[[], int] | None = getattr(loop, "turn_ns", None)
 
     def _shift(self, offset: int) -> None:
         """Has this clock be so many ns ahead of the loop's."""
@@ -117,6 +118,7 @@ class LoopClock(Clock):
         time_ns = self._time_ns or (lambda: int(loop.time() * 1e9 + 0.5))
         call_at_ns = self._call_at_ns or (lambda when, *args, **kw: loop.call_at(when / 1e9 + slack, *args, **kw))
         self._source = None
+        self._turn_ns = None
         self._time_ns = lambda: time_ns() + offset
         self._call_at_ns = lambda when, *args, **kw: call_at_ns(when - offset, *args, **kw)
 
@@ -143,7 +145,7 @@ class LoopClock(Clock):
 
     def _fire_soon(self) -> None:
         self._soon = None
-        self._run()
+        self._run(self._due())
 
     def _fire_later(self) -> None:
         # A float of seconds is coarser than 1 ns after some months: without this a deadline could stay
@@ -152,10 +154,19 @@ class LoopClock(Clock):
             self._reached = max(self._reached, self._later_at)
         self._later = None
         self._later_at = NEVER
-        self._run()
+        self._run(self._due())
 
-    def _run(self) -> None:
+    def _due(self) -> int:
+        """Up to when timers are due: to the beginning of the loop's turn, if it tells.
+
+        What became due in the course of a long turn waits for the next one. Timers run at the end of a turn, and what
+        has arrived in it is dealt with in the next: an acknowledgment would be sent ahead of the answer that carries
+        it, and a segment again whose acknowledgment is there.
+        """
+        return self.now() if self._turn_ns is None else self._turn_ns()
+
+    def _run(self, now: int) -> None:
         try:
-            self.run_timers(self.now(), _BURST)
+            self.run_timers(now, _BURST)
         except Exception as error:
             self.call_exception_handler(f"exception in a timer of {self!r}", error)

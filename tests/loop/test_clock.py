@@ -105,6 +105,32 @@ class TestLoopClock:
 
         run(main)
 
+    def test_what_falls_due_in_the_course_of_a_turn_waits_until_the_next_turns_work_is_done(self) -> None:
+        async def main() -> None:
+            clock, log = LoopClock(), list[str]()
+            loop = asyncio.get_running_loop()
+            start = clock.now()
+
+            def work_until(when: int, name: str, then: Callable[[], object]) -> None:
+                while clock.now() <= when:
+                    pass
+                log.append(name)
+                then()
+
+            # The first timer is due when the second turn begins, the second timer in its course. What is ready in a
+            # turn runs before the timers, in the third turn too.
+            clock.call_at(start + MS, lambda: log.append("first timer"))
+            clock.call_at(start + 8 * MS, lambda: log.append("second timer"))
+            third = partial(log.append, "third turn")
+            second = partial(work_until, start + 9 * MS, "second turn", partial(loop.call_soon, third))
+            loop.call_soon(work_until, start + MS, "first turn", partial(loop.call_soon, second))
+            while len(log) < 5:
+                await asyncio.sleep(0)
+            assert log == ["first turn", "second turn", "first timer", "third turn", "second timer"]
+            clock.close()
+
+        run_on_ours(main())
+
     def test_the_loop_gets_its_turn_between_bursts(self, run: Callable[[Main], Any]) -> None:
         async def main() -> None:
             clock = LoopClock()
