@@ -8,8 +8,6 @@ cdef Py_ssize_t _SMALL
 cdef Py_ssize_t _LARGE
 
 @cython.final
-@cython.freelist(64)
-@cython.trashcan(True)
 cdef class Chunk:
     cdef readonly bytes data
     cdef readonly int64_t skip

@@ -91,6 +91,9 @@ class SendQueue:
         if head is None:
             self._last = None
 
+    def __dealloc__(self) -> None:
+        self.clear()  # compiled: see there
+
     def clear(self) -> None:
         """Forgets everything."""
         self.length = 0
@@ -201,6 +204,9 @@ class ReceiveQueue:
             limit -= len(part)
             chunk = chunk.next
         return b"".join(parts)
+
+    def __dealloc__(self) -> None:
+        self.clear()  # compiled: see there
 
     def clear(self) -> None:
         """Forgets everything."""

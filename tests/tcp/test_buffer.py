@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -116,6 +118,28 @@ def test_a_segment_over_two_writes_is_not_joined() -> None:
     queue.fill(packet, 40_000, 30_000)
     assert (packet.payload is first, packet.start, packet.split) == (True, 40_000, 10_000)
     assert (packet.tail is second, packet.tail_start) == (True, 7)
+
+
+LONG_CHAIN = """
+import threading
+from aionetflow.tcp.buffer import ReceiveQueue, SendQueue
+
+def fill():
+    sent, received = SendQueue(), ReceiveQueue()
+    for number in range(200_000):
+        sent.append_part(b"%d" % number, 0, 1)
+        received.append(b"x")
+
+threading.stack_size(1 << 18)
+thread = threading.Thread(target=fill)
+thread.start()
+thread.join()
+"""
+
+
+def test_a_long_chain_goes_without_going_deep() -> None:
+    # in a process of its own: if it goes deep, that is the end of the process
+    subprocess.run([sys.executable, "-c", LONG_CHAIN], check=True, timeout=120)
 
 
 def test_a_large_chunk_is_read_as_it_lies_even_if_more_is_there() -> None:
