@@ -228,7 +228,10 @@ def test_a_missing_library_is_named_with_the_cure(missing: str) -> None:
 class TestUnix:
     def start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "aionetflow", "demo", "--size", "64M"]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's job in the background ignores it
+        )  # fmt: skip
 
     def test_ctrl_c_is_status_130_and_no_traceback(self) -> None:
         with self.start() as process:
