@@ -228,10 +228,12 @@ def test_a_missing_library_is_named_with_the_cure(missing: str) -> None:
 class TestUnix:
     def start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "aionetflow", "demo", "--size", "64M"]
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's job in the background ignores it
-        )  # fmt: skip
+        # a shell's job in the background ignores SIGINT, and so would what it starts
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def test_ctrl_c_is_status_130_and_no_traceback(self) -> None:
         with self.start() as process:

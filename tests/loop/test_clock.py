@@ -124,8 +124,9 @@ class TestLoopClock:
             third = partial(log.append, "third turn")
             second = partial(work_until, start + 9 * MS, "second turn", partial(loop.call_soon, third))
             loop.call_soon(work_until, start + MS, "first turn", partial(loop.call_soon, second))
-            while len(log) < 5:
-                await asyncio.sleep(0)
+            over = asyncio.Event()
+            clock.call_at(start + 10 * MS, over.set)
+            await over.wait()
             assert log == ["first turn", "second turn", "first timer", "third turn", "second timer"]
             clock.close()
 

@@ -33,6 +33,7 @@ class Pair:
         listening = stacks[1].socket()
         self.sender = stacks[0].socket()
         assert isinstance(listening, StreamSocket)
+        assert isinstance(self.sender, StreamSocket)
         for sock in (listening, self.sender) if buffers else ():
             sock.setsockopt(SOL_SOCKET, SO_RCVBUF, buffers)
             sock.setsockopt(SOL_SOCKET, SO_SNDBUF, buffers)
@@ -51,7 +52,7 @@ class Pair:
     def _write(self) -> None:
         try:
             while self.left:
-                self.left -= self.sender.send(bytes(min(self.left, 65_536)))  # type: ignore[attr-defined]
+                self.left -= self.sender.send(bytes(min(self.left, 65_536)))
         except BlockingIOError:
             pass
 
