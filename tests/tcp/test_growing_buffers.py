@@ -31,10 +31,11 @@ class Pair:
             interface.link = end
             end.attach(interface)
         listening = stacks[1].socket()
-        self.sender = stacks[0].socket()
+        sender = stacks[0].socket()
         assert isinstance(listening, StreamSocket)
-        assert isinstance(self.sender, StreamSocket)
-        for sock in (listening, self.sender) if buffers else ():
+        assert isinstance(sender, StreamSocket)
+        self.sender = sender
+        for sock in (listening, sender) if buffers else ():
             sock.setsockopt(SOL_SOCKET, SO_RCVBUF, buffers)
             sock.setsockopt(SOL_SOCKET, SO_SNDBUF, buffers)
         listening.bind(("10.0.0.2", 80))
