@@ -261,7 +261,7 @@ async def many_small_writes(stage: Stage) -> None:
     server, client = await _pair(stage)
     draws = Random(3)
     data = pattern(3600, 3)
-    for turn in range(150):
+    for turn in range(60):
         for _ in range(20 if turn % 10 == 0 else 1):
             size = draws.randrange(1, 21)
             client.transport.write(data[:size])
@@ -409,7 +409,7 @@ async def _listen(stage: Stage) -> Any:
 
 
 async def crowd(stage: Stage) -> None:
-    """Thirty connections that speak at once, and close one after the other."""
+    """A dozen connections that speak at once, and close one after the other."""
     accepted: list[End] = []
 
     def accept() -> End:
@@ -417,7 +417,7 @@ async def crowd(stage: Stage) -> None:
         return accepted[-1]
 
     server = await stage.serve(accept)
-    ends = [await stage.connect(functools.partial(End, stage, f"client {number}")) for number in range(30)]
+    ends = [await stage.connect(functools.partial(End, stage, f"client {number}")) for number in range(12)]
     await until(lambda: sum(end.connected for end in accepted) == len(ends))
     for end in accepted:
         end.name = f"server of {end.transport.get_extra_info('peername')[1]}"

@@ -12,8 +12,8 @@ from aionetflow.socket.options import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.stack import Stack
 
-RATE = 40e6  # bits per second
-SIZE = 9_000_000
+RATE = 25e6  # bits per second
+SIZE = 4_000_000
 DEFAULT = 524_288
 
 
@@ -92,7 +92,7 @@ def test_what_the_options_say_grows_too() -> None:
 
 def test_a_buffer_whose_size_was_set_keeps_it() -> None:
     pair = Pair(0.050, buffers=65_536)
-    pair.clock.advance(5)
+    pair.clock.advance(3)
     for sock, option in ((pair.sender, SO_SNDBUF), (pair.reader, SO_RCVBUF)):
         assert sock.getsockopt(SOL_SOCKET, option) == 131_072
     assert 0 < pair.got < SIZE
