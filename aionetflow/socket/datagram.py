@@ -71,7 +71,7 @@ class DatagramSocket(DataSocket):
         address without SO_BROADCAST, and what ICMP reported of earlier ones on a connected socket.
         """
         self.check_open()
-        if address is self._sender:  # an answer: the very tuple that recvfrom() gave
+        if address is self._sender and self._sender_port != 0:  # an answer: the very tuple that recvfrom() gave
             return self._send(data, self._sender_host, self._sender_port, flags)
         if address is not self._target or type(address) is not tuple:
             remote, port = pack_endpoint(self.family, address)
