@@ -15,6 +15,7 @@ from aionetflow.socket.options import SOCK_STREAM
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.stack import Stack
 from aionetflow.stats import Stats
+from aionetflow.sysctl import Sysctl
 
 if TYPE_CHECKING:
     from aionetflow.network.network import Network
@@ -132,6 +133,11 @@ class Host:
     def stats(self) -> Stats:
         """The counters, under Linux's names."""
         return self.bare_stack.stats
+
+    @property
+    def sysctl(self) -> Sysctl:
+        """The settings, under Linux's names: `host.sysctl["net.ipv4.tcp_sack"] = 0`."""
+        return self.bare_stack.sysctl
 
     @property
     def interfaces(self) -> list[EthernetInterface]:

@@ -7,6 +7,7 @@ from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.ip.v4 cimport IPv4
 from aionetflow.socket.table cimport PortHold, SocketTable, is_unspecified
 from aionetflow.stats cimport Stats
+from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.connection cimport Connection, ConnectionUser
 
 cdef class Services(Node):
@@ -16,6 +17,7 @@ cdef class Services(Node):
     cdef readonly SocketTable table
     cdef readonly IPv4 ip
     cdef readonly Stats stats
+    cdef readonly Sysctl sysctl
     cpdef Socket make_stream(self, object owner, int family)
     cpdef released(self, Socket sock)
     cpdef touch(self, Connection connection)

@@ -16,6 +16,7 @@ from aionetflow.socket import options
 from aionetflow.socket.options import SOCK_STREAM
 from aionetflow.socket.table import PortHold, SocketTable, is_unspecified
 from aionetflow.stats import Stats
+from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.connection import Connection, ConnectionUser
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Services(Node):
         self.table = table
         self.ip = ip
         self.stats = stats
+        self.sysctl = Sysctl()
 
     def touch(self, connection: Connection) -> None:
         """Something about the connection has changed: it may have segments to send."""

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.ip.route cimport Route
 from aionetflow.stats cimport TcpStats
+from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.congestion.base cimport CongestionControl
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
@@ -35,6 +36,7 @@ cdef class Connection:
     cdef readonly bytes local
     cdef readonly bytes remote
     cdef readonly TcpStats stats
+    cdef readonly Sysctl sysctl
     cdef public ConnectionUser user
     cdef readonly Sender snd
     cdef readonly Receiver rcv

@@ -16,6 +16,7 @@ from typing import Any
 from aionetflow.config import DEFAULT_TTL, FIN_WAIT_2_TIME, NEVER, TIME_WAIT_TIME
 from aionetflow.ip.route import Route
 from aionetflow.stats import TcpStats
+from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.congestion.base import CongestionControl
 from aionetflow.tcp.receive import Receiver
 from aionetflow.tcp.recovery import Recovery
@@ -59,7 +60,7 @@ class Connection:
 
     def __init__(
         self, route: Route, local: bytes, local_port: int, remote: bytes, remote_port: int, iss: u32,
-        receive_limit: i64, send_limit: i64, cc: CongestionControl, stats: TcpStats,
+        receive_limit: i64, send_limit: i64, cc: CongestionControl, stats: TcpStats, sysctl: Sysctl,
     ) -> None:  # fmt: skip
         self.route = route
         self.local = local
@@ -67,6 +68,7 @@ class Connection:
         self.remote = remote
         self.remote_port = remote_port
         self.stats = stats
+        self.sysctl = sysctl
         self.state = CLOSED
         self.user: ConnectionUser | None = None  # None: closed by the application, finishing alone
         self.error = 0  # an errno the application has yet to hear (Linux sk_err)

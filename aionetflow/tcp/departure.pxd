@@ -15,9 +15,6 @@ from aionetflow.tcp.timers cimport Timers
 cdef int64_t CORK_LIMIT
 cdef int64_t NEVER
 cdef int ORPHAN_RETRIES
-cdef int RETRIES
-cdef int SYN_RETRIES
-cdef int SYNACK_RETRIES
 cdef int ACK
 cdef int FIN
 cdef int PSH

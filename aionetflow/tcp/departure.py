@@ -2,7 +2,7 @@
 
 import errno
 
-from aionetflow.config import CORK_LIMIT, NEVER, ORPHAN_RETRIES, RETRIES, SYN_RETRIES, SYNACK_RETRIES
+from aionetflow.config import CORK_LIMIT, NEVER, ORPHAN_RETRIES
 from aionetflow.packet import TxPacket
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import emit_syn
@@ -218,7 +218,9 @@ def _give_up(connection: Connection) -> None:
 
 def _retry_limit(connection: Connection) -> int:
     if connection.state == SYN_SENT:
-        return SYN_RETRIES
+        return connection.sysctl.tcp_syn_retries
     if connection.state == SYN_RECEIVED:
-        return SYNACK_RETRIES
-    return RETRIES if connection.user is not None else ORPHAN_RETRIES
+        return connection.sysctl.tcp_synack_retries
+    if connection.user is not None:
+        return connection.sysctl.tcp_retries2
+    return connection.sysctl.tcp_orphan_retries or ORPHAN_RETRIES
