@@ -6,10 +6,10 @@ headers and neighbours, LoopbackInterface (loopback.py) gives back what it is gi
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from aionetflow.config import DEFAULT_MTU, NEVER
 from aionetflow.ethernet import arp
+from aionetflow.ethernet.addresses import InterfaceAddress, source_address
 from aionetflow.ethernet.frame import (
     BROADCAST,
     ETHERTYPE_ARP,
@@ -34,31 +34,6 @@ COUNTERS = (
     "rx_packets", "rx_bytes", "rx_errors", "rx_dropped", "rx_otherhost_dropped",
     "tx_packets", "tx_bytes", "tx_dropped",
 )  # fmt: skip
-
-
-class InterfaceAddress(NamedTuple):
-    """An address of an interface and the length of its network's prefix."""
-
-    address: bytes
-    prefix_length: int
-
-    @property
-    def broadcast(self) -> bytes:
-        """The last address of the network, which means all its hosts; empty if there is none (RFC 3021, IPv6)."""
-        if len(self.address) != 4 or self.prefix_length >= 31:
-            return b""
-        host_bits = 32 - self.prefix_length
-        return (int.from_bytes(self.address, "big") | ((1 << host_bits) - 1)).to_bytes(4, "big")
-
-
-def source_address(interface: "Interface", destination: bytes) -> bytes:
-    """The interface's address to send to a destination from: one on its network, else the first (RFC 1122 3.3.4.3)."""
-    candidates = [entry for entry in interface.addresses if len(entry.address) == len(destination)]
-    for entry in candidates:
-        bits = 8 * len(destination) - entry.prefix_length
-        if int.from_bytes(entry.address, "big") >> bits == int.from_bytes(destination, "big") >> bits:
-            return entry.address
-    return candidates[0].address if candidates else b""
 
 
 class Node:
@@ -401,5 +376,6 @@ class EthernetInterface(Interface):
             if len(target) == 16:
                 self.asker.ask(self, target, mac, now)
             else:
-                self.queue.append(arp.request(self.mac, source_address(self, target) or bytes(4), target, mac))
+                source = source_address(self.addresses, target) or bytes(4)
+                self.queue.append(arp.request(self.mac, source, target, mac))
         self.deadline = self.neighbours.deadline
