@@ -260,7 +260,8 @@ def test_another_mac_without_override_only_raises_doubt() -> None:
     assert (entry.mac.hex(":"), entry.state) == (mac(2), STALE)
 
 
-@rule("RFC 4861 7.2.5", "With override another MAC is taken over; unsolicited it is stale", code="ethernet/neighbour.py")
+@rule("RFC 4861 7.2.5", "With override another MAC is taken over; unsolicited it is stale",
+      code="ethernet/neighbour.py")  # fmt: skip
 def test_another_mac_with_override_counts() -> None:
     host = reachable()
     host.wire.hears(answer6(flags="O", named=7, dst="ff02::1", to=ALL_NODES_MAC))

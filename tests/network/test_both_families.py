@@ -1,4 +1,4 @@
-"""Networks have IPv6 as they have IPv4, without being told: addresses, routes, names, streams, MTU, captures, faults."""
+"""Networks have IPv6 as they have IPv4, without being told: addresses, routes, names, streams, MTU, faults."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def stream(client: Host, server: Host, clock: ManualClock, address: str) -> tupl
     return sock, accepted
 
 
-def carry(source: StreamSocket, target: StreamSocket, clock: ManualClock, data: bytes = DATA, seconds: int = 60) -> bytes:
+def carry(
+    source: StreamSocket, target: StreamSocket, clock: ManualClock, data: bytes = DATA, seconds: int = 60
+) -> bytes:
+    """Writes data at one end; what was read at the other."""
     sent, got = 0, b""
     for _ in range(seconds * 100):
         if sent < len(data):
@@ -57,7 +60,7 @@ def carry(source: StreamSocket, target: StreamSocket, clock: ManualClock, data: 
     return got
 
 
-@rule("RFC 4193 3.1", "Automatic addresses are of one unique local /48, a /64 for each link", code="network/topology.py")
+@rule("RFC 4193 3.1", "Automatic addresses are of one unique local /48, a /64 a link", code="network/topology.py")
 def test_every_interface_has_an_address_of_both_families_and_the_same_number() -> None:
     net, _ = world()
     a, b, r = net.host("a"), net.host("b", "10.0.9.9/16"), net.router("r")
@@ -120,7 +123,9 @@ def test_a_stream_goes_through_routers_and_switches_whole(offload: bool) -> None
     assert r.stats.ip6.OutForwDatagrams > 2 * len(DATA) // 1440
 
 
-@pytest.mark.parametrize("faults", [{"loss": 0.05}, {"corrupt": 0.05}, {"reorder": 0.1, "duplicate": 0.1, "delay": 0.01}])
+@pytest.mark.parametrize(
+    "faults", [{"loss": 0.05}, {"corrupt": 0.05}, {"reorder": 0.1, "duplicate": 0.1, "delay": 0.01}]
+)
 def test_a_stream_survives_a_bad_link(faults: dict[str, float]) -> None:
     net, clock = world()
     a, b = net.host("a"), net.host("b")
@@ -227,7 +232,8 @@ def test_hosts_make_their_addresses_from_what_a_router_advertises() -> None:
     clock.advance(20)
     expected = [f"fd61:696f:6e66:1:0:ff:fe{host.number:02x}:0" for host in hosts]
     assert [host.addresses6 for host in hosts] == [[address] for address in expected]
-    assert all(str(host.routes.lookup(ip_address("2001:db8::1").packed)).startswith("default via fe80::") for host in hosts)
+    outside = ip_address("2001:db8::1").packed
+    assert all(str(host.routes.lookup(outside)).startswith("default via fe80::") for host in hosts)
 
 
 def test_an_address_that_another_host_has_is_not_taken() -> None:

@@ -64,11 +64,9 @@ def test_the_scope_decides_where_a_packet_goes() -> None:
 def test_without_a_scope_it_is_not_known_which_link(call: str) -> None:
     client, _ = pair()
     sock = udp6(client)
+    arguments = (b"x", (SERVER, 5000)) if call == "sendto" else ((CLIENT, 5000),)
     with pytest.raises(OSError, match="Invalid argument") as failure:
-        if call == "sendto":
-            sock.sendto(b"x", (SERVER, 5000))
-        else:
-            getattr(sock, call)((CLIENT, 5000))
+        getattr(sock, call)(*arguments)
     assert failure.value.errno == errno.EINVAL
 
 
@@ -124,7 +122,7 @@ def test_a_host_reaches_its_own_link_local_address() -> None:
     receiver = udp6(client, ("::", 5000))
     udp6(client).sendto(b"x", (CLIENT, 5000, 0, ETH0))
     assert receiver.recvfrom(9)[1][0::3] == (CLIENT, ETH0)
-    refused = client.connecting((CLIENT, 81, 0, ETH0), tcp6(client))
+    refused = client.connecting((f"{CLIENT}%eth0", 81), tcp6(client))
     assert refused.getsockopt(1, 4) == errno.ECONNREFUSED
 
 
