@@ -278,6 +278,16 @@ def test_an_address_is_not_ended_at_once() -> None:
     assert addresses(host) == []
 
 
+def test_a_flood_of_advertisements_is_bounded() -> None:
+    host = started()
+    for k in range(300):
+        host.wire.hears(advertisement(prefix=f"2001:db8:{k:x}::", src=f"fe80::{k + 1:x}"))
+    host.clock.advance(5)
+    assert len(addresses(host)) == 16
+    assert len(routers(host)) == 16
+    assert sum("2001:db8" in str(route) and "/64" in str(route) for route in host.stack.routes) == 16
+
+
 @rule("RFC 4861 6.3.4", "An advertised MTU from 1280 up to the link's is taken", code=CODE)
 @pytest.mark.parametrize(("mtu", "taken"), [(1400, 1400), (1280, 1280), (1279, 1500), (9000, 1500)])
 def test_an_advertised_mtu(mtu: int, taken: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scapy.layers.inet import UDP
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach,
@@ -17,7 +19,7 @@ from scapy.packet import Packet, Raw
 
 from aionetflow.ethernet.neighbour import DELAY, FAILED, INCOMPLETE, PROBE, REACHABLE, STALE
 from aionetflow.socket.options import SO_ERROR, SOL_SOCKET
-from support.lan import Host, mac
+from support.lan import Host, checksum, mac
 from support.lan6 import (
     ALL_NODES_MAC,
     OURS6,
@@ -340,3 +342,21 @@ def test_a_router_redirects_its_neighbour() -> None:
     assert message[ICMPv6NDOptDstLLAddr].lladdr == mac(8)
     again = host.wire.hears(*(frame6(dst=FAR) / data6() for _ in range(9)))
     assert sum(ICMPv6ND_Redirect in frame for frame in again) == 5  # Linux: a bucket of six, one a second
+
+
+# ---- anything at all
+
+
+@given(st.sampled_from([1, 2, 3, 4, 128, 129, 133, 134, 135, 136, 137]), st.binary(max_size=100), st.booleans())
+def test_no_message_raises(kind: int, rest: bytes, to_all: bool) -> None:
+    host = routed()
+    host.stack.autoconfigure(host.wire.interface)  # type: ignore[arg-type]
+    host.stack.advertise(host.wire.interface)  # type: ignore[arg-type]
+    host.clock.advance(2)
+    where = {"dst": "ff02::1", "to": ALL_NODES_MAC} if to_all else {"dst": own_link_local(1)}
+    header = frame6(9, src=ROUTER, hlim=255, nh=58, **where)
+    message = bytes((kind, 0, 0, 0)) + rest
+    pseudo = bytes(header[IPv6])[8:40] + len(message).to_bytes(4, "big") + bytes((0, 0, 0, 58))
+    host.wire.hears(header / Raw(message[:2] + checksum(pseudo + message) + message[4:]))
+    host.clock.advance(5)
+    assert host.stack.stats.icmp6.InCsumErrors == 0

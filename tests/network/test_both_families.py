@@ -15,6 +15,7 @@ import aionetflow as anf
 from aionetflow import Network
 from aionetflow.clock import ManualClock
 from aionetflow.fast_paths import FAST
+from aionetflow.ip.address import unpack
 from aionetflow.network.host import Host
 from aionetflow.socket.stream import StreamSocket
 from support.decode import check_frame
@@ -198,6 +199,30 @@ async def test_names_resolve_to_both_families_and_programs_use_either() -> None:
             writer.write_eof()
             assert await reader.read() == client.addresses[0].encode()
             writer.close()
+        server.close()
+
+
+@everywhere
+async def test_a_program_connects_to_a_link_local_address() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"{writer.get_extra_info('peername')[::3]}".encode())
+        writer.close()
+
+    async with Network(seed=1) as net:
+        web, client = net.host("web"), net.host("client")
+        net.link(web, client)
+        literal, own = (unpack(host.interfaces[0].link_local) for host in (web, client))
+        async with web:
+            server = await asyncio.start_server(answer, "::", 80)
+        async with client:
+            reader, writer = await asyncio.open_connection(f"{literal}%eth0", 80)
+            assert writer.get_extra_info("peername") == (literal, 80, 0, 2)
+            assert (await reader.read()).decode() == str((own, 2))
+            writer.close()
+            names = asyncio.get_running_loop().getnameinfo
+            assert await names((literal, 80, 0, 2)) == (f"{literal}%eth0", "http")
+            with pytest.raises(socket.gaierror):
+                await asyncio.open_connection(f"{literal}%eth7", 80)
         server.close()
 
 
