@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -353,7 +355,7 @@ def test_no_message_raises(kind: int, rest: bytes, to_all: bool) -> None:
     host.stack.autoconfigure(host.wire.interface)  # type: ignore[arg-type]
     host.stack.advertise(host.wire.interface)  # type: ignore[arg-type]
     host.clock.advance(2)
-    where = {"dst": "ff02::1", "to": ALL_NODES_MAC} if to_all else {"dst": own_link_local(1)}
+    where: dict[str, Any] = {"dst": "ff02::1", "to": ALL_NODES_MAC} if to_all else {"dst": own_link_local(1)}
     header = frame6(9, src=ROUTER, hlim=255, nh=58, **where)
     message = bytes((kind, 0, 0, 0)) + rest
     pseudo = bytes(header[IPv6])[8:40] + len(message).to_bytes(4, "big") + bytes((0, 0, 0, 58))
