@@ -9,7 +9,7 @@ differs(
 )
 differs(
     "RFC 4861 6.3.2",
-    "How long a neighbour counts as reachable is drawn anew every few hours, between half and one and a half times 30 s",
+    "How long a neighbour counts as reachable is drawn anew every few hours, from 15 s to 45 s",
     "It is 30 s, so that a test knows when a neighbour is stale",
 )
 differs(
@@ -33,4 +33,4 @@ differs(
     "One that has not is dropped, as these bits say inside a host which link it is on",
 )
 differs("RFC 6437 3", "A source gives each flow a label", "The label is 0, which is allowed")
-differs("RFC 8981 3", "A host makes temporary addresses for its privacy", "Nobody is hidden from on a network of one's own")
+differs("RFC 8981 3", "A host makes temporary addresses for its privacy", "On a network of one's own nobody looks")
