@@ -25,6 +25,7 @@ class Segment:
 
     members: list[tuple[Host, EthernetInterface]] = field(default_factory=list)
     networks: list[IPv4Network] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)  # addresses of the operating system's, as in "10.0.0.254/16"
     is_lan: bool = False
     _used: set[int] = field(default_factory=set)
     _next: int = 1
@@ -32,15 +33,16 @@ class Segment:
     def note_addresses(self) -> None:
         """Learns the networks and addresses that its interfaces have."""
         holders: dict[int, str] = {}
+        held = [("the kernel", IPv4Interface(text)) for text in self.outside if ":" not in text]
         for host, nic in self.members:
-            for entry in nic.addresses:
-                interface = IPv4Interface((entry.address, entry.prefix_length))
-                other = holders.setdefault(int(interface.ip), host.name)
-                if other != host.name:
-                    raise ValueError(f"{interface.ip} is given to {other} and to {host.name}, which share a link")
-                self._used.add(int(interface.ip))
-                if interface.network not in self.networks:
-                    self.networks.append(interface.network)
+            held += [(host.name, IPv4Interface((entry.address, entry.prefix_length))) for entry in nic.addresses]
+        for name, interface in held:
+            other = holders.setdefault(int(interface.ip), name)
+            if other != name:
+                raise ValueError(f"{interface.ip} is given to {other} and to {name}, which share a link")
+            self._used.add(int(interface.ip))
+            if interface.network not in self.networks:
+                self.networks.append(interface.network)
 
     def free_address(self) -> str:
         """The next free address of its first network, with the prefix length."""
