@@ -12,7 +12,7 @@ import struct
 import threading
 from collections.abc import Callable
 from ipaddress import ip_interface
-from typing import Any, TypeVar
+from typing import Self, TypeVar
 
 T = TypeVar("T")
 Namespace = str | os.PathLike[str] | int | None
@@ -24,7 +24,7 @@ _NLMSG_ERROR = 2
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_EXCL, _NLM_F_CREATE = 0x1, 0x4, 0x200, 0x400
 _RTM_NEWLINK, _RTM_NEWADDR = 16, 20
 _IFF_UP = 1
-_IFLA_MTU = 4
+IFLA_MTU = 4
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _IFA_F_NODAD = 0x02
 _System = socket.socket  # whatever the name comes to mean
@@ -95,12 +95,17 @@ class Device:
     def set_up(self, mtu: int) -> None:
         """Has it send and receive packets of up to `mtu` octets."""
         link = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, self.index, _IFF_UP, _IFF_UP)
-        self._ask(_RTM_NEWLINK, 0, link, {_IFLA_MTU: struct.pack("=I", mtu)}, f"setting up {self.name}")
+        self._ask(_RTM_NEWLINK, 0, link, {IFLA_MTU: struct.pack("=I", mtu)}, f"setting up {self.name}")
 
     def set_mtu(self, mtu: int) -> None:
         """Packets may be that many octets long from now on."""
+        self.set_number(IFLA_MTU, mtu)
+
+    def set_number(self, field: int, value: int) -> None:
+        """Sets one of the numbers that a link has (IFLA_…, linux/if_link.h)."""
         link = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, self.index, 0, 0)
-        self._ask(_RTM_NEWLINK, 0, link, {_IFLA_MTU: struct.pack("=I", mtu)}, f"an MTU of {mtu} for {self.name}")
+        what = f"{'an MTU' if field == IFLA_MTU else f'field {field}'} of {value} for {self.name}"
+        self._ask(_RTM_NEWLINK, 0, link, {field: struct.pack("=I", value)}, what)
 
     def add_address(self, address: str) -> None:
         """Gives it an address ("10.0.0.254/16"), at once in use: those of IPv6 are not tried on the network before."""
@@ -128,8 +133,8 @@ class Device:
             needs = "needs CAP_NET_ADMIN (run as root)" if code == -errno.EPERM else os.strerror(-code)
             raise OSError(-code, f"{what}: {needs}")
 
-    def __enter__(self) -> "Device":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

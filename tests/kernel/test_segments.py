@@ -1,4 +1,4 @@
-"""Segments that do not belong: in every state, what is dropped, what is acknowledged, what is reset (RFC 9293, 5961)."""
+"""Segments that do not belong: in every state, what is dropped, acknowledged, or reset (RFC 9293, 5961)."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ def test_writes_are_joined_while_they_wait(t: Talk) -> None:
 
 @both()
 def test_the_send_buffer_fills(t: Talk) -> None:
-    sock, flow = accepted(t, win=1000)
+    sock, _ = accepted(t, win=1000)
     sock.set(socket.SOL_SOCKET, socket.SO_SNDBUF, 5000)
     sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
     sock.fill()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from aionetflow.link.tap import CLONE_DEVICE, open_device
 from aionetflow.network.device import Device, within
@@ -73,7 +73,7 @@ class Namespace:
         """Runs a command in it to its end; returns what it has printed."""
         done = subprocess.run(self.command(*args), check=False, capture_output=True, text=True, **options)
         assert done.returncode == 0, f"{args}: {done.stdout}{done.stderr}"
-        return done.stdout
+        return str(done.stdout)
 
     def set_sysctl(self, name: str, value: object) -> None:
         """Sets one of its settings."""
@@ -85,7 +85,7 @@ class Namespace:
             os.close(self.descriptor)
             self.descriptor = -1
 
-    def __enter__(self) -> Namespace:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -72,8 +72,8 @@ def timestamps(value: int, echo: int) -> bytes:
 
 
 def ip(
-    version: int, protocol: int, payload: bytes, source: str = "", destination: str = "", *, ttl: int = 64, tos: int = 0,
-    ident: int = 7, fragment: int = 0x4000,
+    version: int, protocol: int, payload: bytes, source: str = "", destination: str = "", *, ttl: int = 64,
+    tos: int = 0, ident: int = 7, fragment: int = 0x4000,
 ) -> bytes:  # fmt: skip
     """An IPv4 packet (RFC 791 3.1), or one of IPv6 (RFC 8200 3) without extension headers."""
     src, dst = packed(source or PEER[version]), packed(destination or OURS[version])
@@ -92,7 +92,9 @@ def summed(version: int, protocol: int, body: bytes, at: int, source: str = "", 
     return body[:at] + struct.pack("!H", checksum(pseudo + body) or 0xFFFF) + body[at + 2 :]
 
 
-def tcp_header(ports: tuple[int, int], seq: int, ack: int, flags: int, window: int, options: bytes, urgent: int) -> bytes:
+def tcp_header(
+    ports: tuple[int, int], seq: int, ack: int, flags: int, window: int, options: bytes, urgent: int
+) -> bytes:
     """RFC 9293 3.1, without a checksum."""
     options += NOP * (-len(options) % 4)
     offset = (5 + len(options) // 4) << 12 | flags
@@ -126,18 +128,19 @@ def read(packet: bytes) -> Packet:
         tos, length, ident, frag, ttl, protocol = struct.unpack_from("!xBHHHBB", packet)
         assert checksum(packet[:20]) == 0, "IP header checksum"
         assert length == len(packet), f"total length {length} of {len(packet)} octets"
-        ends = [socket.inet_ntop(socket.AF_INET, packet[at : at + 4]) for at in (12, 16)]
-        fragment = (frag & 0x1FFF) * 8, bool(frag & 0x2000)
-        return Packet(4, protocol, *ends, ttl, tos, bool(frag & 0x4000), ident, fragment, False, packet[20:])  # type: ignore[arg-type]
+        source, destination = (socket.inet_ntop(socket.AF_INET, packet[at : at + 4]) for at in (12, 16))
+        fragment, df = ((frag & 0x1FFF) * 8, bool(frag & 0x2000)), bool(frag & 0x4000)
+        return Packet(4, protocol, source, destination, ttl, tos, df, ident, fragment, False, packet[20:])
     first, length, protocol, ttl = struct.unpack_from("!IHBB", packet)
     assert length == len(packet) - 40, f"payload length {length} of {len(packet) - 40} octets"
-    ends = [socket.inet_ntop(socket.AF_INET6, packet[at : at + 16]) for at in (8, 24)]
+    source, destination = (socket.inet_ntop(socket.AF_INET6, packet[at : at + 16]) for at in (8, 24))
     body, fragment, ident = packet[40:], (0, False), 0
     if protocol == FRAGMENT:
         protocol, offset, ident = struct.unpack_from("!BxHI", body)
         fragment, body = (offset & 0xFFF8, bool(offset & 1)), body[8:]
     tos = first >> 20 & 0xFF
-    return Packet(6, protocol, *ends, ttl, tos, False, ident, fragment, bool(first & 0xFFFFF), body)  # type: ignore[arg-type]
+    label = bool(first & 0xFFFFF)
+    return Packet(6, protocol, source, destination, ttl, tos, False, ident, fragment, label, body)
 
 
 def check_sum(packet: Packet) -> None:

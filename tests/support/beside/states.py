@@ -11,6 +11,7 @@ from support.beside.talk import Flow, Sock, Talk
 
 MSS = 1000
 RTT = 0.02  # s
+ROOM = 200_000  # octets of send buffer: how Linux counts what is in it is not what is compared
 ABORT = struct.pack("ii", 1, 0)  # struct linger
 
 
@@ -28,6 +29,7 @@ def accepted(
 ) -> tuple[Sock, Flow]:  # fmt: skip
     """The peer has connected to a listener. `before` may set options of the listener."""
     listener = t.tcp(version)
+    listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
     if before is not None:
         before(listener)
     listener.bind((p.OURS[version], port))
@@ -47,6 +49,7 @@ def syn_sent(
 ) -> tuple[Sock, Flow]:
     """The stack has sent its SYN."""
     sock = t.tcp(version)
+    sock.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
     if before is not None:
         before(sock)
     flow = t.flow(peer, None, version)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from support.beside import packets as p
-from support.beside.packets import M32, ACK, FIN, ICMP, ICMPV6, RST, SYN, TCP, UDP, letters_of
+from support.beside.packets import ACK, FIN, ICMP, ICMPV6, M32, RST, SYN, TCP, UDP, letters_of
 
 ISS = 0xFFFFFFF0  # the peer's first sequence number: 16 octets before the wrap
 INSTANT = 1e-8  # s; less is rounding
@@ -179,7 +179,7 @@ class Flow:
 
     def segment(
         self, letters: str, data: bytes = b"", *, seq: int | None = None, ack: int | None = None,
-        win: int | None = None, opts: bytes = b"", ts: tuple[int, int] | None | bool = None,
+        win: int | None = None, opts: bytes = b"", ts: tuple[int, int] | bool | None = None,
         sack: list[tuple[int, int]] | None = None, urg: int = 0, tos: int | None = None, ttl: int = 64,
         bad_sum: bool = False,
     ) -> bytes:  # fmt: skip
