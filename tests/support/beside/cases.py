@@ -123,7 +123,7 @@ class KernelRuns:
 
     def __init__(self, cases: list[Case]) -> None:
         self._cases = cases
-        self._logs: dict[str, list[Entry]] = {}
+        self.logs: dict[str, list[Entry]] = {}
 
     def compare(self, case: Case) -> None:
         """Fails where the two sides differ and should not, or agree and should not."""
@@ -138,20 +138,25 @@ class KernelRuns:
 
     def outcome(self, case: Case, tries: int = TRIES) -> tuple[list[str], str]:
         """The differences, and both logs side by side."""
-        if not self._logs:
-            self.drive(self._cases)
+        if not self.logs:
+            self.drive_all()
         ours = case.against_ours()
         ignored = case.ignored | fields_not_yet()
         for attempt in range(tries):
             if attempt:
                 self.drive([case])
-            kernel = self._logs[case.name]
+            kernel = self.logs[case.name]
             found = differences(kernel, ours, ignored)
             if kernel and kernel[-1].what == "end":
                 found.append(f"the script does not fit the kernel: {kernel[-1].name}")
             if not found or case.differs or case.name in not_yet():
                 break
         return found, side_by_side(kernel, ours, ignored)
+
+    def drive_all(self) -> None:
+        """Drives all scripts that are to run; none where the kernel cannot be had."""
+        if not missing():
+            self.drive(self._cases)
 
     def drive(self, cases: list[Case]) -> None:
         """Drives scripts against the kernel, many at once."""
@@ -161,7 +166,7 @@ class KernelRuns:
             # a thread that comes to the next case leaves the namespace of the last one
             with ThreadPoolExecutor(max(1, min(AT_ONCE, len(cases)))) as pool:
                 for case, log in zip(cases, pool.map(Case.against_the_kernel, cases), strict=True):
-                    self._logs[case.name] = log
+                    self.logs[case.name] = log
         finally:
             sys.setswitchinterval(before)
 
