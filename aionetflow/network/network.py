@@ -147,14 +147,9 @@ class Network:
             "delay": delay, "jitter": jitter, "rate": rate, "loss": loss, "reorder": reorder, "duplicate": duplicate,
             "corrupt": corrupt, "queue": queue, "mtu": mtu, "offload": offload,
         }  # fmt: skip
-        draws = self._random(f"link/{len(self.links)}")
-        outside = Outside(self.event_loop(), self.clock, draws, node.name, name, addresses, namespace, settings)
-        self._outside.append(outside)
-        self.links.append(outside.link)
-        self._segments_of[outside] = []
-        self._note_neighbours(self._plug(node, outside.link, 0), outside)
+        link = self._join_outside(node, name, addresses, namespace, settings)
         self._unsettle()
-        return outside.link
+        return link
 
     # Looking ------------------------------------------------------------------------------------------------------
 
@@ -271,6 +266,17 @@ class Network:
         self.links.append(link)
         self._note_neighbours(self._plug(a, link, 0), self._plug(b, link, 1))
         return link
+
+    def _join_outside(
+        self, node: Node, name: str, addresses: tuple[str, ...], namespace: Namespace, settings: dict[str, Any]
+    ) -> TapLink:
+        draws = self._random(f"link/{len(self.links)}")
+        outside = Outside(self.event_loop(), self.clock, draws, node.name, name, addresses, namespace, settings)
+        self._outside.append(outside)
+        self.links.append(outside.link)
+        self._segments_of[outside] = []
+        self._note_neighbours(self._plug(node, outside.link, 0), outside)
+        return outside.link
 
     def _check_node(self, node: Node) -> None:
         if self.nodes.get(node.name) is not node:
