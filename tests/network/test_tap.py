@@ -19,7 +19,6 @@ from aionetflow import Network
 from aionetflow.clock import ManualClock
 from aionetflow.link import tap
 from aionetflow.network.device import Device, within
-from aionetflow.testing.recording import RecordedNetwork, Recorder
 from support.loops import in_real_time, in_virtual_time, until
 from support.namespace import Namespace, missing, write_sysctl
 from support.talk import listening, pattern, read_all, stream
@@ -365,12 +364,3 @@ async def test_the_example_is_visited(namespace: Namespace, capsys: pytest.Captu
     printed = capsys.readouterr().out
     assert "ip route add 10.9.0.0/24 via 10.8.0.2" in printed
     assert "a visitor from 10.8.0.1" in printed
-
-
-async def test_a_recorded_network_has_what_crosses_the_device(namespace: Namespace) -> None:
-    recorder = Recorder(capture=False)
-    async with RecordedNetwork(recorder, seed=1) as net:
-        net.host("web")
-        net.tap(net.lan, "tap0", f"{KERNEL}/16", namespace=namespace.descriptor)
-        assert await in_kernel(namespace, lambda: knock(net.resolve("web")[0])) == b"refused"
-    assert any("tap0 → lan" in line for line in recorder.lines(0))
