@@ -14,8 +14,6 @@ PIP := $(PY) -m pip --disable-pip-version-check
 PYTEST := $(PY) -m pytest -q
 # All tests at once: as many processes as there are cores. JOBS=0 for one, and for pdb.
 JOBS ?= auto
-# The .py twins, even where compiled modules stand beside them; in a subprocess too.
-PURE := AIONETFLOW_PURE=1
 
 # What the compiled modules are made of: setup.py finds them by the same rule.
 PXD := $(shell find aionetflow -name '*.pxd')
@@ -45,10 +43,9 @@ test: $(VENV)/dev.stamp $(VENV)/built.stamp  ## all tests, on the compiled build
 
 # The pure run, doctests included: compiled functions hide their docstrings and their lines.
 coverage: $(VENV)/dev.stamp  ## all tests on the pure build; fails under 90 % of the lines
-	@$(PY) -m coverage erase
-	@$(PURE) $(PY) -m coverage run -m pytest -q -n $(JOBS) --doctest-modules --ignore=tests/ecosystem aionetflow tests $(ARGS)
-	@$(PY) -m coverage combine -q
-	@$(PY) -m coverage report --fail-under=90
+	@PYTHONPATH=$(CURDIR)/tests $(PY) -m support.lines 90 -m pytest -q -n $(JOBS) \
+	    -W 'ignore:Module already imported:pytest.PytestAssertRewriteWarning' \
+	    --doctest-modules --ignore=tests/ecosystem aionetflow tests $(ARGS)
 
 test-all:  ## make test on every Python from 3.11 to 3.14 that is found
 	@.ci/each-python
