@@ -22,7 +22,7 @@ SOURCES := $(PXD) $(wildcard $(PXD:.pxd=.py)) $(shell find aionetflow -name '*.p
 say = @printf '%s\n' '$(1)' >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage bench bench-parts bench-costs bench-page bench-check conformance ecosystem soak wheel lint clean
+.PHONY: help demo test test-all coverage bench bench-parts bench-costs bench-page bench-check conformance ecosystem soak rfc wheel lint clean
 .NOTPARALLEL:
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -73,6 +73,9 @@ soak: $(VENV)/dev.stamp $(VENV)/built.stamp  ## the long tests: much data over b
 
 ecosystem: $(VENV)/ecosystem.stamp $(VENV)/built.stamp  ## real libraries, unmodified, on the virtual network
 	@$(PYTEST) -n $(JOBS) -m ecosystem tests/ecosystem $(ARGS)
+
+rfc: $(VENV)/dev.stamp  ## docs/rfc.md, made of the tests: each rule, where it stands in the code, and its test
+	@cd tests && ../$(PY) -m rfc
 
 lint: $(VENV)/dev.stamp  ## ruff and mypy --strict
 	@$(PY) -m ruff check -q .
