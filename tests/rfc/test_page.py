@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
-from rfc.page import PACKAGE, PAGE, TESTS, Rule, document, order, page
-from support.build import only_on_the_fastest_build
+from rfc.page import PACKAGE, PAGE, Misplaced, Rule, collect, document, marks, order, page
 
 
-@only_on_the_fastest_build
 def test_the_page_is_up_to_date() -> None:
-    done = subprocess.run([sys.executable, "-m", "rfc", "--check"], cwd=TESTS, timeout=120, check=False)
-    assert done.returncode == 0, "make rfc"
+    assert PAGE.read_text() == page(collect()), "make rfc"
 
 
 def test_each_file_that_the_page_names_is_there() -> None:
@@ -51,6 +45,32 @@ def test_a_rule_that_two_tests_hold_is_counted_once() -> None:
         " | [test_a](../tests/ip/test_a.py), [test_b](../tests/ip/test_b.py) |" in made
     )
     assert "## RFC 791, Internet Protocol" in made
+
+
+def test_marks_are_read_from_the_source() -> None:
+    source = """
+@rule("RFC 791 3.1", "One", code="ip/v4.py")
+@rule(
+    "RFC 791 3.2", "Two",
+    code="ip/v4.py",
+)
+@pytest.mark.parametrize("x", [1])
+async def test_it(x): ...
+"""
+    assert marks(source, "tests/test_x.py") == {
+        Rule("RFC 791 3.1", "One", "ip/v4.py", "tests/test_x.py", "test_it"),
+        Rule("RFC 791 3.2", "Two", "ip/v4.py", "tests/test_x.py", "test_it"),
+    }
+
+
+NOT_A_TEST = "@rule('a', 'b', code='c')\ndef it(): ..."
+NOT_A_WORD = "@rule('a', b, code='c')\ndef test_it(): ..."
+
+
+@pytest.mark.parametrize("source", [NOT_A_TEST, NOT_A_WORD])
+def test_a_mark_that_cannot_be_read_is_an_error(source: str) -> None:
+    with pytest.raises(Misplaced, match=r"test_x\.py:1"):
+        marks(source, "tests/test_x.py")
 
 
 def _rows() -> list[str]:
