@@ -14,6 +14,8 @@ PIP := $(PY) -m pip --disable-pip-version-check
 PYTEST := $(PY) -m pytest -q
 # All tests at once: as many processes as there are cores. JOBS=0 for one, and for pdb.
 JOBS ?= auto
+# The .py twins, even where compiled modules stand beside them; in a subprocess too.
+PURE := AIONETFLOW_PURE=1
 
 # What the compiled modules are made of: setup.py finds them by the same rule.
 PXD := $(shell find aionetflow -name '*.pxd')
@@ -22,7 +24,7 @@ SOURCES := $(PXD) $(wildcard $(PXD:.pxd=.py)) $(shell find aionetflow -name '*.p
 say = @printf '%s\n' '$(1)' >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage bench bench-parts bench-costs bench-page bench-check conformance ecosystem soak rfc wheel lint clean
+.PHONY: help demo test test-all coverage bench bench-parts bench-costs bench-page bench-check conformance ecosystem soak rfc mutants fuzz fuzz-parsers wheel lint clean
 .NOTPARALLEL:
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -30,7 +32,7 @@ say = @printf '%s\n' '$(1)' >&2
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
 	    printf 'make %-11s %s\n' "$$name" "$$text"; done
-	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench, bench-parts, bench-costs, conformance, ecosystem and soak; JOBS=0 for test; PYTHON=/path/to/python'
+	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench, bench-parts, bench-costs, conformance, ecosystem, soak, mutants and fuzz; JOBS=0 for test; PYTHON=/path/to/python'
 
 demo: $(VENV)/demo.stamp $(VENV)/built.stamp  ## two hosts, two routers, a lossy link, and a page that crosses it
 	@$(PY) -m aionetflow demo $(ARGS)
@@ -76,6 +78,15 @@ ecosystem: $(VENV)/ecosystem.stamp $(VENV)/built.stamp  ## real libraries, unmod
 
 rfc: $(VENV)/dev.stamp  ## docs/rfc.md, made of the tests: each rule, where it stands in the code, and its test
 	@cd tests && ../$(PY) -m rfc
+
+mutants: $(VENV)/dev.stamp  ## breaks the code in a hundred places: which of them does no test notice? --rules, --all
+	@PYTHONPATH=$(CURDIR)/tests $(PY) -m mutants $(ARGS)
+
+fuzz: $(VENV)/built.stamp  ## hostile frames on a live host, a transfer beside them; ARGS="--frames 10000000"
+	@PYTHONPATH=$(CURDIR)/tests $(PY) -m fuzz $(ARGS)
+
+fuzz-parsers: $(VENV)/fuzz.stamp  ## octets for every parser, guided by coverage; ARGS="-max_total_time=60"
+	@$(PURE) PYTHONPATH=$(CURDIR)/tests:$(CURDIR)/tests/support/pure $(PY) -m fuzz.parsers $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff and mypy --strict
 	@$(PY) -m ruff check -q .
