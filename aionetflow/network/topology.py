@@ -77,7 +77,8 @@ class Segment:
         """Learns the networks and addresses that its interfaces have."""
         holders: dict[bytes, str] = {}
         held = [("the kernel", *pack_interface(text)) for text in self.outside]
-        held += [(host.name, entry.address, entry.prefix_length) for host, nic in self.members for entry in nic.addresses]
+        for host, nic in self.members:
+            held += [(host.name, *entry) for entry in nic.addresses]
         for name, address, length in held:
             family = self.v4 if len(address) == 4 else self.v6
             other = holders.setdefault(address, name)

@@ -13,6 +13,7 @@ from aionetflow.socket.base import OUT
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.stack import Stack
 from support.fixtures import established, listening, syn_received
+from support.rules import rule
 from support.script import ACK, FIN, IRS, ISS, PSH, SYN, Script
 
 NODELAY, CORK = 1, 3
@@ -121,6 +122,7 @@ def test_an_exception_in_one_users_callback_leaves_other_connections_alone() -> 
     assert drain(second) == b"y" + b"more" * 1000
 
 
+@rule("RFC 6582 3.2", "`recover` keeps up when the numbers wrap", code="tcp/recovery.py")
 def test_fast_retransmit_works_after_two_gibibytes_without_a_loss() -> None:
     script = established(mss=1000)
     connection = script.sock.connection
