@@ -52,6 +52,7 @@ from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats
+from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.connection import Connection
 from aionetflow.udp.datagram import emit
 from aionetflow.widths import i64
@@ -73,7 +74,7 @@ class Stack(Services):
 
     def __init__(self, clock: Clock, random: Random) -> None:
         stats, routes = Stats(), RoutingTable()
-        Services.__init__(self, clock, random, routes, SocketTable(), IPv4(routes, stats.ip), stats)
+        Services.__init__(self, clock, random, routes, SocketTable(Sysctl()), IPv4(routes, stats.ip), stats)
         self.sockets: dict[int, Socket] = {}  # what applications have open, by descriptor
         self.ip.ident = random.getrandbits(16)
         self.icmp = Icmp(self.ip, self.stats.icmp)

@@ -58,7 +58,7 @@ cdef class Socket(ConnectionUser):
     cdef public int hop_limit
     cdef public int traffic_class
     cdef public int error
-    @cython.locals(stream=bint)
+    @cython.locals(stream=bint, sysctl=Sysctl)
     cpdef _set_up(self, Services services, int fd, object owner, int family)
     cpdef int fileno(self) except? -1
     cpdef int events(self) except? -1

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from aionetflow.clock import Clock
-from aionetflow.config import DEFAULT_TTL, TCP_RECEIVE_BUFFER, TCP_SEND_BUFFER, UDP_QUEUE_LIMIT
+from aionetflow.config import DEFAULT_TTL
 from aionetflow.errors import os_error
 from aionetflow.ethernet.interface import LIMITED_BROADCAST, Node
 from aionetflow.ip.address import AF_INET, AF_INET6, ANY, LOOPBACK, Address, endpoint, pack_endpoint, unpack
@@ -49,7 +49,7 @@ class Services(Node):
         self.table = table
         self.ip = ip
         self.stats = stats
-        self.sysctl = Sysctl()
+        self.sysctl: Sysctl = table.sysctl
 
     def touch(self, connection: Connection) -> None:
         """Something about the connection has changed: it may have segments to send."""
@@ -117,8 +117,9 @@ class Socket(ConnectionUser):
         self.linger_seconds: int = 0
         self.user_mss = 0  # TCP_MAXSEG; 0: as large as the way takes
         stream = self.type == SOCK_STREAM
-        self.receive_buffer = TCP_RECEIVE_BUFFER if stream else UDP_QUEUE_LIMIT
-        self.send_buffer = TCP_SEND_BUFFER if stream else UDP_QUEUE_LIMIT
+        sysctl = services.sysctl
+        self.receive_buffer = sysctl.tcp_rmem[1] if stream else sysctl.rmem_default
+        self.send_buffer = sysctl.tcp_wmem[1] if stream else sysctl.wmem_default
         self.receive_locked = False  # SO_RCVBUF was set: that stays its size (Linux SOCK_RCVBUF_LOCK)
         self.send_locked = False
         self.ttl: int = DEFAULT_TTL

@@ -25,7 +25,6 @@ cdef class Driver:
     cdef readonly TcpStats stats
     cdef TxPacket packet
     cdef readonly int64_t time_wait
-    cdef public int64_t max_time_wait
     cdef list _changed
     cdef list _spare
     cdef list _heap

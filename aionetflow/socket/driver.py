@@ -7,7 +7,7 @@ deadline is earlier).
 
 from heapq import heappop, heappush
 
-from aionetflow.config import MAX_TIME_WAIT, NEVER
+from aionetflow.config import NEVER
 from aionetflow.ip.route import UNREACHABLE, Route, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_TCP, IPv4
 from aionetflow.ip.v6 import IPv6
@@ -33,7 +33,6 @@ class Driver:
         self.stats = stats
         self.packet = TxPacket()
         self.time_wait = 0  # connections in TIME-WAIT
-        self.max_time_wait = MAX_TIME_WAIT
         self._changed: list[Connection] = []
         self._spare: list[Connection] = []  # becomes the list of changes while that is worked on
         self._heap: list[tuple[int, int, Connection]] = []
@@ -122,7 +121,7 @@ class Driver:
         """Linux inet_twsk_alloc: a host keeps only so many connections in TIME-WAIT."""
         connection.waiting = True
         self.time_wait += 1
-        if self.time_wait > self.max_time_wait:
+        if self.time_wait > self.table.sysctl.tcp_max_tw_buckets:
             self.stats.TCPTimeWaitOverflow += 1
             connection.fail(_TIMEOUT, 0)
 

@@ -6,7 +6,7 @@ A call that would have to wait raises BlockingIOError; `on_change` is called whe
 
 import errno
 
-from aionetflow.config import DEFAULT_MSS, SOMAXCONN, TCP_BUFFER_MAX, TCP_SEND_BUFFER_MAX
+from aionetflow.config import DEFAULT_MSS, SOMAXCONN
 from aionetflow.errors import os_error
 from aionetflow.ip.address import AF_INET, ANY, Address, endpoint, pack_endpoint
 from aionetflow.ip.route import BROADCAST, UNREACHABLE, Route
@@ -48,7 +48,7 @@ class StreamSocket(StreamData):
         self.check_open()
         if self.connection is not None:
             raise os_error(errno.EINVAL)
-        backlog = min(max(backlog, 0), SOMAXCONN)
+        backlog = min(max(backlog, 0), self._services.sysctl.somaxconn)
         if self.listener is not None:
             self.listener.backlog = backlog
             return
@@ -332,9 +332,9 @@ class StreamSocket(StreamData):
         )  # fmt: skip
         connection.ttl, connection.tos = self.hops(remote)
         if not self.send_locked:
-            connection.snd.most = TCP_SEND_BUFFER_MAX // 2
+            connection.snd.most = self._services.sysctl.tcp_wmem[2] // 2
         if not self.receive_locked:
-            connection.rcv.most = TCP_BUFFER_MAX // 2
+            connection.rcv.most = self._services.sysctl.tcp_rmem[2] // 2
         connection.user_mss = self.user_mss
         connection.snd.nodelay = self.nodelay
         connection.snd.corked = self.cork

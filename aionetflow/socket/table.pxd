@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow._fast cimport equal, get32, part
 from aionetflow.packet cimport RxPacket
+from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.connection cimport Connection
 
 cdef bytes _ANY_4
@@ -31,6 +32,7 @@ cdef class PortHold:
 
 @cython.final
 cdef class SocketTable:
+    cdef readonly Sysctl sysctl
     cdef readonly dict connections
     cdef readonly dict listeners
     cdef readonly dict datagrams

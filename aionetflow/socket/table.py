@@ -16,6 +16,7 @@ from aionetflow.errors import os_error
 from aionetflow.fast import equal, get32, part
 from aionetflow.packet import RxPacket
 from aionetflow.rng import Random
+from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.connection import Connection
 from aionetflow.widths import i64, u32
 
@@ -86,7 +87,8 @@ def spread(source: bytes, source_port: int, destination: bytes, port: int, count
 class SocketTable:
     """The sockets of one host that the wire can reach."""
 
-    def __init__(self) -> None:
+    def __init__(self, sysctl: Sysctl) -> None:
+        self.sysctl = sysctl
         self.connections: dict[bytes, Connection] = {}
         self.listeners: dict[int, list[Listener]] = {}
         self.datagrams: dict[int, list[DatagramSocket]] = {}

@@ -12,7 +12,7 @@ from aionetflow.tcp.states cimport is_synchronized, may_receive
 from aionetflow.tcp.timers cimport Timers
 
 cdef int64_t DELAYED_ACK
-cdef int64_t INVALID_RATELIMIT
+cdef int64_t MILLISECOND
 cdef int64_t NEVER
 cdef int64_t TIME_WAIT_TIME
 cdef int IN_ORDER

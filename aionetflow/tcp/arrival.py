@@ -5,7 +5,7 @@ The order is the RFC's: sequence number, RST, SYN, ACK, data, FIN. The urgent po
 
 import errno
 
-from aionetflow.config import DELAYED_ACK, INVALID_RATELIMIT, NEVER, TIME_WAIT_TIME
+from aionetflow.config import DELAYED_ACK, MILLISECOND, NEVER, TIME_WAIT_TIME
 from aionetflow.fast_paths import FAST
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import receive_ack_of_syn, receive_in_syn_sent
@@ -145,7 +145,7 @@ def _challenge(connection: Connection, now: i64) -> None:
 
 def _is_repeated(connection: Connection, now: i64) -> bool:
     """Whether such an answer was given a moment ago: two ends must not answer each other for ever."""
-    if now < connection.answered_at + INVALID_RATELIMIT:
+    if now < connection.answered_at + connection.sysctl.tcp_invalid_ratelimit * MILLISECOND:
         connection.stats.TCPACKSkippedSeq += 1
         return True
     connection.answered_at = now

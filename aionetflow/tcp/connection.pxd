@@ -12,8 +12,8 @@ from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.states cimport is_open, is_synchronized, may_receive, next_state
 from aionetflow.tcp.timers cimport Timers
 
-cdef int64_t FIN_WAIT_2_TIME
 cdef int64_t NEVER
+cdef int64_t SECOND
 cdef int64_t TIME_WAIT_TIME
 cdef int RST
 cdef int CLOSED
@@ -85,6 +85,7 @@ cdef class Connection:
     cpdef shut_write(self)
     cpdef close(self, int64_t now)
     cpdef abort(self, int error)
+    @cython.locals(before=int)
     cpdef transition(self, int event)
     cpdef fail(self, int event, int error)
     cpdef refuse(self, Segment segment)

@@ -13,7 +13,7 @@ the deadline, and tells the user when `wake` is set (socket/driver.py).
 
 from typing import Any
 
-from aionetflow.config import DEFAULT_TTL, FIN_WAIT_2_TIME, NEVER, TIME_WAIT_TIME
+from aionetflow.config import DEFAULT_TTL, NEVER, SECOND, TIME_WAIT_TIME
 from aionetflow.ip.route import Route
 from aionetflow.stats import TcpStats
 from aionetflow.sysctl import Sysctl
@@ -158,7 +158,7 @@ class Connection:
             return
         self.shut_write()
         if self.state == FIN_WAIT_2:
-            self.timers.wait = now + FIN_WAIT_2_TIME
+            self.timers.wait = now + self.sysctl.tcp_fin_timeout * SECOND
 
     def abort(self, error: int) -> None:
         """Ends the connection now; the peer gets a RST if it knows of us (RFC 9293 3.10.5)."""
@@ -171,7 +171,9 @@ class Connection:
 
     def transition(self, event: int) -> None:
         """Moves along the table: the only place that changes the state."""
-        self.state = next_state(self.state, event)
+        before = self.state
+        self.state = next_state(before, event)
+        self.stats.CurrEstab += is_open(self.state) - is_open(before)
 
     def fail(self, event: int, error: int) -> None:
         """The connection is over; error is what the application will hear, 0 for nothing."""
@@ -218,6 +220,6 @@ class Connection:
             self.snd.queue.clear()
             self.wake = True
         elif self.state == FIN_WAIT_2 and self.user is None:
-            self.timers.wait = now + FIN_WAIT_2_TIME
+            self.timers.wait = now + self.sysctl.tcp_fin_timeout * SECOND
         elif self.state == CLOSED:  # LAST-ACK is over
             self.fail(_TIMEOUT, 0)

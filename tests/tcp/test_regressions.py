@@ -230,7 +230,7 @@ def test_time_wait_outlives_close_with_unread_data() -> None:
 
 def test_only_so_many_connections_are_kept_in_time_wait() -> None:
     pair = Pair()
-    pair.left.driver.max_time_wait = 3
+    pair.left.sysctl["net.ipv4.tcp_max_tw_buckets"] = 3
     for port in range(80, 85):
         client, server = pair.connected(port)
         client.close()
