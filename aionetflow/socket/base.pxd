@@ -5,10 +5,12 @@ from aionetflow.clock cimport Clock
 from aionetflow.ethernet.interface cimport Node
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.ip.v4 cimport IPv4
-from aionetflow.socket.table cimport PortHold, SocketTable, is_unspecified
+from aionetflow.socket.ports cimport PortHold, is_unspecified
+from aionetflow.socket.table cimport SocketTable
 from aionetflow.stats cimport Stats
 from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.connection cimport Connection, ConnectionUser
+from aionetflow.tcp.isn cimport InitialNumbers
 
 cdef class Services(Node):
     cdef readonly Clock clock
@@ -18,6 +20,7 @@ cdef class Services(Node):
     cdef readonly IPv4 ip
     cdef readonly Stats stats
     cdef readonly Sysctl sysctl
+    cdef public InitialNumbers isn
     cpdef Socket make_stream(self, object owner, int family)
     cpdef released(self, Socket sock)
     cpdef touch(self, Connection connection)

@@ -14,10 +14,12 @@ from aionetflow.ip.v4 import IPv4
 from aionetflow.rng import Random
 from aionetflow.socket import options
 from aionetflow.socket.options import SOCK_STREAM
-from aionetflow.socket.table import PortHold, SocketTable, is_unspecified
+from aionetflow.socket.ports import PortHold, is_unspecified
+from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats
 from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.connection import Connection, ConnectionUser
+from aionetflow.tcp.isn import InitialNumbers
 
 if TYPE_CHECKING:
     from aionetflow.socket.stream import StreamSocket
@@ -50,6 +52,7 @@ class Services(Node):
         self.ip = ip
         self.stats = stats
         self.sysctl: Sysctl = table.sysctl
+        self.isn = InitialNumbers(random)
 
     def touch(self, connection: Connection) -> None:
         """Something about the connection has changed: it may have segments to send."""

@@ -5,7 +5,8 @@ from aionetflow._fast cimport get16, get32
 from aionetflow.ip.route cimport Route
 from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.socket.driver cimport Driver
-from aionetflow.socket.table cimport SocketTable, connection_key
+from aionetflow.socket.ports cimport connection_key
+from aionetflow.socket.table cimport SocketTable
 from aionetflow.stats cimport TcpStats, UdpStats
 from aionetflow.tcp cimport arrival, reset
 from aionetflow.tcp.connection cimport Connection

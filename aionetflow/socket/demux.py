@@ -6,7 +6,8 @@ from aionetflow.ip.icmpv6 import Icmpv6
 from aionetflow.ip.route import UNREACHABLE
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.socket.driver import Driver
-from aionetflow.socket.table import SocketTable, connection_key
+from aionetflow.socket.ports import connection_key
+from aionetflow.socket.table import SocketTable
 from aionetflow.stats import TcpStats, UdpStats
 from aionetflow.tcp import arrival, reset
 from aionetflow.tcp.connection import Connection

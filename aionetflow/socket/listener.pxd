@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.packet cimport RxPacket
-from aionetflow.socket.table cimport PortHold
+from aionetflow.socket.ports cimport PortHold
 from aionetflow.stats cimport TcpStats
 from aionetflow.tcp.connection cimport Connection, ConnectionUser
 from aionetflow.tcp.handshake cimport open_passively

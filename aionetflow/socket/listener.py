@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from aionetflow.packet import RxPacket
-from aionetflow.socket.table import PortHold
+from aionetflow.socket.ports import PortHold
 from aionetflow.stats import TcpStats
 from aionetflow.tcp.connection import Connection, ConnectionUser
 from aionetflow.tcp.handshake import open_passively

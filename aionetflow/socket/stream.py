@@ -15,6 +15,7 @@ from aionetflow.packet import RxPacket
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.listener import Listener
 from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
+from aionetflow.socket.ports import connection_key
 from aionetflow.socket.stream_data import StreamData
 from aionetflow.tcp.congestion.reno import Reno
 from aionetflow.tcp.connection import Connection
@@ -268,16 +269,16 @@ class StreamSocket(StreamData):
 
     def _start_connecting(self, route: Route, remote: bytes, port: int) -> None:
         services = self._services
-        local = self.source_for(route)
+        local, now = self.source_for(route), services.clock.now()
         if self.hold is None or self.hold.released:
-            self.hold = services.table.hold_for_connect(_TCP, local, remote, port, services.random)
+            self.hold = services.table.hold_for_connect(_TCP, local, remote, port, services.random, now)
             self.local_port = self.hold.port
         connection = self._new_connection(route, local, self.local_port, remote, port, -1)
         services.table.add(connection, self.hold)
         self.local = local
         self._use(connection)
         self._connecting = True
-        open_actively(connection, services.clock.now())
+        open_actively(connection, now)
         services.touch(connection)
         services.run()
 
@@ -324,7 +325,8 @@ class StreamSocket(StreamData):
         self, route: Route, local: bytes, local_port: int, remote: bytes, port: int, iss: i64
     ) -> Connection:
         if iss < 0:
-            iss = self._services.random.getrandbits(32)
+            key = connection_key(remote, local, port, local_port)
+            iss = self._services.isn.initial(key, self._services.clock.now())
         connection = Connection(
             route, local, local_port, remote, port, iss,
             self.receive_buffer // 2, self.send_buffer // 2, Reno(), self._services.stats.tcp,

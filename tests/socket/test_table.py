@@ -12,8 +12,9 @@ from scapy.layers.inet import TCP
 from aionetflow.config import EPHEMERAL_PORTS
 from aionetflow.ip.address import pack
 from aionetflow.socket.options import SO_REUSEADDR, SOL_SOCKET
+from aionetflow.socket.ports import PortHold
 from aionetflow.socket.stream import StreamSocket
-from aionetflow.socket.table import PortHold, SocketTable
+from aionetflow.socket.table import SocketTable
 from aionetflow.sysctl import Sysctl
 from support.lan import ISS, OURS, PEER, Host, back, ip, raw_host
 
@@ -85,7 +86,7 @@ def test_chosen_ports_follow_from_the_seed() -> None:
     # RFC 6056: hard to guess from outside; and the same run again from the same seed
     def draw(seed: int) -> list[int]:
         table, source = SocketTable(Sysctl()), random.Random(seed)
-        return [table.hold_for_connect(STREAM, ONE, TWO, 80, source).port for _ in range(10)]
+        return [table.hold_for_connect(STREAM, ONE, TWO, 80, source, 0).port for _ in range(10)]
 
     assert draw(1) == draw(1)
     assert draw(1) != draw(2)
@@ -109,7 +110,7 @@ def test_when_no_port_is_left_connect_says_why() -> None:
     # connect(2): EADDRNOTAVAIL
     table = exhausted(STREAM)
     with pytest.raises(OSError, match=f"{LOW} to {HIGH}") as caught:
-        table.hold_for_connect(STREAM, ONE, TWO, 80, random.Random(1))
+        table.hold_for_connect(STREAM, ONE, TWO, 80, random.Random(1), 0)
     assert caught.value.errno == errno.EADDRNOTAVAIL
 
 
@@ -120,7 +121,7 @@ def test_the_last_free_port_is_found() -> None:
     for port in range(LOW, HIGH + 1):
         if port != hold.port:
             free.hold(STREAM, PortHold(ANY, port, False), random.Random(1))
-    assert free.hold_for_connect(STREAM, ONE, TWO, 80, random.Random(1)).port == hold.port
+    assert free.hold_for_connect(STREAM, ONE, TWO, 80, random.Random(1), 0).port == hold.port
     with pytest.raises(OSError):
         table.hold(STREAM, PortHold(ANY, 0, False), random.Random(1))
 
