@@ -8,6 +8,7 @@ from aionetflow.ip.v6 cimport IPv6
 from aionetflow.packet cimport TxPacket
 from aionetflow.socket.base cimport Services, Socket
 from aionetflow.socket.driver cimport Driver
+from aionetflow.socket.half_open cimport HalfOpen
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.udp.datagram cimport emit
 
@@ -21,6 +22,7 @@ cdef class Stack(Services):
     cdef readonly IPv6 ip6
     cdef readonly object icmp
     cdef readonly Driver driver
+    cdef readonly HalfOpen half_open
     cdef readonly LoopbackInterface lo
     cdef readonly list interfaces
     cdef TxPacket _datagram

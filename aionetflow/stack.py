@@ -48,6 +48,7 @@ from aionetflow.socket.base import Owner, Services, Socket
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.demux import TcpDemux, UdpDemux
 from aionetflow.socket.driver import Driver
+from aionetflow.socket.half_open import HalfOpen
 from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.socket.table import SocketTable
@@ -84,7 +85,8 @@ class Stack(Services):
         self.driver = Driver(self.ip, self.ip6, self.routes, self.table, self.stats.tcp)
         self.ip.errors = errors
         self.ip.handlers[PROTOCOL_ICMP] = self.icmp
-        self.ip.handlers[PROTOCOL_TCP] = tcp = TcpDemux(self.driver, self.table, self.stats.tcp)
+        self.half_open = HalfOpen(self, self.driver)
+        self.ip.handlers[PROTOCOL_TCP] = tcp = TcpDemux(self.driver, self.half_open, self.table, self.stats.tcp)
         self.ip.handlers[PROTOCOL_UDP] = UdpDemux(self.table, self.stats.udp, errors)
         self.ip6.handlers[PROTOCOL_ICMPV6] = icmp6
         self.ip6.handlers[PROTOCOL_TCP] = tcp
@@ -267,7 +269,7 @@ class Stack(Services):
 
     def deadline(self) -> int:
         """When the stack has something to do by itself, in nanoseconds; NEVER if it has not."""
-        deadline = self.driver.deadline()
+        deadline = min(self.driver.deadline(), self.half_open.deadline)
         for interface in self.interfaces:
             deadline = min(deadline, interface.deadline)
         return deadline
@@ -276,6 +278,8 @@ class Stack(Services):
         """Does what is due by timer."""
         now = self.clock.now()
         self.driver.expire(now)
+        if self.half_open.deadline <= now:
+            self.half_open.expire(now)
         for interface in self.interfaces:
             if interface.deadline <= now:
                 interface.expire(now)

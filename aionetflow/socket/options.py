@@ -81,6 +81,7 @@ MSG_MORE = 0x8000
 SHUT_RD, SHUT_WR, SHUT_RDWR = range(3)
 _LINGER = struct.Struct("ii")
 _TIMEVAL = struct.Struct("qq")  # seconds, microseconds
+_DEFER = "defer_accept"  # of stream sockets
 _NAME_LENGTH = 16  # Linux TCP_CA_NAME_MAX
 _MAX_LENGTH = 1024  # what Python's getsockopt takes
 _MAX_WINDOW = 32767  # Linux MAX_TCP_WINDOW: the longest segment that can be asked for
@@ -132,15 +133,19 @@ def _orphan_seconds(value: int) -> int:
     return -1 if value < 0 else min(value or 60, 120)
 
 
-def _defer_seconds(value: int) -> int:
-    """Linux secs_to_retrans: whole rounds of SYN-ACKs, which are 1, 2, 4 and up to 120 seconds long, 255 at most."""
-    whole, step = 0, 1
-    for _ in range(255):
-        if value <= whole:
-            break
-        whole += step
-        step = min(2 * step, 120)
-    return whole
+def _defer_seconds(sock: "Socket") -> int:
+    """How long the SYN-ACKs go unanswered, in seconds: 1, 2, 4 and up to 120 each (Linux retrans_to_secs)."""
+    rounds: int = getattr(sock, _DEFER)
+    return sum(min(1 << i, 120) for i in range(rounds))
+
+
+def _set_defer_accept(sock: "Socket", value: int) -> None:
+    """Linux secs_to_retrans: the fewest SYN-ACKs that take so long, 255 at most."""
+    rounds, seconds, step = 0, 0, 1
+    while seconds < value and rounds < 255:
+        rounds, seconds, step = rounds + 1, seconds + step, min(2 * step, 120)
+    setattr(sock, _DEFER, rounds)
+    sock.options_changed()
 
 
 def _flag(name: str) -> Option:
@@ -249,6 +254,7 @@ IPV6_OPTIONS: dict[tuple[int, int], Option] = {
 STREAM_OPTIONS: dict[tuple[int, int], Option] = {
     (IPPROTO_TCP, TCP_NODELAY): _flag("nodelay"),
     (IPPROTO_TCP, TCP_CORK): _flag("cork"),
+    (IPPROTO_TCP, TCP_DEFER_ACCEPT): Option(_defer_seconds, _set_defer_accept),
     (IPPROTO_TCP, TCP_MAXSEG): Option(lambda sock: sock.max_segment(), _set_max_segment),
     **dict(
         (
@@ -257,7 +263,6 @@ STREAM_OPTIONS: dict[tuple[int, int], Option] = {
             _stored((IPPROTO_TCP, TCP_KEEPCNT), 9, _within(1, 127)),
             _stored((IPPROTO_TCP, TCP_SYNCNT), SYN_RETRIES, _within(1, 127)),
             _stored((IPPROTO_TCP, TCP_LINGER2), 60, _orphan_seconds),
-            _stored((IPPROTO_TCP, TCP_DEFER_ACCEPT), 0, _defer_seconds),
             _stored((IPPROTO_TCP, TCP_QUICKACK), 1, _truth),
             _stored((IPPROTO_TCP, TCP_USER_TIMEOUT), 0, _within(0)),
             _stored((IPPROTO_TCP, TCP_NOTSENT_LOWAT), 0, int),

@@ -209,10 +209,10 @@ class PortTable:
         low, high = self.sysctl.ip_local_port_range
         count = _even(high - low + 1)
         start = random.getrandbits(32) % count | 1
-        for share in (False, True) if self.sysctl.ip_autobind_reuse else (False,):
+        for share in range(2 if self.sysctl.ip_autobind_reuse else 1):
             for step in range(count):
                 port = low + _at(start, step, count)
-                if not self._is_reserved(port) and self._is_free(protocol, port, hold, share):
+                if not self._is_reserved(port) and self._is_free(protocol, port, hold, share == 1):
                     return port
         raise os_error(errno.EADDRINUSE, f"all ports from {low} to {high} are in use")
 

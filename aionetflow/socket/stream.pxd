@@ -23,12 +23,12 @@ cdef int TIME_WAIT
 cdef int _CLOSE
 cdef int _TCP
 cdef int BROADCAST
-cdef int UNREACHABLE
 
 cdef class StreamSocket(StreamData):
     cdef public Listener listener
     cdef public bint nodelay
     cdef public bint cork
+    cdef public int defer_accept
     cdef public bint _connecting
     @cython.locals(listener=Listener, sock=StreamSocket)
     cpdef StreamSocket take_ready(self)

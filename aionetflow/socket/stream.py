@@ -9,9 +9,8 @@ import errno
 from aionetflow.config import DEFAULT_MSS, SOMAXCONN
 from aionetflow.errors import os_error
 from aionetflow.ip.address import AF_INET, ANY, Address, endpoint, pack_endpoint
-from aionetflow.ip.route import BROADCAST, UNREACHABLE, Route
+from aionetflow.ip.route import BROADCAST, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
-from aionetflow.packet import RxPacket
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.listener import Listener
 from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
@@ -20,7 +19,6 @@ from aionetflow.socket.stream_data import StreamData
 from aionetflow.tcp.congestion.reno import Reno
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import open_actively
-from aionetflow.tcp.segment import Segment
 from aionetflow.tcp.states import CLOSED, SHORT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event, State
 from aionetflow.widths import i64
 
@@ -39,6 +37,7 @@ class StreamSocket(StreamData):
         self._set_up(services, fd, owner, family)
         self.nodelay = False
         self.cork = False
+        self.defer_accept = 0  # TCP_DEFER_ACCEPT, in SYN-ACKs
         self.listener: Listener | None = None
         self._connecting = False
 
@@ -62,8 +61,10 @@ class StreamSocket(StreamData):
             raise os_error(errno.EADDRINUSE)
         hold.listening = True
         self.listener = Listener(
-            self.local, hold, backlog, self._make_connection, self._connection_ready, self._services.stats.tcp
+            self.local, hold, backlog, self._make_connection, self._lend_connection, self._connection_ready,
+            self._services.stats.tcp,
         )  # fmt: skip
+        self._tell_listener(self.listener)
         table.listeners.setdefault(self.local_port, []).append(self.listener)
 
     def accept(self) -> tuple["StreamSocket", Address]:
@@ -238,6 +239,8 @@ class StreamSocket(StreamData):
     def options_changed(self) -> None:
         """Takes over what the connection must know."""
         connection = self.connection
+        if self.listener is not None:
+            self._tell_listener(self.listener)
         if connection is None:
             return
         snd = connection.snd
@@ -306,16 +309,22 @@ class StreamSocket(StreamData):
             self._disconnect(connection, 0)
             raise os_error(error)
 
-    def _make_connection(self, packet: RxPacket, syn: Segment, iss: int) -> Connection | None:
-        """The control block for a SYN that came to this listening socket; None if there is no way back."""
-        remote, local = packet.source, packet.destination
-        route = self._services.routes.lookup(remote)
-        if route is None or route.kind == UNREACHABLE:
-            return None
-        connection = self._new_connection(route, local, self.local_port, remote, syn.source_port, iss)
+    def _make_connection(self, route: Route, local: bytes, remote: bytes, port: int, iss: int) -> Connection:
+        """The control block of a connection to this listening socket."""
+        connection = self._new_connection(route, local, self.local_port, remote, port, iss)
         table = self._services.table
         table.add(connection, table.share(_TCP, local, self.local_port, self.reuse_address, self.reuse_port))
         return connection
+
+    def _lend_connection(self, route: Route, local: bytes, remote: bytes, port: int, iss: int) -> Connection:
+        """As _make_connection, of one that no segment will find."""
+        return self._new_connection(route, local, self.local_port, remote, port, iss)
+
+    def _tell_listener(self, listener: Listener) -> None:
+        """Options have changed, or are there from the start."""
+        listener.template = None
+        listener.receive_limit = self.receive_buffer // 2
+        listener.defer_rounds = self.defer_accept
 
     def _connection_ready(self) -> None:
         """This listening socket has one more to accept."""

@@ -19,6 +19,8 @@ cdef class SocketTable(PortTable):
     cdef uint32_t _slot_mask
     @cython.locals(frame=bytes, l3=Py_ssize_t, l4=Py_ssize_t)
     cpdef Connection connection_of(self, RxPacket packet)
+    @cython.locals(frame=bytes, l3=Py_ssize_t, l4=Py_ssize_t)
+    cpdef bytes key_of_packet(self, RxPacket packet)
     @cython.locals(slot=uint32_t, connection=Connection)
     cdef Connection _connection_at(self, bytes frame, int64_t at)
     cdef uint32_t _slot(self, uint32_t address, uint32_t ports) noexcept

@@ -57,6 +57,12 @@ class SocketTable(PortTable):
             return self.connections.get(frame[l3 + 12 : l3 + 20] + frame[l4 : l4 + 4])
         return self.connections.get(frame[l3 + 8 : l3 + 40] + frame[l4 : l4 + 4])
 
+    def key_of_packet(self, packet: RxPacket) -> bytes:
+        """The key of a received segment's connection."""
+        frame, l3, l4 = packet.frame, packet.l3, packet.l4
+        start, stop = (l3 + 12, l3 + 20) if frame[l3] >> 4 == 4 else (l3 + 8, l3 + 40)
+        return frame[start:stop] + frame[l4 : l4 + 4]
+
     def _connection_at(self, frame: bytes, at: i64) -> Connection | None:
         """The connection whose key is at `at` in a frame.
 

@@ -28,7 +28,6 @@ cdef int _TIMEOUT
 
 cdef class ConnectionUser:
     cpdef changed(self, Connection connection)
-    cpdef bint admits(self, Connection connection) except -1
 
 @cython.final
 cdef class Connection:

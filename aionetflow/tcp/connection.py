@@ -50,10 +50,6 @@ class ConnectionUser:
     def changed(self, connection: "Connection") -> None:
         """Its state, its readable data, its room to write or its error has changed."""
 
-    def admits(self, connection: "Connection") -> bool:
-        """Whether it takes a connection whose handshake is about to end."""
-        return True
-
 
 class Connection:
     """The control block of one connection."""

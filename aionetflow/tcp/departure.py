@@ -92,6 +92,11 @@ def _emit(connection: Connection, packet: TxPacket, seq: u32, flags: int) -> Non
     connection.timers.delayed_ack = NEVER
 
 
+def acknowledge(connection: Connection, packet: TxPacket) -> None:
+    """Makes a segment that says nothing but what was received."""
+    _emit(connection, packet, connection.snd.snd_nxt, ACK)
+
+
 def _emit_reset(connection: Connection, packet: TxPacket) -> None:
     connection.stats.OutRsts += 1
     if connection.refuse_due:

@@ -2,7 +2,7 @@ import cython
 from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.packet cimport TxPacket
-from aionetflow.tcp.connection cimport Connection, ConnectionUser
+from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.options cimport SynOptions
 from aionetflow.tcp.recovery cimport Recovery
 from aionetflow.tcp.receive cimport Receiver
@@ -10,6 +10,7 @@ from aionetflow.tcp.segment cimport Segment, emit
 from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq
 
+cdef int64_t NEVER
 cdef int64_t RTO_FALLBACK
 cdef int ACK
 cdef int RST
@@ -25,9 +26,11 @@ cdef int _WINDOW_SCALE
 
 cpdef open_actively(Connection connection, int64_t now)
 cpdef open_passively(Connection connection, Segment syn, int64_t now)
+@cython.locals(rcv=Receiver)
+cpdef resume_passively(Connection connection, Segment syn, int64_t sent_at, int retries, int64_t now)
 @cython.locals(snd=Sender, acknowledges=bint)
 cpdef receive_in_syn_sent(Connection connection, Segment segment, int64_t now)
-@cython.locals(snd=Sender, user=ConnectionUser)
+@cython.locals(snd=Sender)
 cpdef bint receive_ack_of_syn(Connection connection, Segment segment, int64_t now) except -1
 @cython.locals(snd=Sender, rcv=Receiver, flags=int, scale=int, window=uint32_t, offer=bytes)
 cpdef emit_syn(Connection connection, TxPacket packet)

@@ -2,7 +2,7 @@
 
 import errno
 
-from aionetflow.config import DEFAULT_MSS, MIN_MSS, RTO_FALLBACK, TCP_BUFFER_MAX
+from aionetflow.config import DEFAULT_MSS, MIN_MSS, NEVER, RTO_FALLBACK, TCP_BUFFER_MAX
 from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
@@ -49,6 +49,20 @@ def open_passively(connection: Connection, syn: Segment, now: i64) -> None:
     connection.syn_due = True
 
 
+def resume_passively(connection: Connection, syn: Segment, sent_at: i64, retries: int, now: i64) -> None:
+    """As open_passively, but the SYN-ACK was sent before: at sent_at, NEVER if that is not certain, and again for each
+    of the retries that it was not acknowledged in time.
+    """
+    open_passively(connection, syn, now)
+    connection.syn_due = False
+    connection.syn_sent = True
+    connection.retries = retries
+    rcv = connection.rcv
+    rcv.rcv_adv = seq_add(rcv.rcv_nxt, min(rcv.limit, 65535))
+    if sent_at != NEVER:
+        connection.recovery.on_sent(connection.snd.snd_nxt, sent_at)
+
+
 def receive_in_syn_sent(connection: Connection, segment: Segment, now: i64) -> None:
     """RFC 9293 3.10.7.3."""
     snd = connection.snd
@@ -80,9 +94,6 @@ def receive_ack_of_syn(connection: Connection, segment: Segment, now: i64) -> bo
     if not (seq_gt(segment.ack, snd.snd_una) and seq_leq(segment.ack, snd.snd_nxt)):
         connection.refuse(segment)
         return False
-    user = connection.user
-    if user is not None and not user.admits(connection):
-        return False  # Linux tcp_v4_syn_recv_sock: dropped, and our SYN-ACK sent again in a while
     connection.transition(_RCV_ACK_OF_SYN)
     _establish(connection, segment, now)
     return True
