@@ -9,6 +9,7 @@ from aionetflow.socket.ports cimport PortHold, is_unspecified
 from aionetflow.socket.table cimport SocketTable
 from aionetflow.stats cimport Stats
 from aionetflow.sysctl cimport Sysctl
+from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.connection cimport Connection, ConnectionUser
 from aionetflow.tcp.isn cimport InitialNumbers
 
@@ -21,6 +22,7 @@ cdef class Services(Node):
     cdef readonly Stats stats
     cdef readonly Sysctl sysctl
     cdef public InitialNumbers isn
+    cdef readonly ChallengeLimit challenges
     cpdef Socket make_stream(self, object owner, int family)
     cpdef released(self, Socket sock)
     cpdef touch(self, Connection connection)

@@ -18,6 +18,7 @@ from aionetflow.socket.ports import PortHold, is_unspecified
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats
 from aionetflow.sysctl import Sysctl
+from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.connection import Connection, ConnectionUser
 from aionetflow.tcp.isn import InitialNumbers
 
@@ -53,6 +54,7 @@ class Services(Node):
         self.stats = stats
         self.sysctl: Sysctl = table.sysctl
         self.isn = InitialNumbers(random)
+        self.challenges = ChallengeLimit(random)
 
     def touch(self, connection: Connection) -> None:
         """Something about the connection has changed: it may have segments to send."""

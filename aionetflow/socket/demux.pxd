@@ -10,11 +10,11 @@ from aionetflow.socket.listener cimport Listener
 from aionetflow.socket.ports cimport connection_key
 from aionetflow.socket.table cimport SocketTable
 from aionetflow.stats cimport TcpStats, UdpStats
-from aionetflow.tcp cimport arrival, reset
+from aionetflow.tcp cimport arrival, reset, timewait
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.request cimport Request
 from aionetflow.tcp.segment cimport Segment
-from aionetflow.tcp.sequence cimport seq_add, seq_between, seq_gt
+from aionetflow.tcp.sequence cimport seq_between
 from aionetflow.udp.datagram cimport is_intact, is_whole
 
 cdef int ACK
@@ -39,7 +39,7 @@ cdef class TcpDemux(PacketHandler):
     @cython.locals(half_open=HalfOpen, request=Request, listener=Listener, flags=int)
     cpdef _begin(self, RxPacket packet, Segment segment, int64_t iss, int64_t now)
     cpdef bint _returns_cookie(self, Listener listener, RxPacket packet, Segment segment, int64_t now) except -1
-    cpdef bint _is_replaced(self, Connection connection, Segment segment) except -1
+    cpdef bint _is_succeeded(self, Connection connection, Segment segment) except -1
     @cython.locals(route=Route)
     cpdef _refuse(self, RxPacket packet, Segment segment, int64_t now)
     cpdef _receive_each(self, RxPacket packet, int64_t now)

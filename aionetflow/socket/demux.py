@@ -13,10 +13,10 @@ from aionetflow.socket.listener import Listener
 from aionetflow.socket.ports import connection_key
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import TcpStats, UdpStats
-from aionetflow.tcp import arrival, reset
+from aionetflow.tcp import arrival, reset, timewait
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.segment import ACK, RST, SYN, Segment
-from aionetflow.tcp.sequence import seq_add, seq_between, seq_gt
+from aionetflow.tcp.sequence import seq_between
 from aionetflow.tcp.states import CLOSED, TIME_WAIT, Event
 from aionetflow.udp.datagram import HEADER_LENGTH, is_intact, is_whole
 from aionetflow.widths import i64
@@ -65,18 +65,22 @@ class TcpDemux(PacketHandler):
         if seq_between(connection.snd.snd_una, get32(quote, l4 + 4), connection.snd.snd_nxt):
             arrival.receive_icmp(connection, code, info, now)
             self.driver.touch(connection)
+        else:
+            self.stats.OutOfWindowIcmps += 1
 
     def _dispatch(self, packet: RxPacket, segment: Segment, now: i64) -> None:
         connection = self.table.connection_of(packet)
         if connection is None:
             self._begin(packet, segment, -1, now)
-        elif self._is_replaced(connection, segment):
+        elif connection.state == TIME_WAIT and self._is_succeeded(connection, segment):
             connection.fail(_TIMEOUT, 0)
             self.driver.forget(connection)
-            # Linux tcp_timewait_state_process: numbers that the old connection cannot have used
-            self._begin(packet, segment, seq_add(connection.snd.snd_nxt, 65537), now)
+            self._begin(packet, segment, timewait.next_iss(connection), now)
         else:
-            arrival.receive(connection, segment, now)
+            if connection.state == TIME_WAIT:
+                timewait.receive(connection, segment, now)
+            else:
+                arrival.receive(connection, segment, now)
             self.driver.touch(connection)
             if connection.state == CLOSED:
                 self.driver.forget(connection)  # the next segment of this batch finds nobody
@@ -103,11 +107,9 @@ class TcpDemux(PacketHandler):
     def _returns_cookie(self, listener: Listener, packet: RxPacket, segment: Segment, now: i64) -> bool:
         return segment.flags & (SYN | RST) == 0 and self.half_open.receive_cookie(listener, packet, segment, now)
 
-    def _is_replaced(self, connection: Connection, segment: Segment) -> bool:
-        """RFC 9293 3.6.1: a SYN beyond the numbers of a connection in TIME-WAIT begins a new one."""
-        if connection.state != TIME_WAIT or segment.flags & (SYN | ACK | RST) != SYN:
-            return False
-        if not seq_gt(segment.seq, connection.rcv.rcv_nxt):
+    def _is_succeeded(self, connection: Connection, segment: Segment) -> bool:
+        """Whether a segment for a connection in TIME-WAIT begins another instead."""
+        if not timewait.is_succeeded_by(connection, segment):
             return False
         return self.table.listener_of(connection.local, connection.local_port) is not None
 

@@ -121,6 +121,7 @@ class Driver:
         """Linux inet_twsk_alloc: a host keeps only so many connections in TIME-WAIT."""
         connection.waiting = True
         self.time_wait += 1
+        self.stats.TW += 1
         if self.time_wait > self.table.sysctl.tcp_max_tw_buckets:
             self.stats.TCPTimeWaitOverflow += 1
             connection.fail(_TIMEOUT, 0)

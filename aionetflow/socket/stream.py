@@ -339,7 +339,7 @@ class StreamSocket(StreamData):
         connection = Connection(
             route, local, local_port, remote, port, iss,
             self.receive_buffer // 2, self.send_buffer // 2, Reno(), self._services.stats.tcp,
-            self._services.sysctl,
+            self._services.sysctl, self._services.challenges,
         )  # fmt: skip
         connection.ttl, connection.tos = self.hops(remote)
         if not self.send_locked:

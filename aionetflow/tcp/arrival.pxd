@@ -12,9 +12,7 @@ from aionetflow.tcp.states cimport is_synchronized, may_receive
 from aionetflow.tcp.timers cimport Timers
 
 cdef int64_t DELAYED_ACK
-cdef int64_t MILLISECOND
 cdef int64_t NEVER
-cdef int64_t TIME_WAIT_TIME
 cdef int IN_ORDER
 cdef int OUT_OF_ORDER
 cdef int REFUSED
@@ -28,9 +26,10 @@ cdef int RST
 cdef int SYN
 cdef int CLOSE_WAIT
 cdef int CLOSED
+cdef int CLOSING
+cdef int LAST_ACK
 cdef int SYN_RECEIVED
 cdef int SYN_SENT
-cdef int TIME_WAIT
 cdef int _ABORT
 cdef int _RCV_FIN
 cdef int _RCV_ACK_OF_FIN
@@ -51,9 +50,8 @@ cdef _receive_predicted(Connection connection, Segment segment, int64_t now)
 cdef _acknowledge(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver)
 cpdef bint _check(Connection connection, Segment segment, int64_t now) except -1
+cpdef bint _resets_a_closed_stream(Connection connection, Segment segment) except -1
 cpdef _receive_reset(Connection connection)
-cpdef _challenge(Connection connection, int64_t now)
-cpdef bint _is_repeated(Connection connection, int64_t now) except -1
 @cython.locals(snd=Sender)
 cpdef bint _receive_ack(Connection connection, Segment segment, int64_t now) except -1
 @cython.locals(snd=Sender, flight=int64_t, acked=int64_t)

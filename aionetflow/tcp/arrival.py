@@ -5,7 +5,7 @@ The order is the RFC's: sequence number, RST, SYN, ACK, data, FIN. The urgent po
 
 import errno
 
-from aionetflow.config import DELAYED_ACK, MILLISECOND, NEVER, TIME_WAIT_TIME
+from aionetflow.config import DELAYED_ACK, NEVER
 from aionetflow.fast_paths import FAST
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import receive_ack_of_syn, receive_in_syn_sent
@@ -16,10 +16,11 @@ from aionetflow.tcp.sequence import seq_add, seq_between, seq_gt, seq_sub
 from aionetflow.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
+    CLOSING,
     ESTABLISHED,
+    LAST_ACK,
     SYN_RECEIVED,
     SYN_SENT,
-    TIME_WAIT,
     Event,
     is_synchronized,
     may_receive,
@@ -107,20 +108,27 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
     """First to fourth: sequence number, RST, SYN; False if there is nothing more to do."""
     rcv = connection.rcv
     if not rcv.acceptable(segment):
-        # data are answered always, as our ACK may have been lost; the rest is not (Linux tcp_oow_rate_limited)
-        if not segment.flags & RST and (segment.length or not _is_repeated(connection, now)):
+        if segment.flags & RST:
+            if _resets_a_closed_stream(connection, segment):
+                _receive_reset(connection)
+        elif segment.flags & SYN:
+            connection.stats.TCPSYNChallenge += 1
+            connection.challenge(now)
+        elif segment.occupies() or not connection.is_answered(now):
+            # data are answered always, as our ACK may have been lost; the rest is not (Linux tcp_oow_rate_limited)
             connection.need_ack = True
         return False
     if segment.flags & RST:
         # RFC 5961 3.2: exactly the next number, or a challenge
-        if segment.seq == rcv.rcv_nxt:
+        if segment.seq == rcv.rcv_nxt or _resets_a_closed_stream(connection, segment):
             _receive_reset(connection)
         else:
-            _challenge(connection, now)
+            connection.challenge(now)
         return False
     if segment.flags & SYN:
         if connection.state != SYN_RECEIVED or segment.seq != rcv.irs:
-            _challenge(connection, now)  # RFC 5961 4.2
+            connection.stats.TCPSYNChallenge += 1
+            connection.challenge(now)  # RFC 5961 4.2
             return False
         if segment.flags & ACK:
             return True  # simultaneous open: the peer's SYN-ACK
@@ -129,41 +137,27 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
     return segment.flags & ACK != 0
 
 
+def _resets_a_closed_stream(connection: Connection, segment: Segment) -> bool:
+    """Linux tcp_reset_check: after its FIN a peer may be one that resets with the FIN's own number."""
+    return segment.seq == seq_sub(connection.rcv.rcv_nxt, 1) and connection.state in (CLOSE_WAIT, LAST_ACK, CLOSING)
+
+
 def _receive_reset(connection: Connection) -> None:
-    if connection.state == TIME_WAIT:
-        connection.fail(_RCV_RST, 0)  # net.ipv4.tcp_rfc1337 is 0
-    else:
-        connection.fail(_RCV_RST, EPIPE if connection.state == CLOSE_WAIT else ECONNRESET)
-
-
-def _challenge(connection: Connection, now: i64) -> None:
-    """RFC 5961: asks the peer by an ACK whether it meant that."""
-    if not _is_repeated(connection, now):
-        connection.stats.TCPChallengeACK += 1
-        connection.need_ack = True
-
-
-def _is_repeated(connection: Connection, now: i64) -> bool:
-    """Whether such an answer was given a moment ago: two ends must not answer each other for ever."""
-    if now < connection.answered_at + connection.sysctl.tcp_invalid_ratelimit * MILLISECOND:
-        connection.stats.TCPACKSkippedSeq += 1
-        return True
-    connection.answered_at = now
-    return False
+    connection.fail(_RCV_RST, EPIPE if connection.state == CLOSE_WAIT else ECONNRESET)
 
 
 def _receive_ack(connection: Connection, segment: Segment, now: i64) -> bool:
     """Fifth: False if the segment is to be dropped."""
     snd = connection.snd
     if seq_gt(segment.ack, snd.snd_nxt):
-        connection.need_ack = True  # it acknowledges what was not sent
+        connection.challenge(now)  # it acknowledges what was not sent
         return False
     if seq_gt(segment.ack, snd.snd_una):
         _receive_new_ack(connection, segment, now)
     elif segment.ack == snd.snd_una:
         _receive_same_ack(connection, segment, now)
     elif seq_sub(snd.snd_una, segment.ack) > snd.max_wnd:
-        _challenge(connection, now)  # RFC 5961 5.2: older than anything in flight can be
+        connection.challenge(now)  # RFC 5961 5.2: older than anything in flight can be
         return False
     if snd.snd_wnd > 0 and connection.timers.persist != NEVER:
         connection.timers.persist = NEVER
@@ -258,8 +252,6 @@ def _receive_fin(connection: Connection, segment: Segment, now: i64) -> None:
     connection.need_ack = True  # again, if it was seen before: our last ACK was lost
     if may_receive(connection.state):
         connection.rcv.note_fin(segment)
-    elif connection.state == TIME_WAIT:
-        connection.timers.wait = now + TIME_WAIT_TIME
 
 
 def _deliver_fin(connection: Connection, now: i64) -> None:

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from aionetflow.ip.route cimport Route
 from aionetflow.stats cimport TcpStats
 from aionetflow.sysctl cimport Sysctl
+from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.congestion.base cimport CongestionControl
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
@@ -12,6 +13,7 @@ from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.states cimport is_open, is_synchronized, may_receive, next_state
 from aionetflow.tcp.timers cimport Timers
 
+cdef int64_t MILLISECOND
 cdef int64_t NEVER
 cdef int64_t SECOND
 cdef int64_t TIME_WAIT_TIME
@@ -36,6 +38,7 @@ cdef class Connection:
     cdef readonly bytes remote
     cdef readonly TcpStats stats
     cdef readonly Sysctl sysctl
+    cdef readonly ChallengeLimit challenges
     cdef public ConnectionUser user
     cdef readonly Sender snd
     cdef readonly Receiver rcv
@@ -92,4 +95,7 @@ cdef class Connection:
     cpdef int advertised_mss(self) except? -1
     cpdef int max_mss(self) except? -1
     cpdef set_mss(self, int64_t mss)
+    cpdef challenge(self, int64_t now)
+    cpdef bint is_answered(self, int64_t now) except -1
+    cpdef bint _was_answered(self, int64_t now) except -1
     cpdef settle(self, int64_t now)

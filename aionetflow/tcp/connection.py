@@ -13,10 +13,11 @@ the deadline, and tells the user when `wake` is set (socket/driver.py).
 
 from typing import Any
 
-from aionetflow.config import DEFAULT_TTL, NEVER, SECOND, TIME_WAIT_TIME
+from aionetflow.config import DEFAULT_TTL, MILLISECOND, NEVER, SECOND, TIME_WAIT_TIME
 from aionetflow.ip.route import Route
 from aionetflow.stats import TcpStats
 from aionetflow.sysctl import Sysctl
+from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.congestion.base import CongestionControl
 from aionetflow.tcp.receive import Receiver
 from aionetflow.tcp.recovery import Recovery
@@ -57,6 +58,7 @@ class Connection:
     def __init__(
         self, route: Route, local: bytes, local_port: int, remote: bytes, remote_port: int, iss: u32,
         receive_limit: i64, send_limit: i64, cc: CongestionControl, stats: TcpStats, sysctl: Sysctl,
+        challenges: ChallengeLimit,
     ) -> None:  # fmt: skip
         self.route = route
         self.local = local
@@ -65,6 +67,7 @@ class Connection:
         self.remote_port = remote_port
         self.stats = stats
         self.sysctl = sysctl
+        self.challenges = challenges
         self.state = CLOSED
         self.user: ConnectionUser | None = None  # None: closed by the application, finishing alone
         self.error = 0  # an errno the application has yet to hear (Linux sk_err)
@@ -207,6 +210,28 @@ class Connection:
         """Segments hold at most that many octets from now on."""
         self.snd.mss = mss
         self.recovery.cc.on_mss(mss)
+
+    def challenge(self, now: i64) -> None:
+        """RFC 5961: asks the peer by an ACK whether it meant that; 7: not too often (Linux tcp_send_challenge_ack)."""
+        if self._was_answered(now):
+            self.stats.TCPACKSkippedChallenge += 1
+        elif self.challenges.allows(self.sysctl.tcp_challenge_ack_limit, now):
+            self.stats.TCPChallengeACK += 1
+            self.need_ack = True
+
+    def is_answered(self, now: i64) -> bool:
+        """Whether such an answer was given a moment ago: two ends must not answer each other for ever."""
+        if self._was_answered(now):
+            self.stats.TCPACKSkippedSeq += 1
+            return True
+        return False
+
+    def _was_answered(self, now: i64) -> bool:
+        """net.ipv4.tcp_invalid_ratelimit; if it was not, it counts as answered now."""
+        if now < self.answered_at + self.sysctl.tcp_invalid_ratelimit * MILLISECOND:
+            return True
+        self.answered_at = now
+        return False
 
     def settle(self, now: i64) -> None:
         """After a transition of the closing: starts the wait that the new state calls for."""

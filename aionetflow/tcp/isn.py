@@ -24,3 +24,7 @@ class InitialNumbers:
         longer than a segment lives.
         """
         return (self._offsets.hash(key) + (now >> 6)) & _M32
+
+    def timestamp_offset(self, local: bytes, remote: bytes) -> u32:
+        """What the clock of timestamps begins with between two hosts (RFC 7323 5.4, Linux secure_tcp_ts_off)."""
+        return self._offsets.hash(remote + local) & _M32

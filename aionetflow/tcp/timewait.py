@@ -1,7 +1,47 @@
-"""TIME-WAIT: what a connection that is over still answers, and when its two ends may be used again."""
+"""TIME-WAIT: what a connection that is over still answers, and when its two ends may be used again.
 
+RFC 9293 3.10.7.4 and 3.6.1, RFC 1337, RFC 6191; as Linux's tcp_timewait_state_process().
+"""
+
+from aionetflow.config import MILLISECOND, TIME_WAIT_TIME
 from aionetflow.tcp.connection import Connection
-from aionetflow.widths import i64
+from aionetflow.tcp.segment import ACK, RST, SYN, Segment
+from aionetflow.tcp.sequence import seq_add, seq_gt
+from aionetflow.tcp.states import Event
+from aionetflow.widths import i64, u32
+
+_RCV_RST = int(Event.RCV_RST)
+
+
+def receive(connection: Connection, segment: Segment, now: i64) -> None:
+    """Takes a segment for a connection in TIME-WAIT that is not its successor's."""
+    if segment.seq == connection.rcv.rcv_nxt and (segment.flags & RST or segment.occupies() == 0):
+        if not segment.flags & RST:
+            connection.timers.wait = now + TIME_WAIT_TIME
+        elif not connection.sysctl.tcp_rfc1337:
+            connection.fail(_RCV_RST, 0)  # RFC 1337: its assassination
+        return
+    if segment.flags & RST:
+        return
+    if segment.flags & ACK:  # a SYN without one may be of a connection to come
+        connection.timers.wait = now + TIME_WAIT_TIME
+    if now < connection.answered_at + connection.sysctl.tcp_invalid_ratelimit * MILLISECOND:
+        connection.stats.TCPACKSkippedTimeWait += 1
+        return
+    connection.answered_at = now
+    connection.need_ack = True
+
+
+def is_succeeded_by(connection: Connection, segment: Segment) -> bool:
+    """RFC 9293 3.6.1, RFC 6191 2: a SYN beyond the numbers of a connection in TIME-WAIT may begin another."""
+    if segment.flags & (SYN | ACK | RST) != SYN:
+        return False
+    return seq_gt(segment.seq, connection.rcv.rcv_nxt)
+
+
+def next_iss(connection: Connection) -> u32:
+    """The number for the successor: one that the old connection cannot have used, whatever its windows were."""
+    return seq_add(connection.snd.snd_nxt, 65535 + 2)
 
 
 def may_reuse(connection: Connection, now: i64) -> bool:

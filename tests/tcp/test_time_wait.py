@@ -1,0 +1,163 @@
+"""TIME-WAIT as Linux keeps it: what ends it, what prolongs it, and what comes after it."""
+
+from __future__ import annotations
+
+import pytest
+
+from aionetflow.tcp.states import State
+from support.fixtures import established, listening, time_wait
+from support.rules import rule
+from support.script import ACK, FIN, IRS, ISS, M32, PSH, RST, SYN, Script
+
+
+def is_waiting(script: Script) -> bool:
+    return script.state == State.TIME_WAIT
+
+
+@rule("RFC 1337 3", "With tcp_rfc1337 a RST does not end TIME-WAIT", code="tcp/timewait.py")
+def test_a_reset_ends_the_wait_unless_tcp_rfc1337_says_not() -> None:
+    script = time_wait()
+    script.stack.sysctl["net.ipv4.tcp_rfc1337"] = 1
+    script.sends(RST).expect_nothing()
+    assert is_waiting(script)
+    script.stack.sysctl["net.ipv4.tcp_rfc1337"] = 0
+    script.sends(RST, seq=script.nxt + 1).expect_nothing()
+    assert is_waiting(script)
+    script.sends(RST).expect_nothing()
+    assert not is_waiting(script)
+
+
+@pytest.mark.parametrize("flags", [ACK, PSH | ACK, FIN | ACK])
+def test_an_old_segment_is_acknowledged_and_the_wait_begins_anew(flags: int) -> None:
+    script = time_wait()
+    data = b"old" if flags & PSH else b""
+    script.at(50).sends(flags, seq=script.nxt - 1 - len(data), data=data).expect(ACK)
+    script.at(109.9).expect_nothing()
+    assert is_waiting(script)
+    script.at(110.1)
+    assert not is_waiting(script)
+
+
+def test_the_very_next_ack_is_not_answered_but_begins_the_wait_anew() -> None:
+    # Linux tcp_timewait_state_process: it may be of the peer's keepalive
+    script = time_wait()
+    script.at(50).sends(ACK).expect_nothing()
+    script.at(109.9)
+    assert is_waiting(script)
+
+
+def test_answers_in_time_wait_are_limited() -> None:
+    script = time_wait()
+    for _ in range(5):
+        script.deliver([script.segment(ACK, seq=script.nxt - 1)])
+    script.expect(ACK)
+    script.expect_nothing()
+    assert script.stack.stats.tcp.TCPACKSkippedTimeWait == 4
+    script.at(0.5).sends(ACK, seq=script.nxt - 1).expect(ACK)
+
+
+def server() -> Script:
+    """A server that closed first; it still listens."""
+    script = listening()
+    script.sends(SYN)
+    script.heard = IRS
+    script.expect(SYN | ACK)
+    script.sends(ACK)
+    assert script.listener is not None
+    script.sock = script.listener.accept()[0]
+    script.sock.shutdown(1)
+    script.expect(FIN | ACK)
+    script.sends(FIN | ACK).expect(ACK)
+    assert is_waiting(script)
+    return script.mark()
+
+
+@rule("RFC 9293 3.6.1", "A SYN beyond the numbers of a connection in TIME-WAIT opens a new one, whose own number is "
+      "larger than any that the old one used", code="tcp/timewait.py")  # fmt: skip
+@pytest.mark.parametrize("offset", [1, 2, 100000, (1 << 31) - 1])
+def test_a_later_syn_begins_a_connection_beyond_the_old_numbers(offset: int) -> None:
+    script = server()
+    heard, script.edge = script.heard, None
+    script.nxt = (script.nxt + offset) & M32
+    script.sends(SYN)
+    script.heard = (heard + 65537) & M32
+    script.expect(SYN | ACK)
+    script.sends(ACK).expect_nothing()
+    assert script.listener is not None
+    script.sock = script.listener.accept()[0]
+    assert script.state == State.ESTABLISHED
+    assert script.stack.driver.time_wait == 0
+
+
+@rule("RFC 9293 3.6.1", "An old duplicate of a SYN does not end TIME-WAIT", code="tcp/timewait.py")
+@pytest.mark.parametrize("offset", [0, -1, -2, -100000, (1 << 31) + 1])
+def test_an_earlier_syn_is_acknowledged_and_the_wait_goes_on(offset: int) -> None:
+    script = server()
+    script.at(50).sends(SYN, seq=script.nxt + offset).expect(ACK)
+    assert is_waiting(script)
+    script.at(60.1)  # a SYN without an ACK does not prolong it
+    assert not is_waiting(script)
+
+
+def test_the_peer_that_is_told_the_old_numbers_resets_and_may_come_again() -> None:
+    # RFC 9293 3.5.2 figure 10
+    script = server()
+    script.nxt = (ISS - 5000) & M32
+    old = (ISS + 2) & M32
+    script.sends(SYN).expect(ACK, ack=old)
+    script.sends(RST, seq=old).expect_nothing()
+    assert not is_waiting(script)
+    script.edge = None
+    script.after(3)
+    script.nxt = (ISS - 5000) & M32
+    script.sends(SYN)
+    assert script.take().flags == SYN | ACK
+
+
+def test_a_reset_of_the_successor_does_not_bring_the_wait_back() -> None:
+    script = server()
+    script.edge = None
+    script.nxt = (script.nxt + 10) & M32
+    script.sends(SYN)
+    assert script.take().flags == SYN | ACK
+    script.sends(RST).expect_nothing()
+    assert script.stack.table.connections == {}
+    assert script.stack.half_open.requests == {}
+
+
+def test_those_that_wait_are_counted() -> None:
+    script = time_wait()
+    assert (script.stack.stats.tcp.TW, script.stack.driver.time_wait) == (1, 1)
+    script.at(61)
+    assert (script.stack.stats.tcp.TW, script.stack.driver.time_wait) == (1, 0)
+    assert script.stack.stats.tcp.CurrEstab == 0
+
+
+def test_tcp_max_tw_buckets_0_keeps_none() -> None:
+    script = server()
+    script.stack.sysctl["net.ipv4.tcp_max_tw_buckets"] = 0
+    script.edge = None
+    script.ports, script.nxt = (4001, 80), ISS
+    script.sends(SYN)
+    script.heard = script.take().end
+    script.sends(ACK)
+    assert script.listener is not None
+    sock = script.listener.accept()[0]
+    sock.shutdown(1)
+    script.expect(FIN | ACK)
+    script.sends(FIN | ACK).expect(ACK)
+    assert script.stack.stats.tcp.TCPTimeWaitOverflow == 1
+
+
+@pytest.mark.parametrize("seconds", [1, 30, 200])
+def test_tcp_fin_timeout_says_how_long_fin_wait_2_lasts_without_an_application(seconds: int) -> None:
+    script = established()
+    script.stack.sysctl["net.ipv4.tcp_fin_timeout"] = seconds
+    script.sock.close()
+    script.expect(FIN | ACK)
+    script.sends(ACK).expect_nothing()
+    assert script.state == State.FIN_WAIT_2
+    script.at(seconds - 0.01)
+    assert script.state == State.FIN_WAIT_2
+    script.at(seconds + 0.01).expect_nothing()
+    assert script.state == State.CLOSED
