@@ -121,8 +121,8 @@ class HalfOpen:
         return True
 
     def _refuse(self, listener: Listener, request: Request, segment: Segment, now: i64) -> None:
-        """What is out of the window is answered by an ACK; so is, other than by Linux, a SYN or a RST in it whose
-        number is not exact (RFC 5961 3.2, 4.2), as otherwise a guess among 65536 would do.
+        """What is out of the window is answered by an ACK; so is a RST in it whose number is not exact, and, other
+        than by Linux, a SYN in it (RFC 5961 3.2, 4.2), as otherwise a guess among 65536 would do.
         """
         if request.is_reset_by(segment):
             self._stats.AttemptFails += 1
@@ -132,6 +132,8 @@ class HalfOpen:
         if segment.flags & RST and not request.acceptable(segment, listener.window()):
             return
         if not self._is_repeated(request, now):
+            if segment.flags & RST:
+                self._stats.TCPChallengeACK += 1
             template = self._answering(listener, request)
             open_passively(template, self._syn, now)
             departure.acknowledge(template, self._packet)
