@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from aionetflow.settings import IGNORED, SETTINGS, Value
+from aionetflow.socket.options import SO_RCVBUF, SOL_SOCKET
 from aionetflow.stats import Stats
 from aionetflow.sysctl import IgnoredSetting, Sysctl
+from support.lan import raw_host
 from support.pages import PAGES, ROOT
 
 PROC = Path("/proc/net")
@@ -83,6 +85,27 @@ def test_what_changes_nothing_is_kept_and_says_so(name: str) -> None:
         sysctl[name] = 1
     assert sysctl[name] == 1
     assert Sysctl()[name] == IGNORED[name].default
+
+
+def test_with_ip_nonlocal_bind_any_address_can_be_bound() -> None:
+    host = raw_host()
+    with pytest.raises(OSError, match="Cannot assign"):
+        host.tcp(("192.0.2.1", 80))
+    host.stack.sysctl["net.ipv4.ip_nonlocal_bind"] = 1
+    assert host.tcp(("192.0.2.1", 80)).getsockname() == ("192.0.2.1", 80)
+
+
+def test_buffers_begin_as_large_as_the_settings_say() -> None:
+    host = raw_host()
+    sysctl = host.stack.sysctl
+    sysctl["net.ipv4.tcp_rmem"], sysctl["net.ipv4.tcp_wmem"] = (4096, 100_000, 200_000), (4096, 50_000, 60_000)
+    sysctl["net.core.rmem_default"], sysctl["net.core.wmem_default"] = 30_000, 40_000
+    sysctl["net.core.rmem_max"] = 20_000
+    assert host.tcp().buffer_sizes() == (100_000, 50_000)
+    datagrams = host.udp()
+    assert datagrams.buffer_sizes() == (30_000, 40_000)
+    datagrams.setsockopt(SOL_SOCKET, SO_RCVBUF, 1_000_000)
+    assert datagrams.getsockopt(SOL_SOCKET, SO_RCVBUF) == 40_000
 
 
 def test_settings_can_be_listed() -> None:

@@ -299,7 +299,9 @@ class Socket(ConnectionUser):
         return default if self.stored is None else self.stored.get(key, default)
 
     def _may_bind(self, address: bytes) -> bool:
-        """Linux inet_bind: an own address, or a broadcast or group address."""
+        """Linux inet_bind: an own address, or a broadcast or group address; any, with net.ipv4.ip_nonlocal_bind."""
+        if self._services.sysctl.ip_nonlocal_bind:
+            return True
         route = self._services.routes.lookup(address)
         if route is not None and route.kind in (LOCAL, BROADCAST):
             return True
