@@ -1,7 +1,8 @@
 import cython
 from libc.stdint cimport int64_t
 
-from aionetflow.ethernet.interface cimport Interface, LoopbackInterface
+from aionetflow.ethernet.interface cimport Interface
+from aionetflow.ethernet.loopback cimport LoopbackInterface
 from aionetflow.fast_paths cimport FastPaths
 from aionetflow.ip.route cimport Route
 from aionetflow.ip.v6 cimport IPv6
@@ -16,15 +17,21 @@ cdef int64_t NEVER
 cdef FastPaths FAST
 cdef int LOCAL
 cdef int BROADCAST
+cdef int MULTICAST
 
 cdef class Stack(Services):
     cdef public object sockets
     cdef readonly IPv6 ip6
     cdef readonly object icmp
+    cdef readonly object icmp6
+    cdef readonly object ndp
+    cdef readonly object addresses
+    cdef readonly object autoconf
+    cdef readonly object advertiser
+    cdef int64_t _discovery_deadline
     cdef readonly Driver driver
     cdef readonly HalfOpen half_open
     cdef readonly LoopbackInterface lo
-    cdef readonly list interfaces
     cdef TxPacket _datagram
     cdef list _free
     cdef list _failures
@@ -39,6 +46,7 @@ cdef class Stack(Services):
     cpdef int _free_descriptor(self) except? -1
     @cython.locals(packet=TxPacket)
     cpdef send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
+    cpdef int64_t take_over(self, bytes key, int64_t now) except? -2
     cpdef touch(self, Connection connection)
     cpdef run(self)
     @cython.locals(interface=Interface)

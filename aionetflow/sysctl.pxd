@@ -12,7 +12,6 @@ cdef class Sysctl:
     cdef public int tcp_slow_start_after_idle
     cdef public int tcp_syn_retries
     cdef public int tcp_synack_retries
-    cdef public int tcp_retries1
     cdef public int tcp_retries2
     cdef public int tcp_orphan_retries
     cdef public int tcp_fin_timeout
@@ -38,3 +37,4 @@ cdef class Sysctl:
     cdef public int wmem_max
     cdef dict _kept
     cdef dict _watchers
+    cdef public str tcp_congestion_control

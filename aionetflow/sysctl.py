@@ -60,7 +60,6 @@ class Sysctl:
         self.tcp_slow_start_after_idle = 1
         self.tcp_syn_retries = 6
         self.tcp_synack_retries = 5
-        self.tcp_retries1 = 3
         self.tcp_retries2 = 15
         self.tcp_orphan_retries = 0
         self.tcp_fin_timeout = 60
@@ -84,6 +83,7 @@ class Sysctl:
         self.wmem_default = UDP_QUEUE_LIMIT
         self.rmem_max = SOCKET_BUFFER_MAX
         self.wmem_max = SOCKET_BUFFER_MAX
+        self.tcp_congestion_control = "cubic"
         self._kept: dict[str, Value] | None = None  # of what is ignored: what was set
         self._watchers: dict[str, Callable[[Value], None]] | None = None
 

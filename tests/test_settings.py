@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,16 @@ def test_buffers_begin_as_large_as_the_settings_say() -> None:
     assert datagrams.buffer_sizes() == (30_000, 40_000)
     datagrams.setsockopt(SOL_SOCKET, SO_RCVBUF, 1_000_000)
     assert datagrams.getsockopt(SOL_SOCKET, SO_RCVBUF) == 40_000
+
+
+def test_every_setting_that_counts_is_read_somewhere() -> None:
+    read = set[tuple[str, str]]()
+    for path in (ROOT / "aionetflow").rglob("*.py"):
+        if path.name not in ("sysctl.py", "settings.py"):
+            read |= set(re.findall(r"sysctl\.(\w+)|\"(\w+_max)\"", path.read_text(encoding="utf-8")))
+    names = {name for pair in read for name in pair}
+    unread = [name for name, setting in SETTINGS.items() if setting.attribute not in names]
+    assert not unread, f"nobody reads {unread}"
 
 
 def test_settings_can_be_listed() -> None:

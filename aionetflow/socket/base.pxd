@@ -23,6 +23,10 @@ cdef class Services(Node):
     cdef readonly Sysctl sysctl
     cdef public InitialNumbers isn
     cdef readonly ChallengeLimit challenges
+    cpdef int64_t take_over(self, bytes key, int64_t now) except? -2
+    cpdef int64_t timestamp_offset(self, bytes local, bytes remote) except? -1
+    cdef readonly list interfaces
+    cdef readonly object sources
     cpdef Socket make_stream(self, object owner, int family)
     cpdef released(self, Socket sock)
     cpdef touch(self, Connection connection)
@@ -73,7 +77,8 @@ cdef class Socket(ConnectionUser):
     cpdef Route route_to(self, bytes remote)
     cpdef bytes reached_by(self, bytes remote)
     cpdef tuple hops(self, bytes remote)
-    cpdef bytes source_for(self, Route route)
+    @cython.locals(source=bytes)
+    cpdef bytes source_for(self, Route route, bytes remote)
     @cython.locals(watcher=Watcher)
     cpdef notify(self)
     cpdef _hold_port(self, bytes address, int port)

@@ -39,7 +39,7 @@ cdef class TcpDemux(PacketHandler):
     @cython.locals(half_open=HalfOpen, request=Request, listener=Listener, flags=int)
     cpdef _begin(self, RxPacket packet, Segment segment, int64_t iss, int64_t now)
     cpdef bint _returns_cookie(self, Listener listener, RxPacket packet, Segment segment, int64_t now) except -1
-    cpdef bint _is_succeeded(self, Connection connection, Segment segment) except -1
+    cpdef bint _is_succeeded(self, Connection connection, Segment segment, int64_t now) except -1
     @cython.locals(route=Route)
     cpdef _refuse(self, RxPacket packet, Segment segment, int64_t now)
     cpdef _receive_each(self, RxPacket packet, int64_t now)

@@ -4,7 +4,7 @@ import errno
 
 from aionetflow.fast import get16, get32
 from aionetflow.ip.icmp import IcmpErrorSender
-from aionetflow.ip.icmpv6 import Icmpv6
+from aionetflow.ip.icmpv6 import Icmp6ErrorSender
 from aionetflow.ip.route import UNREACHABLE
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.socket.driver import Driver
@@ -72,7 +72,7 @@ class TcpDemux(PacketHandler):
         connection = self.table.connection_of(packet)
         if connection is None:
             self._begin(packet, segment, -1, now)
-        elif connection.state == TIME_WAIT and self._is_succeeded(connection, segment):
+        elif connection.state == TIME_WAIT and self._is_succeeded(connection, segment, now):
             connection.fail(_TIMEOUT, 0)
             self.driver.forget(connection)
             self._begin(packet, segment, timewait.next_iss(connection), now)
@@ -107,9 +107,9 @@ class TcpDemux(PacketHandler):
     def _returns_cookie(self, listener: Listener, packet: RxPacket, segment: Segment, now: i64) -> bool:
         return segment.flags & (SYN | RST) == 0 and self.half_open.receive_cookie(listener, packet, segment, now)
 
-    def _is_succeeded(self, connection: Connection, segment: Segment) -> bool:
+    def _is_succeeded(self, connection: Connection, segment: Segment, now: i64) -> bool:
         """Whether a segment for a connection in TIME-WAIT begins another instead."""
-        if not timewait.is_succeeded_by(connection, segment):
+        if not timewait.is_succeeded_by(connection, segment, now):
             return False
         return self.table.listener_of(connection.local, connection.local_port) is not None
 
@@ -140,7 +140,7 @@ class TcpDemux(PacketHandler):
 class UdpDemux(PacketHandler):
     """Hands the datagrams of one IP version to their sockets; answers the rest with ICMP port unreachable."""
 
-    def __init__(self, table: SocketTable, stats: UdpStats, errors: IcmpErrorSender | Icmpv6) -> None:
+    def __init__(self, table: SocketTable, stats: UdpStats, errors: IcmpErrorSender | Icmp6ErrorSender) -> None:
         self.table = table
         self.stats = stats
         self.errors = errors

@@ -17,6 +17,7 @@ from aionetflow.stats import TcpStats
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.departure import expire, output
 from aionetflow.tcp.states import CLOSED, TIME_WAIT, Event
+from aionetflow.tcp.timewait import may_reuse, next_iss
 from aionetflow.widths import i64
 
 _TIMEOUT = int(Event.TIMEOUT)
@@ -83,6 +84,16 @@ class Driver:
             else:
                 self._schedule(connection)
 
+    def take_over(self, key: bytes, now: i64) -> i64:
+        """Ends what is in TIME-WAIT under a key, if that is allowed: the number to go on with, or -1."""
+        old = self.table.connections.get(key)
+        if old is None or not may_reuse(old, now):
+            return -1
+        old.fail(_TIMEOUT, 0)
+        self.forget(old)
+        self.stats.TWRecycled += 1
+        return next_iss(old)
+
     def transmit(self, packet: TxPacket, route: Route, source: bytes, destination: bytes, now: i64) -> None:
         """Hands a packet of a transport to the IP layer of its addresses' family."""
         if len(destination) == 4:
@@ -105,7 +116,7 @@ class Driver:
         packet = self.packet
         while output(connection, packet, now):
             packet.ttl = connection.ttl
-            packet.tos = connection.tos
+            packet.tos = connection.tos | packet.ecn
             self.stats.OutSegs += packet.count()
             self.transmit(packet, connection.route, connection.local, connection.remote, now)
         if connection.state == TIME_WAIT and not connection.waiting:

@@ -6,6 +6,7 @@ from aionetflow.packet cimport RxPacket, TxPacket
 from aionetflow.socket.base cimport Services
 from aionetflow.socket.driver cimport Driver
 from aionetflow.socket.listener cimport Listener
+from aionetflow.socket.table cimport SocketTable
 from aionetflow.stats cimport TcpStats
 from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp cimport arrival, departure, reset
@@ -14,7 +15,7 @@ from aionetflow.tcp.handshake cimport emit_syn, open_passively, resume_passively
 from aionetflow.tcp.request cimport Request, Row
 from aionetflow.tcp.segment cimport Segment
 from aionetflow.tcp.sequence cimport seq_add, seq_sub
-from aionetflow.tcp.syncookies cimport SynCookies
+from aionetflow.tcp.syncookies cimport SynCookies, stamp
 
 cdef int64_t MILLISECOND
 cdef int64_t NEVER
@@ -23,6 +24,7 @@ cdef int64_t RTO_MAX
 cdef int UNREACHABLE
 cdef int ACK
 cdef int FIN
+cdef int PROTOCOL
 cdef int RST
 cdef int SYN
 cdef int SYN_RECEIVED
@@ -45,7 +47,7 @@ cdef class HalfOpen:
     cpdef begin(self, Listener listener, RxPacket packet, Segment segment, int64_t iss, int64_t now)
     @cython.locals(most=int)
     cpdef bint _is_crowded(self, Listener listener, int64_t iss) except -1
-    @cython.locals(iss=uint32_t, template=Connection)
+    @cython.locals(iss=uint32_t, template=Connection, scale=int, clock=uint32_t, stamped=uint32_t)
     cpdef _send_cookie(
         self, Listener listener, bytes key, Route route, RxPacket packet, Segment segment, int64_t now)
     @cython.locals(listener=Listener, flags=int)
@@ -54,8 +56,11 @@ cdef class HalfOpen:
     cpdef _refuse(self, Listener listener, Request request, Segment segment, int64_t now)
     @cython.locals(bare=bint, connection=Connection, sent_at=int64_t)
     cpdef _finish(self, Listener listener, Request request, Segment segment, int64_t now)
-    @cython.locals(cookies=SynCookies, key=bytes, route=Route, iss=uint32_t, connection=Connection)
+    @cython.locals(cookies=SynCookies, offset=uint32_t, key=bytes, route=Route, iss=uint32_t, connection=Connection)
     cpdef bint receive_cookie(self, Listener listener, RxPacket packet, Segment segment, int64_t now) except -1
+    @cython.locals(port=int, connection=Connection, table=SocketTable)
+    cpdef Connection _connection(
+        self, Listener listener, Route route, bytes local, bytes remote, int remote_port, uint32_t iss)
     cpdef bint _establish(self, Listener listener, Connection connection, Segment segment, int64_t now) except -1
     cpdef fail(self, Request request, uint32_t seq, bint final)
     @cython.locals(row=Row)

@@ -17,10 +17,10 @@ from aionetflow.tcp import arrival, departure, reset
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import emit_syn, open_passively, resume_passively
 from aionetflow.tcp.request import Request, Row
-from aionetflow.tcp.segment import ACK, FIN, RST, SYN, Segment
+from aionetflow.tcp.segment import ACK, FIN, PROTOCOL, RST, SYN, Segment
 from aionetflow.tcp.sequence import seq_add, seq_sub
 from aionetflow.tcp.states import SYN_RECEIVED
-from aionetflow.tcp.syncookies import SynCookies
+from aionetflow.tcp.syncookies import Carried, SynCookies, stamp
 from aionetflow.widths import i64, u32
 
 _SYN_COOKIES_ALWAYS = 2
@@ -94,7 +94,12 @@ class HalfOpen:
         self._stats.SyncookiesSent += 1
         template = self._template(listener, route, packet.destination, packet.source, segment.source_port, iss)
         open_passively(template, self._syn, now)
-        emit_syn(template, self._packet)
+        if template.timestamps:
+            scale = template.snd.snd_wscale if template.scaling else -1
+            clock = seq_sub(template.tsval(now), template.ts_offset)
+            stamped = stamp(clock, Carried(scale, template.recovery.selective, template.ecn))
+            template.ts_offset = seq_sub(seq_add(template.ts_offset, stamped), clock)
+        emit_syn(template, self._packet, now)
         self._transmit(template, now)
 
     # An answer ------------------------------------------------------------------------------------------------------
@@ -136,8 +141,10 @@ class HalfOpen:
                 self._stats.TCPChallengeACK += 1
             template = self._answering(listener, request)
             open_passively(template, self._syn, now)
-            departure.acknowledge(template, self._packet)
-            self._transmit(template, now)
+            template.syn_due = False
+            template.need_ack = True
+            if departure.output(template, self._packet, now):
+                self._transmit(template, now)
 
     def _finish(self, listener: Listener, request: Request, segment: Segment, now: i64) -> None:
         """The handshake's last ACK: TCP_DEFER_ACCEPT may want more, and the accept queue must have room."""
@@ -155,12 +162,16 @@ class HalfOpen:
             else:
                 request.acknowledged = True  # and the answer will be sent again, in the hope of room
             return
-        connection = listener.make(request.route, request.local, request.remote, request.remote_port, request.iss)
+        connection = self._connection(
+            listener, request.route, request.local, request.remote, request.remote_port, request.iss
+        )  # fmt: skip
         request.fill(self._syn)
         sent_at = NEVER if request.retransmitted else request.sent_at
         resume_passively(connection, self._syn, sent_at, request.timeouts, now)
         if self._establish(listener, connection, segment, now):
             self._drop(request)
+        else:
+            self._refuse(listener, request, segment, now)
 
     def receive_cookie(self, listener: Listener, packet: RxPacket, segment: Segment, now: i64) -> bool:
         """An ACK that belongs to nothing may return a cookie (Linux cookie_v4_check); False if it does not."""
@@ -168,7 +179,8 @@ class HalfOpen:
         if cookies is None or not self._sysctl.tcp_syncookies or not cookies.are_awaited(listener.overflowed_at, now):
             return False
         key = self.driver.table.key_of_packet(packet)
-        if not cookies.take(key, segment, self._syn, now):
+        offset = self._services.timestamp_offset(packet.destination, packet.source)
+        if not cookies.take(key, segment, self._syn, offset, now):
             self._stats.SyncookiesFailed += 1
             return False
         self._stats.SyncookiesRecv += 1
@@ -177,10 +189,22 @@ class HalfOpen:
             self._stats.ListenDrops += 1
             return True
         iss = seq_sub(segment.ack, 1)
-        connection = listener.make(route, packet.destination, packet.source, segment.source_port, iss)
+        connection = self._connection(
+            listener, route, packet.destination, packet.source, segment.source_port, iss
+        )  # fmt: skip
         resume_passively(connection, self._syn, NEVER, 0, now)
         self._establish(listener, connection, segment, now)
         return True
+
+    def _connection(
+        self, listener: Listener, route: Route, local: bytes, remote: bytes, remote_port: int, iss: u32
+    ) -> Connection:
+        """The control block of a connection to a listener, entered into the table."""
+        port = listener.hold.port
+        connection: Connection = listener.make(route, local, port, remote, remote_port, iss)
+        table = self.driver.table
+        table.add(connection, table.share(PROTOCOL, local, port, listener.reuse, listener.reuse_port))
+        return connection
 
     def _establish(self, listener: Listener, connection: Connection, segment: Segment, now: i64) -> bool:
         """Lets a connection have the ACK that opens it; False if it did not take it (RFC 7323 5: an old one)."""
@@ -282,10 +306,13 @@ class HalfOpen:
         """A control block that was lent by the listener to answer a SYN with, made out to that peer."""
         template = listener.template
         if template is None:
-            template = listener.template = listener.lend(route, local, remote, remote_port, iss)
+            template = listener.template = listener.make(
+                route, local, listener.hold.port, remote, remote_port, iss
+            )  # fmt: skip
         template.route, template.local, template.remote = route, local, remote
         template.remote_port = remote_port
         template.snd.iss = iss
+        template.ts_offset = self._services.timestamp_offset(local, remote)
         return template
 
     def _answering(self, listener: Listener, request: Request) -> Connection:
@@ -300,7 +327,7 @@ class HalfOpen:
             listener, request.route, request.local, request.remote, request.remote_port, request.iss
         )  # fmt: skip
         open_passively(template, syn, now)
-        emit_syn(template, self._packet)
+        emit_syn(template, self._packet, now)
         self._transmit(template, now)
 
     def _send_again(self, listener: Listener, request: Request, now: i64) -> None:

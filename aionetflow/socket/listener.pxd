@@ -12,7 +12,8 @@ cdef class Listener(ConnectionUser):
     cdef public PortHold hold
     cdef public Py_ssize_t backlog
     cdef public object make
-    cdef public object lend
+    cdef public bint reuse
+    cdef public bint reuse_port
     cdef public Connection template
     cdef public int half_open
     cdef public int young

@@ -14,21 +14,21 @@ from aionetflow.tcp.connection import Connection, ConnectionUser
 from aionetflow.widths import i64, u32
 
 _MAX_WINDOW = 65535  # RFC 7323 2.2: that of a SYN is not scaled
-Maker = Callable[[Route, bytes, bytes, int, int], Connection]  # of route, local, remote, remote port, number
+Maker = Callable[[Route, bytes, int, bytes, int, int], Connection]  # of route, ends, and the number to begin with
 
 
 class Listener(ConnectionUser):
     """Takes SYNs for one address and port."""
 
     def __init__(
-        self, address: bytes, hold: PortHold, backlog: int, make: Maker, lend: Maker, changed: Callable[[], None],
-        stats: TcpStats,
+        self, address: bytes, hold: PortHold, backlog: int, make: Maker, changed: Callable[[], None], stats: TcpStats
     ) -> None:  # fmt: skip
         self.address = address
         self.hold = hold
         self.backlog = backlog
-        self.make = make  # makes the control block of a new connection, and enters it into the table
-        self.lend = lend  # makes one that stays outside
+        self.make = make  # makes the control block of a new connection
+        self.reuse = False  # SO_REUSEADDR and SO_REUSEPORT of its connections' claims to the port
+        self.reuse_port = False
         self.template: Connection | None = None  # with which SYNs are answered
         self.half_open = 0  # connections
         self.young = 0  # of these, those whose SYN-ACK was sent once

@@ -29,6 +29,7 @@ cdef class StreamSocket(StreamData):
     cdef public bint nodelay
     cdef public bint cork
     cdef public int defer_accept
+    cdef public str _congestion
     cdef public bint _connecting
     @cython.locals(listener=Listener, sock=StreamSocket)
     cpdef StreamSocket take_ready(self)
@@ -36,7 +37,7 @@ cdef class StreamSocket(StreamData):
     cpdef begin(self, bytes remote, int port)
     @cython.locals(connection=Connection, mask=int)
     cpdef int events(self) except? -1
-    @cython.locals(services=Services, local=bytes, connection=Connection, now=int64_t)
+    @cython.locals(services=Services, local=bytes, connection=Connection, now=int64_t, iss=int64_t)
     cpdef _start_connecting(self, Route route, bytes remote, int port)
     @cython.locals(connection=Connection, key=bytes)
     cpdef Connection _new_connection(

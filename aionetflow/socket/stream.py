@@ -8,15 +8,15 @@ import errno
 
 from aionetflow.config import DEFAULT_MSS, SOMAXCONN
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET, ANY, Address, endpoint, pack_endpoint
-from aionetflow.ip.route import BROADCAST, Route
+from aionetflow.ip.address import AF_INET, ANY, Address, endpoint
+from aionetflow.ip.route import BROADCAST, MULTICAST, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.listener import Listener
 from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
 from aionetflow.socket.ports import connection_key
 from aionetflow.socket.stream_data import StreamData
-from aionetflow.tcp.congestion.reno import Reno
+from aionetflow.tcp import congestion
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import open_actively
 from aionetflow.tcp.states import CLOSED, SHORT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event, State
@@ -38,6 +38,7 @@ class StreamSocket(StreamData):
         self.nodelay = False
         self.cork = False
         self.defer_accept = 0  # TCP_DEFER_ACCEPT, in SYN-ACKs
+        self._congestion = ""  # TCP_CONGESTION; empty: the host's default
         self.listener: Listener | None = None
         self._connecting = False
 
@@ -60,10 +61,8 @@ class StreamSocket(StreamData):
         if not table.may_listen(self.proto, hold):
             raise os_error(errno.EADDRINUSE)
         hold.listening = True
-        self.listener = Listener(
-            self.local, hold, backlog, self._make_connection, self._lend_connection, self._connection_ready,
-            self._services.stats.tcp,
-        )  # fmt: skip
+        stats = self._services.stats.tcp
+        self.listener = Listener(self.local, hold, backlog, self._new_connection, self.notify, stats)
         self._tell_listener(self.listener)
         table.listeners.setdefault(self.local_port, []).append(self.listener)
 
@@ -97,7 +96,7 @@ class StreamSocket(StreamData):
         succeeded, EISCONN from then on.
         """
         self.check_open()
-        remote, port = pack_endpoint(self.family, address)
+        remote, port = self.pack(address)
         if self.listener is not None:
             raise os_error(errno.EISCONN)
         if self.connection is not None:
@@ -110,7 +109,7 @@ class StreamSocket(StreamData):
         """As connect, of a socket that has no connection and does not listen; returns when the SYN is sent."""
         remote = self.reached_by(remote)
         route = self.route_to(remote)
-        if route.kind == BROADCAST or (len(remote) == 4 and remote[0] >= 224):
+        if route.kind in (BROADCAST, MULTICAST) or (len(remote) == 4 and remote[0] >= 224):
             raise os_error(errno.ENETUNREACH)
         self._start_connecting(route, remote, port)
 
@@ -272,11 +271,12 @@ class StreamSocket(StreamData):
 
     def _start_connecting(self, route: Route, remote: bytes, port: int) -> None:
         services = self._services
-        local, now = self.source_for(route), services.clock.now()
+        local, now = self.source_for(route, remote), services.clock.now()
         if self.hold is None or self.hold.released:
             self.hold = services.table.hold_for_connect(_TCP, local, remote, port, services.random, now)
             self.local_port = self.hold.port
-        connection = self._new_connection(route, local, self.local_port, remote, port, -1)
+        iss = services.take_over(connection_key(remote, local, port, self.local_port), now)
+        connection = self._new_connection(route, local, self.local_port, remote, port, iss)
         services.table.add(connection, self.hold)
         self.local = local
         self._use(connection)
@@ -309,26 +309,12 @@ class StreamSocket(StreamData):
             self._disconnect(connection, 0)
             raise os_error(error)
 
-    def _make_connection(self, route: Route, local: bytes, remote: bytes, port: int, iss: int) -> Connection:
-        """The control block of a connection to this listening socket."""
-        connection = self._new_connection(route, local, self.local_port, remote, port, iss)
-        table = self._services.table
-        table.add(connection, table.share(_TCP, local, self.local_port, self.reuse_address, self.reuse_port))
-        return connection
-
-    def _lend_connection(self, route: Route, local: bytes, remote: bytes, port: int, iss: int) -> Connection:
-        """As _make_connection, of one that no segment will find."""
-        return self._new_connection(route, local, self.local_port, remote, port, iss)
-
     def _tell_listener(self, listener: Listener) -> None:
         """Options have changed, or are there from the start."""
         listener.template = None
         listener.receive_limit = self.receive_buffer // 2
         listener.defer_rounds = self.defer_accept
-
-    def _connection_ready(self) -> None:
-        """This listening socket has one more to accept."""
-        self.notify()
+        listener.reuse, listener.reuse_port = self.reuse_address, self.reuse_port
 
     def _new_connection(
         self, route: Route, local: bytes, local_port: int, remote: bytes, port: int, iss: i64
@@ -338,9 +324,11 @@ class StreamSocket(StreamData):
             iss = self._services.isn.initial(key, self._services.clock.now())
         connection = Connection(
             route, local, local_port, remote, port, iss,
-            self.receive_buffer // 2, self.send_buffer // 2, Reno(), self._services.stats.tcp,
-            self._services.sysctl, self._services.challenges,
+            self.receive_buffer // 2, self.send_buffer // 2,
+            congestion.create(self._congestion or self._services.sysctl.tcp_congestion_control),
+            self._services.stats.tcp, self._services.sysctl, self._services.challenges,
         )  # fmt: skip
+        connection.ts_offset = self._services.timestamp_offset(local, remote)
         connection.ttl, connection.tos = self.hops(remote)
         if not self.send_locked:
             connection.snd.most = self._services.sysctl.tcp_wmem[2] // 2
@@ -350,6 +338,19 @@ class StreamSocket(StreamData):
         connection.snd.nodelay = self.nodelay
         connection.snd.corked = self.cork
         return connection
+
+    def congestion_name(self) -> str:
+        """TCP_CONGESTION: the algorithm in use, or that a connection would get."""
+        if self.connection is not None:
+            return self.connection.recovery.cc.name
+        return self._congestion or self._services.sysctl.tcp_congestion_control
+
+    def set_congestion(self, name: str) -> None:
+        """Chooses it; a connection takes over its window. OSError ENOENT if there is none of that name."""
+        chosen = congestion.create(name)
+        self._congestion = name
+        if self.connection is not None:
+            self.connection.recovery.take_over(chosen)
 
     def _use(self, connection: Connection) -> None:
         """Makes a connection this socket's."""
@@ -367,6 +368,7 @@ class StreamSocket(StreamData):
         self.ttl, self.tos = listening.ttl, listening.tos
         self.hop_limit, self.traffic_class = listening.hop_limit, listening.traffic_class
         self.nodelay, self.cork = listening.nodelay, listening.cork
+        self.defer_accept, self._congestion = listening.defer_accept, listening._congestion
         self.v6only = listening.v6only
         self.user_mss = listening.user_mss
         if listening.stored is not None:

@@ -22,11 +22,12 @@ cdef class SocketTable(PortTable):
     @cython.locals(frame=bytes, l3=Py_ssize_t, l4=Py_ssize_t)
     cpdef bytes key_of_packet(self, RxPacket packet)
     @cython.locals(slot=uint32_t, connection=Connection)
-    cdef Connection _connection_at(self, bytes frame, int64_t at)
+    cdef Connection _connection_at(self, bytes frame, int64_t at, int64_t size)
     cdef uint32_t _slot(self, uint32_t address, uint32_t ports) noexcept
     @cython.locals(key=bytes)
     cpdef add(self, Connection connection, PortHold hold)
-    @cython.locals(hold=PortHold, slot=uint32_t)
+    @cython.locals(hold=PortHold, slot=uint32_t, ports_at=Py_ssize_t)
     cpdef PortHold remove(self, Connection connection)
 
+cdef bint _is_key(bytes key, bytes frame, int64_t at, int64_t length) except -1
 cpdef bytes key_of(Connection connection)

@@ -53,8 +53,10 @@ class SocketTable(PortTable):
         frame, l3, l4 = packet.frame, packet.l3, packet.l4
         if frame[l3] >> 4 == 4:
             if l4 == l3 + 20:
-                return self._connection_at(frame, l3 + 12)
+                return self._connection_at(frame, l3 + 12, 4)
             return self.connections.get(frame[l3 + 12 : l3 + 20] + frame[l4 : l4 + 4])
+        if l4 == l3 + 40:
+            return self._connection_at(frame, l3 + 8, 16)
         return self.connections.get(frame[l3 + 8 : l3 + 40] + frame[l4 : l4 + 4])
 
     def key_of_packet(self, packet: RxPacket) -> bytes:
@@ -63,16 +65,17 @@ class SocketTable(PortTable):
         start, stop = (l3 + 12, l3 + 20) if frame[l3] >> 4 == 4 else (l3 + 8, l3 + 40)
         return frame[start:stop] + frame[l4 : l4 + 4]
 
-    def _connection_at(self, frame: bytes, at: i64) -> Connection | None:
-        """The connection whose key is at `at` in a frame.
+    def _connection_at(self, frame: bytes, at: i64, size: i64) -> Connection | None:
+        """The connection whose key is at `at` in a frame; an address has `size` octets.
 
         Each that was asked for has a slot until another takes it: looking there needs no object, as the dictionary
         needs a key.
         """
-        slot = self._slot(get32(frame, at), get32(frame, at + 8))
+        length = 2 * size + 4
+        slot = self._slot(get32(frame, at + size - 4), get32(frame, at + 2 * size))
         connection = self._slots[slot]
-        if connection is None or connection.claim is None or not equal(frame, at, connection.key, 0, 12):
-            connection = self.connections.get(part(frame, at, at + 12))
+        if connection is None or connection.claim is None or not _is_key(connection.key, frame, at, length):
+            connection = self.connections.get(part(frame, at, at + length))
             self._slots[slot] = connection
         return connection
 
@@ -133,10 +136,16 @@ class SocketTable(PortTable):
         if hold is not None:
             del self.connections[connection.key]
             connection.claim = None
-            slot = self._slot(get32(connection.key, 0), get32(connection.key, len(connection.key) - 4))
+            ports_at = len(connection.key) - 4
+            slot = self._slot(get32(connection.key, ports_at // 2 - 4), get32(connection.key, ports_at))
             if self._slots[slot] is connection:
                 self._slots[slot] = None
         return hold
+
+
+def _is_key(key: bytes, frame: bytes, at: i64, length: i64) -> bool:
+    """Whether a connection's key is what stands in a frame."""
+    return len(key) == length and equal(frame, at, key, 0, length)
 
 
 def _closeness(own: bytes, address: bytes) -> tuple[bool, bool]:

@@ -22,6 +22,7 @@ cdef class Request:
     cdef readonly uint32_t irs
     cdef int _flags
     cdef uint32_t _window
+    cdef int _mark
     cdef bytes _frame
     cdef Py_ssize_t _options
     cdef Py_ssize_t _options_end

@@ -28,6 +28,7 @@ class Request:
         self.irs = syn.seq
         self._flags = syn.flags
         self._window = syn.window
+        self._mark = syn.mark
         self._frame = syn.frame
         self._options = syn.options
         self._options_end = syn.options_end
@@ -46,6 +47,7 @@ class Request:
         syn.ack = 0
         syn.flags = self._flags
         syn.window = self._window
+        syn.mark = self._mark
         syn.source_port = self.remote_port
         syn.destination_port = self.local_port
         syn.frame = self._frame

@@ -17,7 +17,7 @@ from aionetflow.config import SECOND
 from aionetflow.rng import Random
 from aionetflow.siphash import SipHash, keyed
 from aionetflow.tcp import options
-from aionetflow.tcp.segment import SYN, Segment
+from aionetflow.tcp.segment import CWR, ECE, SYN, Segment
 from aionetflow.tcp.sequence import seq_sub
 from aionetflow.widths import i64, u32, u64
 
@@ -65,6 +65,9 @@ def read_stamp(echoed: u32) -> Carried:
     return Carried(-1 if scale == _NO_SCALE else scale, echoed & _SACK != 0, echoed & _ECN != 0)
 
 
+NOTHING = Carried(-1, False, False)
+
+
 class SynCookies:
     """The cookies of one host."""
 
@@ -74,12 +77,22 @@ class SynCookies:
 
     def make(self, key: bytes, offer: Segment, syn: Segment, now: i64) -> u32:
         """The number to answer a SYN with; key is the connection's. `syn` becomes as much of the SYN as is kept."""
-        mss = options.parse(offer.frame, offer.options, offer.options_end).mss
+        offered = options.parse(offer.frame, offer.options, offer.options_end)
         table = _table(key)
         index = len(table) - 1
-        while index > 0 and mss < table[index]:
+        while index > 0 and offered.mss < table[index]:
             index -= 1
-        _fill(syn, offer, offer.seq, table[index])
+        syn.flags = SYN
+        syn.mark = 0
+        if offered.timestamps:
+            syn.flags = offer.flags
+            syn.mark = offer.mark
+            syn.frame = options.emit_syn(
+                table[index], offered.window_scale, offered.sack_permitted, True, offered.tsval, 0
+            )  # fmt: skip
+        else:
+            syn.frame = options.emit_syn(table[index], -1, False, False, 0, 0)
+        _fill(syn, offer, offer.seq)
         minute = now // _MINUTE
         varied = (self._hash(key, minute) + index) & _M24
         return (self._ends.hash(key) + offer.seq + (minute << 24) + varied) & _M32
@@ -88,8 +101,11 @@ class SynCookies:
         """Whether a cookie that was sent at that time may still come back."""
         return now < sent_at + _LIFETIME * _MINUTE
 
-    def take(self, key: bytes, ack: Segment, syn: Segment, now: i64) -> bool:
-        """Whether an ACK returns a cookie of ours; then `syn` becomes what was kept of its SYN."""
+    def take(self, key: bytes, ack: Segment, syn: Segment, ts_offset: u32, now: i64) -> bool:
+        """Whether an ACK returns a cookie of ours; then `syn` becomes what was kept of its SYN.
+
+        ts_offset is what our timestamps to that peer begin with.
+        """
         seq = seq_sub(ack.seq, 1)
         rest = (ack.ack - 1 - self._ends.hash(key) - seq) & _M32
         minute = now // _MINUTE
@@ -100,7 +116,13 @@ class SynCookies:
         table = _table(key)
         if index >= len(table):
             return False
-        _fill(syn, ack, seq, table[index])
+        carried = read_stamp(seq_sub(ack.tsecr, ts_offset)) if ack.timestamped else NOTHING
+        syn.flags = SYN | (ECE | CWR if carried.ecn else 0)
+        syn.mark = 0
+        syn.frame = options.emit_syn(
+            table[index], carried.window_scale, carried.sack, ack.timestamped, ack.tsval, 0
+        )  # fmt: skip
+        _fill(syn, ack, seq)
         return True
 
     def _hash(self, key: bytes, minute: i64) -> u64:
@@ -111,13 +133,11 @@ def _table(key: bytes) -> tuple[int, ...]:
     return MSS_TABLE if len(key) == _IPV4_KEY else MSS_TABLE_6
 
 
-def _fill(syn: Segment, segment: Segment, seq: u32, mss: int) -> None:
-    """Makes a SYN with that number and MSS, between the ends of a segment and with its window."""
+def _fill(syn: Segment, segment: Segment, seq: u32) -> None:
+    """Makes a SYN with that number, between the ends of a segment and with its window; its options are there."""
     syn.seq = seq
     syn.ack = 0
-    syn.flags = SYN
     syn.window = segment.window
     syn.source_port, syn.destination_port = segment.source_port, segment.destination_port
-    syn.frame = options.emit_syn(mss, -1)
     syn.options = 0
     syn.options_end = len(syn.frame)

@@ -7,9 +7,10 @@ import tracemalloc
 
 import pytest
 
-from aionetflow.tcp.segment import Segment
+from aionetflow.tcp.segment import CWR, ECE, Segment
 from aionetflow.tcp.syncookies import MSS_TABLE, MSS_TABLE_6, Carried, SynCookies, read_stamp, stamp
 from support.fixtures import listening
+from support.modern import stamps_of, timestamps
 from support.rules import rule
 from support.script import ACK, FIN, IRS, ISS, M32, PSH, RST, SYN, Heard, Script, syn_options, tcp_segment
 
@@ -63,7 +64,7 @@ def test_a_cookie_keeps_the_largest_mss_of_its_table_that_was_offered(
 ) -> None:
     cookies, syn = SynCookies(random.Random(1)), Segment()
     cookie = cookies.make(key, offer(mss), syn, 0)
-    assert cookies.take(key, reply(cookie), syn, 0)
+    assert cookies.take(key, reply(cookie), syn, 0, 0)
     assert kept_mss(syn) == max([size for size in table if size <= (mss or 0)], default=table[0])
     assert (syn.seq, syn.flags) == (ISS, SYN)
 
@@ -75,21 +76,21 @@ def test_a_cookie_keeps_the_largest_mss_of_its_table_that_was_offered(
 def test_a_cookie_ages(sent: int, back: int, valid: bool) -> None:
     cookies, syn = SynCookies(random.Random(1)), Segment()
     cookie = cookies.make(KEY_4, offer(1460), syn, sent * MINUTE // 60)
-    assert cookies.take(KEY_4, reply(cookie), syn, back * MINUTE // 60) is valid
+    assert cookies.take(KEY_4, reply(cookie), syn, 0, back * MINUTE // 60) is valid
 
 
 def test_a_cookie_is_for_its_ends_and_its_number_alone() -> None:
     cookies, syn = SynCookies(random.Random(1)), Segment()
     cookie = cookies.make(KEY_4, offer(1460), syn, 0)
-    assert not cookies.take(KEY_4[1:] + b"x", reply(cookie), syn, 0)
-    assert not cookies.take(KEY_4, reply(cookie, ISS + 1000), syn, 0)
-    assert not SynCookies(random.Random(2)).take(KEY_4, reply(cookie), syn, 0)
+    assert not cookies.take(KEY_4[1:] + b"x", reply(cookie), syn, 0, 0)
+    assert not cookies.take(KEY_4, reply(cookie, ISS + 1000), syn, 0, 0)
+    assert not SynCookies(random.Random(2)).take(KEY_4, reply(cookie), syn, 0, 0)
 
 
 @rule("RFC 4987 3.6", "A cookie cannot be guessed", code="tcp/syncookies.py")
 def test_a_guess_is_hardly_ever_a_cookie() -> None:
     cookies, syn, draws = SynCookies(random.Random(1)), Segment(), random.Random(2)
-    taken = sum(cookies.take(KEY_4, reply(draws.getrandbits(32)), syn, 0) for _ in range(2000))
+    taken = sum(cookies.take(KEY_4, reply(draws.getrandbits(32)), syn, 0, 0) for _ in range(2000))
     assert taken == 0  # one in eight million is one
 
 
@@ -212,6 +213,54 @@ def test_without_pressure_no_cookie_is_sent() -> None:
     script.heard = IRS
     script.expect(SYN | ACK)
     assert script.stack.stats.tcp.SyncookiesSent == 0
+
+
+# ---- with timestamps
+
+
+def stamped(script: Script, options: bytes, flags: int = SYN) -> Heard:
+    """The SYN-ACK to a SYN with these options beside a timestamp."""
+    script.sends(flags, options=timestamps(1000, 0) + options)
+    script.scales["peer"] = options[3] if 3 in options[:2] else None
+    heard = script.take()
+    assert heard.flags & (SYN | ACK) == SYN | ACK
+    script.heard = heard.end
+    return heard
+
+
+@pytest.mark.parametrize("wscale", [None, 0, 7, 14])
+@pytest.mark.parametrize("sack", [False, True])
+@pytest.mark.parametrize("ecn", [False, True])
+def test_with_timestamps_scale_sack_and_ecn_are_kept_too(wscale: int | None, sack: bool, ecn: bool) -> None:
+    script = always()
+    script.after(100.7)
+    options = (b"" if wscale is None else bytes((1, 3, 3, wscale))) + (bytes((1, 1, 4, 2)) if sack else b"")
+    heard = stamped(script, options, SYN | (ECE | CWR if ecn else 0))
+    assert (heard.wscale is not None, 4 in heard.options, bool(heard.flags & ECE)) == (wscale is not None, sack, ecn)
+    script.after(0.03)
+    script.sends(ACK, options=timestamps(1030, stamps_of(heard)[0]))
+    assert script.listener is not None
+    script.sock = script.listener.accept()[0]
+    connection = script.sock.connection
+    assert connection is not None
+    assert connection.timestamps
+    assert (connection.scaling, connection.snd.snd_wscale) == (wscale is not None, wscale or 0)
+    assert (connection.recovery.selective, connection.ecn) == (sack, ecn)
+    # the clock of timestamps goes on from the one that the cookie was in, and never back
+    script.sock.send(b"x")
+    answer = script.take()
+    assert 0 <= (stamps_of(answer)[0] - stamps_of(heard)[0]) & M32 < 200
+    assert stamps_of(answer)[1] == 1030
+
+
+def test_a_cookie_whose_timestamp_is_lost_opens_a_plain_connection() -> None:
+    script = always()
+    stamped(script, bytes((1, 3, 3, 7)))
+    script.sends(ACK)
+    assert script.listener is not None
+    connection = script.listener.accept()[0].connection
+    assert connection is not None
+    assert (connection.timestamps, connection.scaling) == (False, False)
 
 
 # ---- the flood
