@@ -255,7 +255,7 @@ class Socket(ConnectionUser):
             raise os_error(errno.ENETUNREACH)
         if route.kind == UNREACHABLE:
             raise os_error(errno.EHOSTUNREACH)
-        if scope_of(self.local) and scope_of(self.local) != scope_of(remote) and scope_of(remote):
+        if len(remote) == 16 and self.local[0] == 0xFE and scope_of(remote) not in (0, scope_of(self.local)):
             raise os_error(errno.EINVAL)  # Linux __ip6_datagram_connect, tcp_v6_connect: bound to another link
         if len(self.local) == 4 and self.local[0] == 127 and route.interface is not self._services.ip.loopback:
             raise os_error(errno.EINVAL)  # Linux __mkroute_output: a loopback address does not leave the host
