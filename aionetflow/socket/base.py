@@ -217,6 +217,13 @@ class Socket(ConnectionUser):
         """TCP_MAXSEG: the largest segment now in use."""
         return 0
 
+    def congestion_name(self) -> str:
+        """TCP_CONGESTION: the name of the congestion control."""
+        return ""
+
+    def set_congestion(self, name: str) -> None:
+        """Chooses it."""
+
     def state_name(self) -> str:
         """The state as ss(8) prints it."""
         return "UNCONN"
