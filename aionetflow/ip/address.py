@@ -111,10 +111,10 @@ def pack_endpoint(
 
     It is (host literal, port), for AF_INET6 with flow label and scope behind it if wanted. The scope of a link-local
     host is the interface's index there, or stands behind the literal: "fe80::1%2", or "fe80::1%eth0" where `interfaces`
-    finds an index by name; `scope` is what it is without that, or else, of an address that is no group's, `first`. A flow label changes nothing. An IPv4-mapped host
-    (::ffff:10.0.0.1) gives the four octets of the IPv4 address. An empty host means any address, "<broadcast>" the
-    limited broadcast, as in Python's socket module. Raises TypeError for what is no such tuple, OverflowError for a
-    port outside 0..65535, OSError for a host that is no literal (EINVAL), one of another family (EAFNOSUPPORT), or a
+    finds an index by name. Without it, it is `scope`, or else, of an address that is no group's, `first`. A flow label
+    changes nothing. An IPv4-mapped host (::ffff:10.0.0.1) gives the four octets of the IPv4 address. An empty host
+    means any address, "<broadcast>" the limited broadcast, as in Python. Raises TypeError for no such tuple,
+    OverflowError for a port outside 0..65535, OSError for a host that is no literal (EINVAL), one of another family (EAFNOSUPPORT), or a
     link-local one without a scope (EINVAL): names of hosts are resolved above this layer.
 
     >>> pack_endpoint(AF_INET6, ("::ffff:10.0.0.1", 80, 0, 0))
