@@ -114,8 +114,8 @@ def pack_endpoint(
     finds an index by name. Without it, it is `scope`, or else, of an address that is no group's, `first`. A flow label
     changes nothing. An IPv4-mapped host (::ffff:10.0.0.1) gives the four octets of the IPv4 address. An empty host
     means any address, "<broadcast>" the limited broadcast, as in Python. Raises TypeError for no such tuple,
-    OverflowError for a port outside 0..65535, OSError for a host that is no literal (EINVAL), one of another family (EAFNOSUPPORT), or a
-    link-local one without a scope (EINVAL): names of hosts are resolved above this layer.
+    OverflowError for a port outside 0..65535, OSError for a host that is no literal (EINVAL), one of another family
+    (EAFNOSUPPORT), or a link-local one without a scope (EINVAL): names of hosts are resolved above this layer.
 
     >>> pack_endpoint(AF_INET6, ("::ffff:10.0.0.1", 80, 0, 0))
     (b'\\n\\x00\\x00\\x01', 80)
