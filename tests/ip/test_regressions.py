@@ -13,6 +13,7 @@ from aionetflow.ip.address import pack
 from aionetflow.network.network import Network
 from aionetflow.stack import Stack
 from support.lan import raw_host
+from support.rules import rule
 
 
 def router_without_an_address() -> Stack:
@@ -30,6 +31,7 @@ def test_a_host_without_an_address_sends_no_errors() -> None:
     assert stack.stats.icmp.OutErrors == 1
 
 
+@rule("RFC 1122 3.2.2", "No error is sent about a fragment that is not the first", code="ip/icmp.py")
 @pytest.mark.parametrize(("offset", "errors"), [(0, 1), (5, 0)])
 def test_errors_are_about_first_fragments_only(offset: int, errors: int) -> None:
     host = raw_host()

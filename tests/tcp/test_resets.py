@@ -68,7 +68,7 @@ def test_no_reset_for_a_segment_with_a_wrong_checksum() -> None:
     assert script.stack.stats.tcp.InCsumErrors == 1
 
 
-@rule("RFC 1122 4.2.3.10", "A SYN to a broadcast address is discarded in silence", code="tcp/reset.py")
+@rule("RFC 1122 4.2.3.10", "A SYN to a broadcast address is discarded in silence", code="socket/demux.py")
 def test_no_reset_for_a_broadcast() -> None:
     """RFC 1122 4.2.3.10: a SYN to a broadcast address is discarded."""
     script = closed()
