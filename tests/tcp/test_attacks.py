@@ -61,7 +61,7 @@ def test_blind_guesses_call_for_few_answers() -> None:
 
 @rule(
     "RFC 5681 3.1", "Many ACKs for parts of a segment open the window no further than one for all of it",
-    code="tcp/congestion/reno.py",
+    code="tcp/congestion/base.py",
 )  # fmt: skip
 @pytest.mark.parametrize("parts", [2, 10, 250])
 def test_dividing_acknowledgments_opens_the_window_no_further(parts: int) -> None:
@@ -78,7 +78,7 @@ def test_dividing_acknowledgments_opens_the_window_no_further(parts: int) -> Non
     assert window(MSS // parts) <= window(MSS)
 
 
-@rule("RFC 5681 3.1", "An ACK of what was not sent opens no window", code="tcp/arrival.py")
+@rule("RFC 5681 3.1", "An ACK of what was not sent opens no window", code="tcp/acknowledgment.py")
 def test_acknowledging_what_was_not_sent_opens_nothing() -> None:
     script = established()
     script.sock.send(text(60 * MSS))
