@@ -15,3 +15,4 @@ cdef class Sysctl:
     cdef public int tcp_retries1
     cdef public int tcp_retries2
     cdef public int tcp_orphan_retries
+    cdef public str tcp_congestion_control

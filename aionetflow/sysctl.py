@@ -72,6 +72,7 @@ class Sysctl:
         self.tcp_retries1 = 3
         self.tcp_retries2 = 15
         self.tcp_orphan_retries = 0
+        self.tcp_congestion_control = "cubic"
 
     def __getitem__(self, name: str) -> int:
         value: int = getattr(self, _find(name).attribute)

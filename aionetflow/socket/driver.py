@@ -106,7 +106,7 @@ class Driver:
         packet = self.packet
         while output(connection, packet, now):
             packet.ttl = connection.ttl
-            packet.tos = connection.tos
+            packet.tos = connection.tos | packet.ecn
             self.stats.OutSegs += packet.count()
             self.transmit(packet, connection.route, connection.local, connection.remote, now)
         if connection.state == TIME_WAIT and not connection.waiting:

@@ -8,15 +8,15 @@ import errno
 
 from aionetflow.config import DEFAULT_MSS, SOMAXCONN, TCP_BUFFER_MAX, TCP_SEND_BUFFER_MAX
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET, ANY, Address, endpoint, pack_endpoint
-from aionetflow.ip.route import BROADCAST, UNREACHABLE, Route
+from aionetflow.ip.address import AF_INET, ANY, Address, endpoint
+from aionetflow.ip.route import BROADCAST, MULTICAST, UNREACHABLE, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
 from aionetflow.packet import RxPacket
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.listener import Listener
 from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
 from aionetflow.socket.stream_data import StreamData
-from aionetflow.tcp.congestion.reno import Reno
+from aionetflow.tcp import congestion
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import open_actively
 from aionetflow.tcp.segment import Segment
@@ -38,6 +38,7 @@ class StreamSocket(StreamData):
         self._set_up(services, fd, owner, family)
         self.nodelay = False
         self.cork = False
+        self._congestion = ""  # TCP_CONGESTION; empty: the host's default
         self.listener: Listener | None = None
         self._connecting = False
 
@@ -95,7 +96,7 @@ class StreamSocket(StreamData):
         succeeded, EISCONN from then on.
         """
         self.check_open()
-        remote, port = pack_endpoint(self.family, address)
+        remote, port = self.pack(address)
         if self.listener is not None:
             raise os_error(errno.EISCONN)
         if self.connection is not None:
@@ -108,7 +109,7 @@ class StreamSocket(StreamData):
         """As connect, of a socket that has no connection and does not listen; returns when the SYN is sent."""
         remote = self.reached_by(remote)
         route = self.route_to(remote)
-        if route.kind == BROADCAST or (len(remote) == 4 and remote[0] >= 224):
+        if route.kind in (BROADCAST, MULTICAST) or (len(remote) == 4 and remote[0] >= 224):
             raise os_error(errno.ENETUNREACH)
         self._start_connecting(route, remote, port)
 
@@ -268,7 +269,7 @@ class StreamSocket(StreamData):
 
     def _start_connecting(self, route: Route, remote: bytes, port: int) -> None:
         services = self._services
-        local = self.source_for(route)
+        local = self.source_for(route, remote)
         if self.hold is None or self.hold.released:
             self.hold = services.table.hold_for_connect(_TCP, local, remote, port, services.random)
             self.local_port = self.hold.port
@@ -327,9 +328,11 @@ class StreamSocket(StreamData):
             iss = self._services.random.getrandbits(32)
         connection = Connection(
             route, local, local_port, remote, port, iss,
-            self.receive_buffer // 2, self.send_buffer // 2, Reno(), self._services.stats.tcp,
-            self._services.sysctl,
+            self.receive_buffer // 2, self.send_buffer // 2,
+            congestion.create(self._congestion or self._services.sysctl.tcp_congestion_control),
+            self._services.stats.tcp, self._services.sysctl,
         )  # fmt: skip
+        connection.ts_offset = self._services.random.getrandbits(32)
         connection.ttl, connection.tos = self.hops(remote)
         if not self.send_locked:
             connection.snd.most = TCP_SEND_BUFFER_MAX // 2
@@ -339,6 +342,19 @@ class StreamSocket(StreamData):
         connection.snd.nodelay = self.nodelay
         connection.snd.corked = self.cork
         return connection
+
+    def congestion_name(self) -> str:
+        """TCP_CONGESTION: the algorithm in use, or that a connection would get."""
+        if self.connection is not None:
+            return self.connection.recovery.cc.name
+        return self._congestion or self._services.sysctl.tcp_congestion_control
+
+    def set_congestion(self, name: str) -> None:
+        """Chooses it; a connection takes over its window. OSError ENOENT if there is none of that name."""
+        chosen = congestion.create(name)
+        self._congestion = name
+        if self.connection is not None:
+            self.connection.recovery.take_over(chosen)
 
     def _use(self, connection: Connection) -> None:
         """Makes a connection this socket's."""
