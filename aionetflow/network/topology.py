@@ -17,7 +17,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_interface
 from typing import NamedTuple
 
 from aionetflow.ethernet.interface import EthernetInterface
-from aionetflow.ip.address import unpack
+from aionetflow.ip.address import pack_interface, unpack
 from aionetflow.ip.route import Route
 from aionetflow.ip.v6 import MIN_MTU
 from aionetflow.network.host import Host, Router
@@ -76,17 +76,18 @@ class Segment:
     def note_addresses(self) -> None:
         """Learns the networks and addresses that its interfaces have."""
         holders: dict[bytes, str] = {}
-        held = [("the kernel", ip_interface(text)) for text in self.outside]
+        held = [("the kernel", *pack_interface(text)) for text in self.outside]
         for host, nic in self.members:
-            held += [(host.name, ip_interface((entry.address, entry.prefix_length))) for entry in nic.addresses]
-        for name, interface in held:
-            family = self.v4 if interface.version == 4 else self.v6
-            other = holders.setdefault(interface.packed, name)
+            held += [(host.name, *entry) for entry in nic.addresses]
+        for name, address, length in held:
+            family = self.v4 if len(address) == 4 else self.v6
+            other = holders.setdefault(address, name)
             if other != name:
-                raise ValueError(f"{interface.ip} is given to {other} and to {name}, which share a link")
-            family.used.add(int(interface.ip))
-            if interface.network not in family.networks:
-                family.networks.append(interface.network)
+                raise ValueError(f"{unpack(address)} is given to {other} and to {name}, which share a link")
+            family.used.add(int.from_bytes(address, "big"))
+            network = ip_interface((address, length)).network
+            if network not in family.networks:
+                family.networks.append(network)
 
 
 class Addresses:
