@@ -79,6 +79,9 @@ cdef class TcpStats(Counters):
     cdef public uint64_t TCPAbortOnData
     cdef public uint64_t TCPAbortOnClose
     cdef public uint64_t TCPAbortOnTimeout
+    cdef public uint64_t TCPAbortOnLinger
+    cdef public uint64_t TCPKeepAlive
+    cdef public uint64_t TCPWinProbe
     cdef public uint64_t TCPChallengeACK
     cdef public uint64_t TCPReqQFullDrop
     cdef public uint64_t DelayedACKs

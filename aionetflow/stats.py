@@ -109,6 +109,9 @@ class TcpStats(Counters):
         self.TCPAbortOnData: u64 = 0
         self.TCPAbortOnClose: u64 = 0
         self.TCPAbortOnTimeout: u64 = 0
+        self.TCPAbortOnLinger: u64 = 0
+        self.TCPKeepAlive: u64 = 0
+        self.TCPWinProbe: u64 = 0
         self.TCPChallengeACK: u64 = 0
         self.TCPReqQFullDrop: u64 = 0
         self.DelayedACKs: u64 = 0

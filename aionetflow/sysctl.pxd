@@ -1,3 +1,5 @@
+from libc.stdint cimport int64_t
+
 cdef class Sysctl:
     cdef public int tcp_timestamps
     cdef public int tcp_sack
@@ -15,3 +17,10 @@ cdef class Sysctl:
     cdef public int tcp_retries1
     cdef public int tcp_retries2
     cdef public int tcp_orphan_retries
+    cdef public int tcp_syn_linear_timeouts
+    cdef public int tcp_fin_timeout
+    cdef public int tcp_keepalive_time
+    cdef public int tcp_keepalive_intvl
+    cdef public int tcp_keepalive_probes
+    cdef public int64_t tcp_notsent_lowat
+    cdef public int tcp_stdurg

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import NamedTuple
 
+_INT_MAX = (1 << 31) - 1
+_UINT_MAX = (1 << 32) - 1
+
 
 class Setting(NamedTuple):
     """What is known of a setting: the attribute that holds it, the least and the largest value."""
@@ -39,6 +42,13 @@ SETTINGS: dict[str, Setting] = dict(
         _ipv4("tcp_retries1", 0, 255),
         _ipv4("tcp_retries2", 0, 255),
         _ipv4("tcp_orphan_retries", 0, 255),
+        _ipv4("tcp_syn_linear_timeouts", 0, 127),
+        _ipv4("tcp_fin_timeout", 0, _INT_MAX),
+        _ipv4("tcp_keepalive_time", 0, _INT_MAX),
+        _ipv4("tcp_keepalive_intvl", 0, _INT_MAX),
+        _ipv4("tcp_keepalive_probes", 0, 255),
+        _ipv4("tcp_notsent_lowat", 0, _UINT_MAX),
+        _ipv4("tcp_stdurg", 0, _INT_MAX),
     )
 )
 
@@ -72,6 +82,13 @@ class Sysctl:
         self.tcp_retries1 = 3
         self.tcp_retries2 = 15
         self.tcp_orphan_retries = 0
+        self.tcp_syn_linear_timeouts = 4
+        self.tcp_fin_timeout = 60  # s
+        self.tcp_keepalive_time = 7200  # s
+        self.tcp_keepalive_intvl = 75  # s
+        self.tcp_keepalive_probes = 9
+        self.tcp_notsent_lowat = _UINT_MAX
+        self.tcp_stdurg = 0
 
     def __getitem__(self, name: str) -> int:
         value: int = getattr(self, _find(name).attribute)

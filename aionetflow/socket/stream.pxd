@@ -3,12 +3,11 @@ from libc.stdint cimport int64_t
 
 from aionetflow.ip.route cimport Route
 from aionetflow.socket.listener cimport Listener
-from aionetflow.socket.stream_data cimport StreamData
+from aionetflow.socket.stream_options cimport StreamOptions
 from aionetflow.socket.base cimport Services
 from aionetflow.socket.table cimport PortHold, SocketTable
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.handshake cimport open_actively
-from aionetflow.tcp.send cimport Sender
 
 cdef int ERR
 cdef int HUP
@@ -24,10 +23,8 @@ cdef int _TCP
 cdef int BROADCAST
 cdef int UNREACHABLE
 
-cdef class StreamSocket(StreamData):
+cdef class StreamSocket(StreamOptions):
     cdef public Listener listener
-    cdef public bint nodelay
-    cdef public bint cork
     cdef public bint _connecting
     @cython.locals(listener=Listener, sock=StreamSocket)
     cpdef StreamSocket take_ready(self)
@@ -40,8 +37,6 @@ cdef class StreamSocket(StreamData):
     cpdef Connection _new_connection(
         self, Route route, bytes local, int local_port, bytes remote, int port, int64_t iss
     )
-    @cython.locals(connection=Connection)
-    cpdef send_at_once(self)
     cpdef _inherit(self, StreamSocket listening)
     cpdef changed(self, Connection connection)
     @cython.locals(connection=Connection)

@@ -6,7 +6,7 @@ A call that would have to wait raises BlockingIOError; `on_change` is called whe
 
 import errno
 
-from aionetflow.config import DEFAULT_MSS, SOMAXCONN, TCP_BUFFER_MAX, TCP_SEND_BUFFER_MAX
+from aionetflow.config import SOMAXCONN, TCP_BUFFER_MAX, TCP_SEND_BUFFER_MAX
 from aionetflow.errors import os_error
 from aionetflow.ip.address import AF_INET, ANY, Address, endpoint, pack_endpoint
 from aionetflow.ip.route import BROADCAST, UNREACHABLE, Route
@@ -15,7 +15,8 @@ from aionetflow.packet import RxPacket
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.listener import Listener
 from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
-from aionetflow.socket.stream_data import StreamData
+from aionetflow.socket.stream_options import StreamOptions
+from aionetflow.socket.tcp_options import configure
 from aionetflow.tcp.congestion.reno import Reno
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import open_actively
@@ -27,7 +28,7 @@ _CLOSE = int(Event.CLOSE)
 _TCP = PROTOCOL_TCP
 
 
-class StreamSocket(StreamData):
+class StreamSocket(StreamOptions):
     """A TCP socket."""
 
     type = SOCK_STREAM
@@ -36,8 +37,6 @@ class StreamSocket(StreamData):
 
     def __init__(self, services: Services, fd: int, owner: Owner, family: int = AF_INET) -> None:
         self._set_up(services, fd, owner, family)
-        self.nodelay = False
-        self.cork = False
         self.listener: Listener | None = None
         self._connecting = False
 
@@ -171,10 +170,9 @@ class StreamSocket(StreamData):
         if connection.read_shut:
             mask |= IN | RDHUP
         if connection.state not in (SYN_SENT, SYN_RECEIVED):
-            if connection.rcv.queue.length:
+            if connection.rcv.is_readable():
                 mask |= IN
-            # sk_stream_is_writeable: a third of the buffer is free
-            if connection.write_shut or 3 * connection.snd.queue.length <= 2 * connection.snd.limit:
+            if connection.write_shut or connection.snd.is_writable():
                 mask |= OUT
         return mask | ERR if connection.error else mask
 
@@ -195,12 +193,6 @@ class StreamSocket(StreamData):
         """Whether listen() was called."""
         return self.listener is not None
 
-    def max_segment(self) -> int:
-        """The segment size in use; before a connection, what was asked for, or RFC 9293's default."""
-        if self.connection is None:
-            return self.user_mss or DEFAULT_MSS
-        return self.connection.snd.mss
-
     def state_name(self) -> str:
         """The state as ss(8) prints it."""
         if self.listener is not None:
@@ -219,50 +211,13 @@ class StreamSocket(StreamData):
         """The connection's error, which is then forgotten (SO_ERROR)."""
         connection = self.connection
         if connection is None:
-            return StreamData.take_error(self)
+            return StreamOptions.take_error(self)
         error, connection.error = connection.error, 0
         return error
 
     def changed(self, connection: Connection) -> None:
         """The connection has changed."""
         self.notify()
-
-    def buffer_sizes(self) -> tuple[int, int]:
-        """SO_RCVBUF and SO_SNDBUF as they are by now."""
-        connection = self.connection
-        if connection is None:
-            return StreamData.buffer_sizes(self)
-        return max(self.receive_buffer, 2 * connection.rcv.limit), max(self.send_buffer, 2 * connection.snd.limit)
-
-    def options_changed(self) -> None:
-        """Takes over what the connection must know."""
-        connection = self.connection
-        if connection is None:
-            return
-        snd = connection.snd
-        # tcp(7): clearing TCP_CORK sends what it held back, setting TCP_NODELAY even what is corked
-        if (snd.corked and not self.cork) or (self.nodelay and not snd.nodelay):
-            snd.push_once = snd.unsent() > 0
-        connection.ttl, connection.tos = self.hops(connection.remote)
-        snd.nodelay = self.nodelay
-        snd.corked = self.cork
-        if self.send_locked:
-            snd.limit = snd.most = self.send_buffer // 2
-        if self.receive_locked:
-            connection.rcv.limit = connection.rcv.most = self.receive_buffer // 2
-        self._services.touch(connection)
-        self._services.run()
-
-    def send_at_once(self) -> None:
-        """Sets TCP_NODELAY."""
-        if self.nodelay:
-            return
-        self.nodelay = True
-        connection = self.connection
-        if connection is not None and connection.snd.unsent() == 0:
-            connection.snd.nodelay = True  # and that is all that comes of it
-        else:
-            self.options_changed()
 
     # Inside -----------------------------------------------------------------------------------------------------
 
@@ -338,6 +293,8 @@ class StreamSocket(StreamData):
         connection.user_mss = self.user_mss
         connection.snd.nodelay = self.nodelay
         connection.snd.corked = self.cork
+        if self.stored is not None:
+            configure(self, connection, self._services.clock.now())
         return connection
 
     def _use(self, connection: Connection) -> None:

@@ -2,6 +2,7 @@ import cython
 from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.fast_paths cimport FastPaths
+from aionetflow.tcp.acknowledge cimport Acknowledgments
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.handshake cimport receive_ack_of_syn, receive_in_syn_sent
 from aionetflow.tcp.receive cimport Receiver
@@ -11,7 +12,6 @@ from aionetflow.tcp.sequence cimport seq_add, seq_between, seq_gt, seq_sub
 from aionetflow.tcp.states cimport is_synchronized, may_receive
 from aionetflow.tcp.timers cimport Timers
 
-cdef int64_t DELAYED_ACK
 cdef int64_t INVALID_RATELIMIT
 cdef int64_t NEVER
 cdef int64_t TIME_WAIT_TIME
@@ -42,12 +42,13 @@ cdef int EMSGSIZE
 cdef int64_t _MIN_PATH_MTU
 cdef int64_t _NO_MTU_SAID
 
+@cython.locals(owed=bint)
 cpdef receive(Connection connection, Segment segment, int64_t now)
 cpdef receive_icmp(Connection connection, int code, int64_t mtu, int64_t now)
 @cython.locals(snd=Sender, rcv=Receiver)
 cdef bint _is_predicted(Connection connection, Segment segment) except -1
 cdef _receive_predicted(Connection connection, Segment segment, int64_t now)
-@cython.locals(rcv=Receiver, timers=Timers)
+@cython.locals(rcv=Receiver, acks=Acknowledgments, timers=Timers)
 cdef _acknowledge(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver)
 cpdef bint _check(Connection connection, Segment segment, int64_t now) except -1
@@ -61,9 +62,9 @@ cpdef _receive_new_ack(Connection connection, Segment segment, int64_t now)
 @cython.locals(snd=Sender, window=int64_t, duplicate=bint)
 cpdef _receive_same_ack(Connection connection, Segment segment, int64_t now)
 @cython.locals(rcv=Receiver, fresh=bint, hole=bint, kind=int)
-cpdef _receive_data(Connection connection, Segment segment, int64_t now)
+cpdef bint _receive_data(Connection connection, Segment segment, int64_t now) except -1
 cpdef _receive_fin(Connection connection, Segment segment, int64_t now)
 @cython.locals(rcv=Receiver)
-cpdef _deliver_fin(Connection connection, int64_t now)
+cpdef bint _deliver_fin(Connection connection, int64_t now) except -1
 @cython.locals(snd=Sender)
 cpdef _receive_path_mtu(Connection connection, int64_t mtu)

@@ -5,7 +5,7 @@ The order is the RFC's: sequence number, RST, SYN, ACK, data, FIN. The urgent po
 
 import errno
 
-from aionetflow.config import DELAYED_ACK, INVALID_RATELIMIT, NEVER, TIME_WAIT_TIME
+from aionetflow.config import INVALID_RATELIMIT, NEVER, TIME_WAIT_TIME
 from aionetflow.fast_paths import FAST
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import receive_ack_of_syn, receive_in_syn_sent
@@ -52,12 +52,13 @@ def receive(connection: Connection, segment: Segment, now: i64) -> None:
         return
     if not _receive_ack(connection, segment, now):
         return
-    if segment.length:
-        _receive_data(connection, segment, now)
+    owed = segment.length > 0 and _receive_data(connection, segment, now)
     if segment.flags & FIN:
         _receive_fin(connection, segment, now)
-    if connection.rcv.fin_received:
-        _deliver_fin(connection, now)
+    if connection.rcv.fin_received and _deliver_fin(connection, now):
+        owed = True
+    if owed:
+        _acknowledge(connection, now)
 
 
 def receive_icmp(connection: Connection, code: int, mtu: i64, now: i64) -> None:
@@ -100,6 +101,7 @@ def _receive_predicted(connection: Connection, segment: Segment, now: i64) -> No
     if segment.length:
         connection.rcv.take_next(segment)
         connection.wake = True
+        connection.acks.on_data(segment, connection.rcv, connection.recovery.rtt.rto(), now)
         _acknowledge(connection, now)
 
 
@@ -110,6 +112,8 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
         # data are answered always, as our ACK may have been lost; the rest is not (Linux tcp_oow_rate_limited)
         if not segment.flags & RST and (segment.length or not _is_repeated(connection, now)):
             connection.need_ack = True
+            if segment.length and is_synchronized(connection.state):
+                connection.acks.be_quick(rcv)  # Linux tcp_send_dupack
         return False
     if segment.flags & RST:
         # RFC 5961 3.2: exactly the next number, or a challenge
@@ -167,6 +171,7 @@ def _receive_ack(connection: Connection, segment: Segment, now: i64) -> bool:
         return False
     if snd.snd_wnd > 0 and connection.timers.persist != NEVER:
         connection.timers.persist = NEVER
+        connection.stuck_since = NEVER
         connection.recovery.rtt.backoff = 0
     return connection.state != CLOSED
 
@@ -176,7 +181,10 @@ def _receive_new_ack(connection: Connection, segment: Segment, now: i64) -> None
     flight = snd.in_flight()
     acked = snd.acknowledge(segment.ack)
     snd.update_window(segment)
-    connection.retries = 0
+    connection.heard_at = now
+    if connection.retries > 0:
+        connection.retries = 0
+        connection.stuck_since = NEVER
     connection.soft_error = 0
     connection.recovery.on_ack(snd.snd_una, acked, flight, now)
     snd.grow(connection.recovery.cc.cwnd)
@@ -185,6 +193,7 @@ def _receive_new_ack(connection: Connection, segment: Segment, now: i64) -> None
     if acked:
         connection.wake = True  # there is room to write
     if snd.fin_acknowledged():
+        connection.wake = True  # someone may be lingering
         connection.transition(_RCV_ACK_OF_FIN)
         connection.settle(now)
 
@@ -192,6 +201,8 @@ def _receive_new_ack(connection: Connection, segment: Segment, now: i64) -> None
 def _receive_same_ack(connection: Connection, segment: Segment, now: i64) -> None:
     """An ACK that acknowledges nothing new: a duplicate, a window update, or one that came with data."""
     snd = connection.snd
+    connection.heard_at = now
+    connection.soft_error = 0  # Linux tcp_ack: something gets through
     window: i64 = segment.window
     # RFC 5681 2, DUPLICATE ACKNOWLEDGMENT, (a) to (e)
     duplicate = (
@@ -210,72 +221,82 @@ def _receive_same_ack(connection: Connection, segment: Segment, now: i64) -> Non
         connection.retries = 0  # the answer to a probe: the peer lives
 
 
-def _receive_data(connection: Connection, segment: Segment, now: i64) -> None:
-    """Seventh; RFC 5681 4.2 on when to acknowledge."""
+def _receive_data(connection: Connection, segment: Segment, now: i64) -> bool:
+    """Seventh; True if an acknowledgment is owed, of which `_acknowledge` says when (RFC 5681 4.2)."""
     rcv = connection.rcv
     fresh = seq_gt(seq_add(segment.seq, segment.length), rcv.rcv_nxt)
     if not may_receive(connection.state):
         connection.need_ack = True  # retransmitted from before the FIN, or not allowed after it
-        return
+        return False
     if connection.read_shut and connection.write_shut and fresh:
         # RFC 1122 4.2.2.13, Linux tcp_rcv_state_process: nobody will read this, and the peer must know
         connection.stats.TCPAbortOnData += 1
         connection.refuse(segment)
         connection.fail(_RCV_RST, ECONNRESET)
-        return
+        return False
     hole = rcv.reassembly.length > 0
     kind = rcv.take(segment)
     if kind == IN_ORDER:
         connection.wake = True
+        connection.acks.on_data(segment, rcv, connection.recovery.rtt.rto(), now)
         if hole:
             connection.need_ack = True
-        else:
-            _acknowledge(connection, now)
-    elif kind == OUT_OF_ORDER:
+        return True
+    if kind == OUT_OF_ORDER:
         connection.stats.TCPOFOQueue += segment.count
         connection.dup_acks_due = min(connection.dup_acks_due + segment.count, _MAX_DUP_ACKS)
     else:
         connection.need_ack = True
+        connection.acks.be_quick(rcv)
         if kind == REFUSED:
             connection.stats.TCPRcvQDrop += 1
+    return False
 
 
 def _acknowledge(connection: Connection, now: i64) -> None:
-    """What came in its turn is acknowledged at once if it is more than a full segment; else with what we send next,
-    or in 40 ms.
-    """
-    rcv, timers = connection.rcv, connection.timers
+    """What came in its turn is acknowledged now, with what we send next, or in a while (acknowledge.py)."""
+    rcv, acks, timers = connection.rcv, connection.acks, connection.timers
     if rcv.limit < rcv.most:
         rcv.grow(connection.recovery.rtt.srtt, now)
-    if rcv.unacknowledged() > rcv.mss:
+    if acks.is_due(rcv):
         connection.need_ack = True
-    elif timers.delayed_ack == NEVER:
-        timers.delayed_ack = now + DELAYED_ACK
+        return
+    timers.delayed_ack = acks.wait_until(timers.delayed_ack, connection.recovery.rtt.srtt, now)
+    if timers.delayed_ack <= now:
+        connection.need_ack = True
 
 
 def _receive_fin(connection: Connection, segment: Segment, now: i64) -> None:
     """Eighth: notes where the peer's stream ends."""
-    connection.need_ack = True  # again, if it was seen before: our last ACK was lost
     if may_receive(connection.state):
         connection.rcv.note_fin(segment)
-    elif connection.state == TIME_WAIT:
+        if not connection.rcv.reaches_fin():
+            connection.need_ack = True  # it came ahead of its turn
+        return
+    connection.need_ack = True  # again: our last ACK was lost
+    if connection.state == TIME_WAIT:
         connection.timers.wait = now + TIME_WAIT_TIME
 
 
-def _deliver_fin(connection: Connection, now: i64) -> None:
-    """Everything before the FIN is here: the stream has ended."""
+def _deliver_fin(connection: Connection, now: i64) -> bool:
+    """Everything before the FIN is here: the stream has ended. True if the acknowledgment may wait for our FIN."""
     rcv = connection.rcv
     if not rcv.reaches_fin() or not may_receive(connection.state):
-        return
+        return False
     rcv.rcv_nxt = seq_add(rcv.rcv_nxt, 1)
     if seq_gt(rcv.rcv_nxt, rcv.rcv_adv):
         rcv.rcv_adv = rcv.rcv_nxt
     rcv.ended = True
-    connection.need_ack = True
     connection.read_shut = True
     connection.wake = True
     connection.transition(_RCV_FIN)
     connection.settle(now)
+    connection.acks.scheduled = True
+    if connection.state == CLOSE_WAIT:  # Linux tcp_fin: our answer is expected to come soon
+        connection.acks.ping_pong = max(connection.acks.ping_pong, 1)
+        return True
+    connection.need_ack = True
+    return False
 
 
 def _receive_path_mtu(connection: Connection, mtu: i64) -> None:

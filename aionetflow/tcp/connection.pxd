@@ -4,7 +4,9 @@ from libc.stdint cimport int64_t, uint32_t
 from aionetflow.ip.route cimport Route
 from aionetflow.stats cimport TcpStats
 from aionetflow.sysctl cimport Sysctl
+from aionetflow.tcp.acknowledge cimport Acknowledgments
 from aionetflow.tcp.congestion.base cimport CongestionControl
+from aionetflow.tcp.patience cimport Patience
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
 from aionetflow.tcp.segment cimport Segment
@@ -12,8 +14,8 @@ from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.states cimport is_open, is_synchronized, may_receive, next_state
 from aionetflow.tcp.timers cimport Timers
 
-cdef int64_t FIN_WAIT_2_TIME
 cdef int64_t NEVER
+cdef int64_t SECOND
 cdef int64_t TIME_WAIT_TIME
 cdef int RST
 cdef int CLOSED
@@ -40,11 +42,15 @@ cdef class Connection:
     cdef public ConnectionUser user
     cdef readonly Sender snd
     cdef readonly Receiver rcv
+    cdef readonly Acknowledgments acks
     cdef readonly Timers timers
     cdef readonly Recovery recovery
     cdef public bytes key
     cdef public object claim
+    cdef public Patience patience
     cdef public int64_t sent_at
+    cdef public int64_t stuck_since
+    cdef public int64_t heard_at
     cdef public int64_t mtu
     cdef public int64_t path_mtu
     cdef public int64_t answered_at
@@ -82,6 +88,7 @@ cdef class Connection:
     cpdef bytes read_piece(self, int64_t limit)
     @cython.locals(count=int64_t)
     cpdef int64_t read_into(self, object view) except? -1
+    cpdef after_read(self)
     cpdef shut_write(self)
     cpdef close(self, int64_t now)
     cpdef abort(self, int error)
@@ -93,3 +100,5 @@ cdef class Connection:
     cpdef int max_mss(self) except? -1
     cpdef set_mss(self, int64_t mss)
     cpdef settle(self, int64_t now)
+    @cython.locals(seconds=int64_t, rto=int64_t)
+    cpdef bint _leave(self, int64_t now) except -1

@@ -6,25 +6,24 @@ from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.handshake cimport emit_syn
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
+from aionetflow.tcp.rtt cimport RttEstimator
 from aionetflow.tcp.segment cimport emit
 from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_add, seq_sub
 from aionetflow.tcp.states cimport may_send
+from aionetflow.tcp.timeouts cimport (
+    give_up, has_probed_enough, has_retransmitted_enough, on_wait, within_user_timeout)
 from aionetflow.tcp.timers cimport Timers
 
-cdef int64_t CORK_LIMIT
+cdef int64_t RTO_MIN
 cdef int64_t NEVER
-cdef int ORPHAN_RETRIES
 cdef int ACK
 cdef int FIN
 cdef int PSH
 cdef int RST
 cdef int CLOSED
-cdef int SYN_RECEIVED
 cdef int SYN_SENT
-cdef int _ABORT
 cdef int _TIMEOUT
-cdef int ETIMEDOUT
 
 @cython.locals(snd=Sender)
 cpdef bint output(Connection connection, TxPacket packet, int64_t now) except -1
@@ -43,11 +42,9 @@ cpdef _emit_syn(Connection connection, TxPacket packet, int64_t now)
 cpdef _emit_again(Connection connection, TxPacket packet, int64_t now)
 @cython.locals(snd=Sender, recovery=Recovery, idle=int64_t, cwnd=int64_t, length=int64_t, last=bint, fin=bint, flags=int)
 cpdef bint _emit_new(Connection connection, TxPacket packet, int64_t now) except -1
-@cython.locals(snd=Sender, timers=Timers)
+@cython.locals(snd=Sender, timers=Timers, wait=int64_t)
 cpdef _arm_holding_timers(Connection connection, int64_t now)
 @cython.locals(snd=Sender, recovery=Recovery)
 cpdef _on_retransmission_timeout(Connection connection, int64_t now)
-@cython.locals(patience=int)
-cpdef _on_persist_timeout(Connection connection)
-cpdef _give_up(Connection connection)
-cpdef int _retry_limit(Connection connection) except? -1
+@cython.locals(snd=Sender, rtt=RttEstimator)
+cpdef _on_persist_timeout(Connection connection, int64_t now)

@@ -1,19 +1,22 @@
 """What a connection sends next, and what its timers make it do (RFC 9293 3.8 and 3.10.8)."""
 
-import errno
-
-from aionetflow.config import CORK_LIMIT, NEVER, ORPHAN_RETRIES
+from aionetflow.config import NEVER, RTO_MIN
 from aionetflow.packet import TxPacket
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import emit_syn
 from aionetflow.tcp.segment import ACK, FIN, PSH, RST, emit
 from aionetflow.tcp.sequence import seq_add, seq_sub
-from aionetflow.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT, Event, may_send
+from aionetflow.tcp.states import CLOSED, SYN_SENT, Event, may_send
+from aionetflow.tcp.timeouts import (
+    give_up,
+    has_probed_enough,
+    has_retransmitted_enough,
+    on_wait,
+    within_user_timeout,
+)
 from aionetflow.widths import i64, u32
 
-_ABORT = int(Event.ABORT)
 _TIMEOUT = int(Event.TIMEOUT)
-ETIMEDOUT = errno.ETIMEDOUT
 
 
 def output(connection: Connection, packet: TxPacket, now: i64) -> bool:
@@ -57,19 +60,18 @@ def expire(connection: Connection, now: i64) -> None:
     if timers.delayed_ack <= now:
         timers.delayed_ack = NEVER
         connection.stats.DelayedACKs += 1
+        connection.acks.on_timeout(connection.recovery.rtt.rto())
         connection.need_ack = True
-    if timers.cork <= now:
-        timers.cork = NEVER
-        connection.snd.push_once = True
     if timers.retransmit <= now:
         timers.retransmit = NEVER
         _on_retransmission_timeout(connection, now)
     if timers.persist <= now:
         timers.persist = NEVER
-        _on_persist_timeout(connection)
+        _on_persist_timeout(connection, now)
     if timers.wait <= now:
         timers.wait = NEVER
-        connection.fail(_TIMEOUT, 0)
+        if on_wait(connection, now):
+            connection.fail(_TIMEOUT, 0)
 
 
 def _follow_mtu(connection: Connection) -> None:
@@ -90,6 +92,7 @@ def _emit(connection: Connection, packet: TxPacket, seq: u32, flags: int) -> Non
     rcv.rcv_wup = rcv.rcv_nxt
     connection.need_ack = False
     connection.timers.delayed_ack = NEVER
+    connection.acks.on_sent(rcv.is_tight())
 
 
 def _emit_reset(connection: Connection, packet: TxPacket) -> None:
@@ -108,12 +111,13 @@ def _emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     connection.need_ack = False
     emit_syn(connection, packet)
     if connection.timers.retransmit == NEVER:
-        connection.timers.retransmit = now + recovery.rtt.rto()
+        connection.timers.retransmit = now + within_user_timeout(connection, recovery.rtt.rto(), now)
     if connection.syn_sent:
         recovery.timing = False  # Karn
         connection.stats.RetransSegs += 1
     else:
         recovery.on_sent(connection.snd.snd_nxt, now)
+        connection.stuck_since = now
     connection.syn_sent = True
 
 
@@ -137,7 +141,7 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> None:
     connection.stats.RetransSegs += 1
     if offset == 0 or connection.timers.retransmit == NEVER:
         # Linux tcp_xmit_retransmit_queue: the oldest segment gets its full time to be acknowledged anew
-        connection.timers.retransmit = now + recovery.rtt.rto()
+        connection.timers.retransmit = now + within_user_timeout(connection, recovery.rtt.rto(), now)
 
 
 def _emit_new(connection: Connection, packet: TxPacket, now: i64) -> bool:
@@ -164,7 +168,8 @@ def _emit_new(connection: Connection, packet: TxPacket, now: i64) -> bool:
         recovery.on_sent(seq_add(snd.snd_nxt, min(length, snd.mss)), now)
         snd.sent(length, fin)
         connection.sent_at = now
-        connection.timers.cork = NEVER
+        connection.timers.persist = NEVER
+        connection.acks.on_data_sent(now)
     if connection.timers.retransmit == NEVER:
         connection.timers.retransmit = now + recovery.rtt.rto()  # RFC 6298 5.1
     return True
@@ -175,52 +180,45 @@ def _arm_holding_timers(connection: Connection, now: i64) -> None:
     snd, timers = connection.snd, connection.timers
     if snd.is_done() or not may_send(connection.state):
         return
-    if snd.is_held() and timers.cork == NEVER:
-        timers.cork = now + CORK_LIMIT
-    elif snd.in_flight() == 0 and timers.persist == NEVER and timers.cork == NEVER:
-        timers.persist = now + connection.recovery.rtt.rto()
+    if snd.in_flight() == 0 and timers.persist == NEVER:
+        wait = max(connection.recovery.rtt.rto(), RTO_MIN)  # Linux tcp_probe0_base
+        timers.persist = now + within_user_timeout(connection, wait, now)
 
 
 def _on_retransmission_timeout(connection: Connection, now: i64) -> None:
     """RFC 6298 5.4 to 5.7; gives up as Linux does (tcp_write_timeout)."""
     snd, recovery = connection.snd, connection.recovery
+    if has_retransmitted_enough(connection, now):
+        give_up(connection)
+        return
+    if connection.retries == 0 and snd.syn_acked:
+        connection.stuck_since = now
     connection.retries += 1
     connection.stats.TCPTimeouts += 1
-    if connection.retries > _retry_limit(connection):
-        _give_up(connection)
-        return
     if not snd.syn_acked:
-        recovery.rtt.backoff += 1
+        # Linux: the first SYNs are sent again at the same intervals
+        if connection.state != SYN_SENT or connection.retries > connection.sysctl.tcp_syn_linear_timeouts:
+            recovery.rtt.backoff += 1
         connection.syn_due = True
         return
     recovery.on_timeout(snd.snd_una, snd.snd_nxt, snd.in_flight(), connection.retries > 1, now)
 
 
-def _on_persist_timeout(connection: Connection) -> None:
-    """RFC 9293 3.8.6.1: the window is closed, or too small for a segment; ask, or send what fits."""
-    # Linux tcp_probe_timer: a peer that only answers probes does not keep what no application holds
-    patience = connection.recovery.rtt.backoff if connection.user is None else connection.retries
-    if patience >= _retry_limit(connection):
-        _give_up(connection)
+def _on_persist_timeout(connection: Connection, now: i64) -> None:
+    """RFC 9293 3.8.6.1: the window is closed, or too small for a segment; ask, or send what fits.
+
+    What the cork holds back goes too, which is as long as it may (tcp(7) says 200 ms; Linux takes the time-out).
+    """
+    if has_probed_enough(connection, now):
+        give_up(connection)
         return
+    snd, rtt = connection.snd, connection.recovery.rtt
+    if snd.snd_wnd > snd.in_flight():
+        snd.push_once = True
+        connection.retries = rtt.backoff = 0
+        return
+    connection.stats.TCPWinProbe += 1
+    connection.probe_due = True
     connection.retries += 1
-    connection.recovery.rtt.backoff += 1
-    if connection.snd.snd_wnd > connection.snd.in_flight():
-        connection.snd.push_once = True
-    else:
-        connection.probe_due = True
-
-
-def _give_up(connection: Connection) -> None:
-    connection.stats.TCPAbortOnTimeout += 1
-    connection.fail(_ABORT, connection.soft_error or ETIMEDOUT)
-
-
-def _retry_limit(connection: Connection) -> int:
-    if connection.state == SYN_SENT:
-        return connection.sysctl.tcp_syn_retries
-    if connection.state == SYN_RECEIVED:
-        return connection.sysctl.tcp_synack_retries
-    if connection.user is not None:
-        return connection.sysctl.tcp_retries2
-    return connection.sysctl.tcp_orphan_retries or ORPHAN_RETRIES
+    if rtt.backoff < connection.sysctl.tcp_retries2:
+        rtt.backoff += 1

@@ -9,7 +9,9 @@ from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.segment cimport Segment, emit
 from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq
+from aionetflow.tcp.timeouts cimport arm_keepalive
 
+cdef int64_t NEVER
 cdef int64_t RTO_FALLBACK
 cdef int ACK
 cdef int RST

@@ -2,13 +2,14 @@
 
 import errno
 
-from aionetflow.config import DEFAULT_MSS, MIN_MSS, RTO_FALLBACK, TCP_BUFFER_MAX
+from aionetflow.config import DEFAULT_MSS, MIN_MSS, NEVER, RTO_FALLBACK, TCP_BUFFER_MAX
 from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.segment import ACK, RST, SYN, Segment, emit
 from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq
 from aionetflow.tcp.states import SYN_SENT, Event
+from aionetflow.tcp.timeouts import arm_keepalive
 from aionetflow.widths import i64
 
 _PASSIVE_OPEN = int(Event.PASSIVE_OPEN)
@@ -97,7 +98,7 @@ def emit_syn(connection: Connection, packet: TxPacket) -> None:
         flags = SYN | ACK
         if not connection.scaling:
             scale = -1
-    window = min(rcv.limit, 65535)  # RFC 7323 2.2: not scaled
+    window = rcv.first_window(connection.advertised_mss())
     rcv.rcv_adv = seq_add(rcv.rcv_nxt, window)
     rcv.rcv_wup = rcv.rcv_nxt
     offer = options.emit_syn(connection.advertised_mss(), scale)
@@ -139,4 +140,8 @@ def _establish(connection: Connection, segment: Segment, now: i64) -> None:
     connection.syn_due = False  # a late SYN may have asked for another SYN-ACK in the same batch
     connection.retries = 0
     connection.timers.stop()
+    connection.acks.received_at = connection.heard_at = now
+    connection.stuck_since = NEVER
+    if connection.patience is not None:
+        arm_keepalive(connection, now)
     connection.wake = True

@@ -27,6 +27,7 @@ class Sender:
         self.mss: i64 = DEFAULT_MSS
         self.limit = limit  # octets that may wait in the queue ...
         self.most = limit  # ... and how many it may come to
+        self.unsent_limit: i64 = 0  # TCP_NOTSENT_LOWAT: no more is taken while so many are unsent; 0: no limit
         self.queue = SendQueue()  # begins at snd_una, once the SYN is acknowledged
         self.syn_acked = False
         self.fin_queued = False
@@ -60,7 +61,15 @@ class Sender:
 
     def room(self) -> i64:
         """How much the application may write now."""
+        if self.unsent_limit and self.unsent() >= self.unsent_limit:
+            return 0
         return max(0, self.limit - self.queue.length)
+
+    def is_writable(self) -> bool:
+        """What poll(2) calls so: a third of the buffer is free, and not too much unsent (sk_stream_is_writeable)."""
+        if self.unsent_limit and self.unsent() >= self.unsent_limit:
+            return False
+        return 3 * self.queue.length <= 2 * self.limit
 
     def next_length(self, cwnd: i64) -> i64:
         """How many octets may be sent now, in full segments and perhaps a last short one.
@@ -88,10 +97,6 @@ class Sender:
             return False
         flight = self.in_flight()
         return flight == 0 or flight < min(self.snd_wnd, cwnd)
-
-    def is_held(self) -> bool:
-        """Whether only the cork keeps back what could be sent."""
-        return self.corked and not self.push_once and self.unsent() > 0 and self.snd_wnd > self.in_flight()
 
     def sent(self, length: i64, fin: bool) -> None:
         """New data has left, with or without the FIN behind it."""
