@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # poll(2)'s bits
 IN = 0x001
+PRI = 0x002
 OUT = 0x004
 ERR = 0x008
 HUP = 0x010
@@ -190,7 +191,7 @@ class Socket(ConnectionUser):
         """Gives the socket up (close(2)); closing twice does nothing."""
 
     def events(self) -> int:
-        """What poll(2) would report now: IN, OUT, ERR, HUP, RDHUP."""
+        """What poll(2) would report now: IN, PRI, OUT, ERR, HUP, RDHUP."""
         return 0
 
     # What the kinds of socket fill in --------------------------------------------------------------------------

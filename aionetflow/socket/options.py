@@ -81,6 +81,10 @@ MSG_ERRQUEUE = 0x2000
 MSG_NOSIGNAL = 0x4000
 MSG_MORE = 0x8000
 SHUT_RD, SHUT_WR, SHUT_RDWR = range(3)
+SIOCINQ = 0x541B  # ioctl(2), as FIONREAD
+SIOCOUTQ = 0x5411
+SIOCOUTQNSD = 0x894B
+SIOCATMARK = 0x8905
 _LINGER = struct.Struct("ii")
 _TIMEVAL = struct.Struct("qq")  # seconds, microseconds
 _NAME_LENGTH = 16  # Linux TCP_CA_NAME_MAX
@@ -208,6 +212,7 @@ OPTIONS: dict[tuple[int, int], Option] = {
     **dict(
         (
             _stored((SOL_SOCKET, SO_KEEPALIVE), 0, _truth),
+            _stored((SOL_SOCKET, SO_OOBINLINE), 0, _truth),
             _stored((SOL_SOCKET, SO_PRIORITY), 0, int),
             _stored((SOL_SOCKET, SO_MARK), 0, int),
             _stored((SOL_SOCKET, SO_RCVLOWAT), 1, _low_water),

@@ -170,8 +170,9 @@ class StreamSocket(StreamOptions):
         if connection.read_shut:
             mask |= IN | RDHUP
         if connection.state not in (SYN_SENT, SYN_RECEIVED):
-            if connection.rcv.is_readable():
-                mask |= IN
+            mask |= IN if connection.urgent is None and connection.rcv.is_readable() else 0
+            if connection.urgent is not None:
+                mask |= self.urgent_events(connection)
             if connection.write_shut or connection.snd.is_writable():
                 mask |= OUT
         return mask | ERR if connection.error else mask

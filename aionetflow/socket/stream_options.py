@@ -1,10 +1,25 @@
 """What a TCP socket's options and its connection have to do with each other."""
 
+import errno
+
 from aionetflow.config import DEFAULT_MSS
-from aionetflow.socket.base import Owner, Services
-from aionetflow.socket.options import IPPROTO_TCP, TCP_QUICKACK, TCP_WINDOW_CLAMP
+from aionetflow.errors import os_error
+from aionetflow.socket.base import IN, PRI, Owner, Services
+from aionetflow.socket.options import (
+    IPPROTO_TCP,
+    SIOCATMARK,
+    SIOCINQ,
+    SIOCOUTQ,
+    SIOCOUTQNSD,
+    TCP_QUICKACK,
+    TCP_WINDOW_CLAMP,
+)
 from aionetflow.socket.stream_data import StreamData
 from aionetflow.socket.tcp_options import STREAM_OPTIONS, heed
+from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.states import SYN_RECEIVED, SYN_SENT
+from aionetflow.tcp.urgent import is_at_mark, readable_without_mark
+from aionetflow.tcp.urgent_mark import HERE
 
 
 class StreamOptions(StreamData):
@@ -81,3 +96,35 @@ class StreamOptions(StreamData):
             connection.snd.nodelay = True  # and that is all that comes of it
         else:
             self.options_changed()
+
+    def urgent_events(self, connection: Connection) -> int:
+        """IN and PRI of a connection that has or had urgent data (Linux tcp_poll)."""
+        mark, rcv = connection.urgent, connection.rcv
+        assert mark is not None
+        mask = PRI if mark.state == HERE else 0
+        if not mark.inline and is_at_mark(connection) and rcv.queue.length == 1:
+            return mask  # there is nothing else to read
+        return mask | IN if rcv.is_readable() else mask
+
+    def ioctl(self, request: int) -> int:
+        """ioctl(2) with SIOCINQ, SIOCOUTQ, SIOCOUTQNSD or SIOCATMARK (tcp(7)): the number that it tells.
+
+        Octets to read, before urgent data if there are any; octets not acknowledged; octets not sent; whether the next
+        octet to read is the urgent one. Raises OSError: EINVAL of a socket that listens, ENOTTY for another request.
+        """
+        self.check_open()
+        if request not in (SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK):
+            raise os_error(errno.ENOTTY)
+        connection = self.connection
+        if request == SIOCATMARK:
+            return int(connection is not None and is_at_mark(connection))
+        if self.is_listening():
+            raise os_error(errno.EINVAL)
+        if connection is None or connection.state in (SYN_SENT, SYN_RECEIVED):
+            return 0
+        if request == SIOCINQ:
+            return readable_without_mark(connection)
+        fin = connection.snd.fin_queued  # it counts, as it does in Linux's write_seq
+        if request == SIOCOUTQ:
+            return connection.snd.queue.length + int(fin and not connection.snd.fin_acknowledged())
+        return connection.snd.unsent() + int(fin and not connection.snd.fin_sent)

@@ -40,6 +40,7 @@ from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.patience import Patience
 from aionetflow.tcp.states import CLOSE_WAIT, ESTABLISHED
 from aionetflow.tcp.timeouts import arm_keepalive
+from aionetflow.tcp.urgent import mark_of
 
 if TYPE_CHECKING:
     from aionetflow.socket.base import Socket
@@ -162,6 +163,10 @@ def _heed_quick(connection: Connection, value: int, now: int) -> None:
             acks.ping_pong = 1
 
 
+def _heed_inline(connection: Connection, value: int, now: int) -> None:
+    mark_of(connection).inline = bool(value)
+
+
 def _heed_patience(attribute: str, unit: int) -> Callable[[Connection, int, int], None]:
     def act(connection: Connection, value: int, now: int) -> None:
         if connection.patience is None:
@@ -176,6 +181,7 @@ def _heed_patience(attribute: str, unit: int) -> Callable[[Connection, int, int]
 _ACTS: dict[Key, Callable[[Connection, int, int], None]] = {
     (SOL_SOCKET, SO_KEEPALIVE): _heed_patience("keep_alive", 1),
     (SOL_SOCKET, SO_RCVLOWAT): _heed_low_water,
+    (SOL_SOCKET, SO_OOBINLINE): _heed_inline,
     (IPPROTO_TCP, TCP_WINDOW_CLAMP): _heed_clamp,
     (IPPROTO_TCP, TCP_QUICKACK): _heed_quick,
     (IPPROTO_TCP, TCP_NOTSENT_LOWAT): _heed_unsent_limit,

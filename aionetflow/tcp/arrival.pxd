@@ -11,6 +11,7 @@ from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_add, seq_between, seq_gt, seq_sub
 from aionetflow.tcp.states cimport is_synchronized, may_receive
 from aionetflow.tcp.timers cimport Timers
+from aionetflow.tcp.urgent cimport receive_urgent
 
 cdef int64_t INVALID_RATELIMIT
 cdef int64_t NEVER
@@ -26,6 +27,7 @@ cdef int ACK
 cdef int FIN
 cdef int RST
 cdef int SYN
+cdef int URG
 cdef int CLOSE_WAIT
 cdef int CLOSED
 cdef int SYN_RECEIVED

@@ -1,6 +1,6 @@
 """A segment arrives at a connection that knows its peer (RFC 9293 3.10.7.4, SYN-RECEIVED and later).
 
-The order is the RFC's: sequence number, RST, SYN, ACK, data, FIN. The urgent pointer is not looked at.
+The order is the RFC's: sequence number, RST, SYN, ACK, URG, data, FIN.
 """
 
 import errno
@@ -11,7 +11,7 @@ from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import receive_ack_of_syn, receive_in_syn_sent
 from aionetflow.tcp.receive import IN_ORDER, OUT_OF_ORDER, REFUSED
 from aionetflow.tcp.recovery import OPEN
-from aionetflow.tcp.segment import ACK, FIN, PSH, RST, SYN, Segment
+from aionetflow.tcp.segment import ACK, FIN, PSH, RST, SYN, URG, Segment
 from aionetflow.tcp.sequence import seq_add, seq_between, seq_gt, seq_sub
 from aionetflow.tcp.states import (
     CLOSE_WAIT,
@@ -24,6 +24,7 @@ from aionetflow.tcp.states import (
     is_synchronized,
     may_receive,
 )
+from aionetflow.tcp.urgent import receive_urgent
 from aionetflow.widths import i64
 
 _ABORT = int(Event.ABORT)
@@ -52,6 +53,8 @@ def receive(connection: Connection, segment: Segment, now: i64) -> None:
         return
     if not _receive_ack(connection, segment, now):
         return
+    if segment.flags & URG or connection.urgent is not None:
+        receive_urgent(connection, segment)
     owed = segment.length > 0 and _receive_data(connection, segment, now)
     if segment.flags & FIN:
         _receive_fin(connection, segment, now)
@@ -89,6 +92,7 @@ def _is_predicted(connection: Connection, segment: Segment) -> bool:
         and rcv.reassembly.length == 0
         and not rcv.fin_received
         and not connection.read_shut
+        and connection.urgent is None
     )
 
 
@@ -182,6 +186,7 @@ def _receive_new_ack(connection: Connection, segment: Segment, now: i64) -> None
     acked = snd.acknowledge(segment.ack)
     snd.update_window(segment)
     connection.heard_at = now
+    snd.more = False
     if connection.retries > 0:
         connection.retries = 0
         connection.stuck_since = NEVER
@@ -202,6 +207,7 @@ def _receive_same_ack(connection: Connection, segment: Segment, now: i64) -> Non
     """An ACK that acknowledges nothing new: a duplicate, a window update, or one that came with data."""
     snd = connection.snd
     connection.heard_at = now
+    snd.more = False
     connection.soft_error = 0  # Linux tcp_ack: something gets through
     window: i64 = segment.window
     # RFC 5681 2, DUPLICATE ACKNOWLEDGMENT, (a) to (e)

@@ -13,6 +13,7 @@ from aionetflow.tcp.segment cimport Segment
 from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.states cimport is_open, is_synchronized, may_receive, next_state
 from aionetflow.tcp.timers cimport Timers
+from aionetflow.tcp.urgent_mark cimport UrgentMark
 
 cdef int64_t NEVER
 cdef int64_t SECOND
@@ -48,6 +49,7 @@ cdef class Connection:
     cdef public bytes key
     cdef public object claim
     cdef public Patience patience
+    cdef public UrgentMark urgent
     cdef public int64_t sent_at
     cdef public int64_t stuck_since
     cdef public int64_t heard_at

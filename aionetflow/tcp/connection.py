@@ -38,6 +38,7 @@ from aionetflow.tcp.states import (
     next_state,
 )
 from aionetflow.tcp.timers import Timers
+from aionetflow.tcp.urgent_mark import UrgentMark
 from aionetflow.widths import i64, u32
 
 _LONGEST = 65535  # what an IP packet's length field can say
@@ -79,8 +80,7 @@ class Connection:
         self.tos = 0
         self.passive = False
         self.scaling = False  # both ends offered a window scale
-        self.read_shut = False
-        self.write_shut = False
+        self.read_shut = self.write_shut = False
         self.snd = Sender(iss, send_limit)
         self.rcv = Receiver(receive_limit)
         self.acks = Acknowledgments()
@@ -93,6 +93,7 @@ class Connection:
         self.retries = 0  # retransmissions, or probes, since the peer was last heard
         self.stuck_since: i64 = NEVER  # when the first of them was made (probes: since the window was last open)
         self.heard_at: i64 = 0  # when the peer acknowledged something last, be it what it had acknowledged before
+        self.urgent: UrgentMark | None = None  # where urgent data are, if there ever were any
         self.patience: Patience | None = None  # how long to go on, where the application has a say in that
         self.syn_due = False
         self.syn_sent = False

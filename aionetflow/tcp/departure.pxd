@@ -14,6 +14,7 @@ from aionetflow.tcp.states cimport may_send
 from aionetflow.tcp.timeouts cimport (
     give_up, has_probed_enough, has_retransmitted_enough, on_wait, within_user_timeout)
 from aionetflow.tcp.timers cimport Timers
+from aionetflow.tcp.urgent cimport probes_urgent, stamp
 
 cdef int64_t RTO_MIN
 cdef int64_t NEVER
@@ -25,7 +26,7 @@ cdef int CLOSED
 cdef int SYN_SENT
 cdef int _TIMEOUT
 
-@cython.locals(snd=Sender)
+@cython.locals(snd=Sender, back=int)
 cpdef bint output(Connection connection, TxPacket packet, int64_t now) except -1
 @cython.locals(snd=Sender)
 cpdef _follow_mtu(Connection connection)

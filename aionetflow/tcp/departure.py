@@ -14,6 +14,7 @@ from aionetflow.tcp.timeouts import (
     on_wait,
     within_user_timeout,
 )
+from aionetflow.tcp.urgent import probes_urgent, stamp
 from aionetflow.widths import i64, u32
 
 _TIMEOUT = int(Event.TIMEOUT)
@@ -44,8 +45,9 @@ def output(connection: Connection, packet: TxPacket, now: i64) -> bool:
             return True
     if connection.probe_due:
         # Linux tcp_xmit_probe_skb: a number already acknowledged, so that the peer must answer with its window
-        connection.probe_due = False
-        _emit(connection, packet, seq_sub(snd.snd_una, 1), ACK)
+        back = 0 if connection.urgent is not None and probes_urgent(connection.urgent) else 1
+        connection.probe_due = back == 0
+        _emit(connection, packet, seq_sub(snd.snd_una, back), ACK)
         return True
     if connection.need_ack:
         _emit(connection, packet, snd.snd_nxt, ACK)
@@ -89,6 +91,8 @@ def _emit(connection: Connection, packet: TxPacket, seq: u32, flags: int) -> Non
     rcv = connection.rcv
     window = rcv.window() >> rcv.rcv_wscale
     emit(packet, connection.local_port, connection.remote_port, seq, rcv.rcv_nxt, flags, window, b"")
+    if connection.urgent is not None:
+        stamp(connection, packet, seq)
     rcv.rcv_wup = rcv.rcv_nxt
     connection.need_ack = False
     connection.timers.delayed_ack = NEVER
@@ -153,6 +157,8 @@ def _emit_new(connection: Connection, packet: TxPacket, now: i64) -> bool:
         connection.sent_at = now
     cwnd = recovery.window()
     length = snd.next_length(cwnd)
+    if connection.urgent is not None and connection.urgent.sending:
+        length = min(length, snd.mss)  # each segment has a pointer of its own
     if length == 0:
         if not snd.fin_due(cwnd):
             return False

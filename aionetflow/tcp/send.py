@@ -34,6 +34,7 @@ class Sender:
         self.fin_sent = False
         self.nodelay = False  # TCP_NODELAY
         self.corked = False  # TCP_CORK
+        self.more = False  # MSG_MORE: what was written last is held back as by the cork, until something comes
         self.push_once = False  # what is held back goes now: the cork's time is up
         self.snd_sml: u32 = iss  # the end of the last segment sent that was not full (Linux tp->snd_sml)
 
@@ -144,6 +145,6 @@ class Sender:
         """Whether a last segment that is not full may be sent (Linux tcp_nagle_check, with Minshall's variant)."""
         if self.push_once or self.fin_queued:
             return True
-        if self.corked:
+        if self.corked or self.more:
             return False
         return self.nodelay or not seq_gt(self.snd_sml, self.snd_una)
