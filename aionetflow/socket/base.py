@@ -228,6 +228,10 @@ class Socket(ConnectionUser):
         """TCP_QUICKACK: whether acknowledgments wait for no answer."""
         return True
 
+    def info_octets(self) -> bytes:
+        """TCP_INFO."""
+        return b""
+
     def heed(self, key: tuple[int, int]) -> None:
         """An option that is kept, and that the transport heeds, was set."""
 

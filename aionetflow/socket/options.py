@@ -308,7 +308,12 @@ def _set_congestion(sock: "Socket", data: bytes) -> None:
         raise os_error(errno.ENOENT)
 
 
+def _refuse(sock: "Socket", data: bytes) -> None:
+    raise os_error(errno.ENOPROTOOPT)
+
+
 RAW_OPTIONS: dict[tuple[int, int], RawOption] = {
+    (IPPROTO_TCP, TCP_INFO): RawOption(lambda sock: sock.info_octets(), _refuse),
     (SOL_SOCKET, SO_LINGER): RawOption(
         lambda sock: _LINGER.pack(int(sock.linger_on), sock.linger_seconds), _set_linger
     ),

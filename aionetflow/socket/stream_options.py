@@ -17,6 +17,7 @@ from aionetflow.socket.options import (
 from aionetflow.socket.stream_data import StreamData
 from aionetflow.socket.tcp_options import STREAM_OPTIONS, heed
 from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.info import TcpInfo, info_of, info_of_listener
 from aionetflow.tcp.states import SYN_RECEIVED, SYN_SENT
 from aionetflow.tcp.urgent import is_at_mark, readable_without_mark
 from aionetflow.tcp.urgent_mark import HERE
@@ -128,3 +129,23 @@ class StreamOptions(StreamData):
         if request == SIOCOUTQ:
             return connection.snd.queue.length + int(fin and not connection.snd.fin_acknowledged())
         return connection.snd.unsent() + int(fin and not connection.snd.fin_sent)
+
+    def tcp_info(self) -> TcpInfo:
+        """TCP_INFO as an object: what the connection is doing now.
+
+        >>> from random import Random
+        >>> from aionetflow.clock import ManualClock
+        >>> from aionetflow.stack import Stack
+        >>> sock = Stack(ManualClock(), Random(1)).make_stream(Owner(0, ""), 2)
+        >>> sock.tcp_info().state, sock.tcp_info().snd_mss      # CLOSED
+        (7, 536)
+        """
+        if self.is_listening():
+            return info_of_listener(*self.queued())
+        if self.connection is None:
+            return TcpInfo()
+        return info_of(self.connection, self._services.clock.now())
+
+    def info_octets(self) -> bytes:
+        """TCP_INFO as the kernel's structure."""
+        return self.tcp_info().pack()

@@ -41,6 +41,9 @@ _NO_MTU_SAID = 576  # RFC 1191 5: the router is older than that RFC
 
 def receive(connection: Connection, segment: Segment, now: i64) -> None:
     """Takes a segment whose checksum has been verified."""
+    connection.segs_in += segment.count
+    if segment.length:
+        connection.data_segs_in += segment.count
     if FAST.header_prediction and _is_predicted(connection, segment):
         _receive_predicted(connection, segment, now)
         return

@@ -68,6 +68,13 @@ cdef class Connection:
     cdef public bint scaling
     cdef public bint read_shut
     cdef public bint write_shut
+    cdef public int64_t bytes_retrans
+    cdef public uint32_t segs_in
+    cdef public uint32_t segs_out
+    cdef public uint32_t data_segs_in
+    cdef public uint32_t data_segs_out
+    cdef public uint32_t total_retrans
+    cdef public int total_rto
     cdef public int user_mss
     cdef public int retries
     cdef public bint syn_due

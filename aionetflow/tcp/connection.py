@@ -95,12 +95,12 @@ class Connection:
         self.heard_at: i64 = 0  # when the peer acknowledged something last, be it what it had acknowledged before
         self.urgent: UrgentMark | None = None  # where urgent data are, if there ever were any
         self.patience: Patience | None = None  # how long to go on, where the application has a say in that
-        self.syn_due = False
-        self.syn_sent = False
-        self.need_ack = False
+        # TCP_INFO tells of these
+        self.segs_in = self.segs_out = self.data_segs_in = self.data_segs_out = 0
+        self.total_retrans = self.total_rto = self.bytes_retrans = 0
+        self.syn_due = self.syn_sent = self.need_ack = False
         self.dup_acks_due = 0  # acknowledgments owed for segments ahead of their turn, one each (RFC 5681 4.2)
-        self.probe_due = False
-        self.reset_due = False
+        self.probe_due = self.reset_due = False
         self.refused: u32 = 0  # SYN-SENT, SYN-RECEIVED: the number for the RST to a segment of another life
         self.refuse_due = False
         self.answered_at: i64 = -NEVER  # when a segment that makes no sense was last answered

@@ -119,6 +119,7 @@ def _emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     if connection.syn_sent:
         recovery.timing = False  # Karn
         connection.stats.RetransSegs += 1
+        connection.total_retrans += 1
     else:
         recovery.on_sent(connection.snd.snd_nxt, now)
         connection.stuck_since = now
@@ -142,6 +143,8 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> None:
     if length > 0:
         snd.queue.fill(packet, offset, length)
     recovery.on_resent(length + (1 if fin else 0))
+    connection.total_retrans += 1
+    connection.bytes_retrans += length
     connection.stats.RetransSegs += 1
     if offset == 0 or connection.timers.retransmit == NEVER:
         # Linux tcp_xmit_retransmit_queue: the oldest segment gets its full time to be acknowledged anew
@@ -200,6 +203,7 @@ def _on_retransmission_timeout(connection: Connection, now: i64) -> None:
     if connection.retries == 0 and snd.syn_acked:
         connection.stuck_since = now
     connection.retries += 1
+    connection.total_rto += 1
     connection.stats.TCPTimeouts += 1
     if not snd.syn_acked:
         # Linux: the first SYNs are sent again at the same intervals

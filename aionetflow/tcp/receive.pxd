@@ -28,6 +28,7 @@ cdef class Receiver:
     cdef public int64_t limit
     cdef public int64_t most
     cdef public int64_t tuned_at
+    cdef readonly int64_t received
     cdef public uint32_t tuned_nxt
     cdef public uint32_t irs
     cdef public uint32_t rcv_nxt

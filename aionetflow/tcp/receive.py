@@ -44,6 +44,7 @@ class Receiver:
         self.most = limit  # ... and how many it may come to
         self.tuned_at: i64 = 0  # when it was last looked at whether that is enough ...
         self.tuned_nxt: u32 = 0  # ... and what the application had read up to then
+        self.received: i64 = 0  # octets in all
         self.queue = ReceiveQueue()
         self.reassembly = _EMPTY  # one of its own once something comes ahead of its turn
         self.fin_received = False  # a FIN has been seen, perhaps ahead of its turn
@@ -98,6 +99,7 @@ class Receiver:
     def take_next(self, segment: Segment) -> None:
         """As take, of data that begin at rcv_nxt, lie inside the window, and have nothing waiting behind them."""
         self.queue.append(segment.payload)
+        self.received += segment.length
         self.rcv_nxt = seq_add(self.rcv_nxt, segment.length)
 
     def measure(self, segment: Segment) -> bool:
@@ -223,6 +225,7 @@ class Receiver:
 
     def _deliver(self, data: bytes) -> None:
         self.queue.append(data)
+        self.received += len(data)
         self.rcv_nxt = seq_add(self.rcv_nxt, len(data))
         if seq_gt(self.rcv_nxt, self.rcv_adv):
             self.rcv_adv = self.rcv_nxt
