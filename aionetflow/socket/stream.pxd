@@ -20,6 +20,7 @@ cdef int SYN_SENT
 cdef int TIME_WAIT
 cdef int _CLOSE
 cdef int _TCP
+cdef int64_t NO_UNSENT_LIMIT
 cdef int BROADCAST
 cdef int UNREACHABLE
 

@@ -16,7 +16,7 @@ from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.listener import Listener
 from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
 from aionetflow.socket.stream_options import StreamOptions
-from aionetflow.socket.tcp_options import configure
+from aionetflow.socket.tcp_options import NO_UNSENT_LIMIT, configure
 from aionetflow.tcp.congestion.reno import Reno
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import open_actively
@@ -294,7 +294,7 @@ class StreamSocket(StreamOptions):
         connection.user_mss = self.user_mss
         connection.snd.nodelay = self.nodelay
         connection.snd.corked = self.cork
-        if self.stored is not None:
+        if self.stored is not None or self._services.sysctl.tcp_notsent_lowat != NO_UNSENT_LIMIT:
             configure(self, connection, self._services.clock.now())
         return connection
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 Key = tuple[int, int]
 _MAX_WINDOW = 32767  # Linux MAX_TCP_WINDOW: the longest segment that can be asked for
 _MAX_FIN_TIMEOUT = 120  # s; Linux TCP_FIN_TIMEOUT_MAX
-_UNSIGNED = (1 << 32) - 1
+NO_UNSENT_LIMIT = (1 << 32) - 1  # net.ipv4.tcp_notsent_lowat: none
 
 
 def _heeded(key: Key, checked: Callable[[int], int], default: "Callable[[Socket], int]") -> tuple[Key, Option]:
@@ -127,6 +127,7 @@ STREAM_OPTIONS: dict[Key, Option] = {
 
 def configure(sock: "Socket", connection: Connection, now: int) -> None:
     """Makes a new connection heed what was set on its socket, or on the one that listens for it."""
+    _heed_unsent_limit(connection, 0, now)
     for key in sock.stored or ():
         heed(sock, connection, key, now)
 
@@ -148,7 +149,8 @@ def _heed_clamp(connection: Connection, value: int, now: int) -> None:
 
 
 def _heed_unsent_limit(connection: Connection, value: int, now: int) -> None:
-    connection.snd.unsent_limit = value & _UNSIGNED
+    limit = value & NO_UNSENT_LIMIT or connection.sysctl.tcp_notsent_lowat
+    connection.snd.unsent_limit = limit if limit < NO_UNSENT_LIMIT else 0
     connection.wake = True
 
 
