@@ -7,6 +7,7 @@ from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.urgent cimport read_until_mark, send_urgent, take_urgent
 
+cdef int CLOSED
 cdef int SYN_RECEIVED
 cdef int SYN_SENT
 cdef int MSG_ERRQUEUE

@@ -9,7 +9,7 @@ from aionetflow.socket.base import Owner, Services
 from aionetflow.socket.data import Buffer, DataSocket
 from aionetflow.socket.options import MSG_ERRQUEUE, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
 from aionetflow.tcp.connection import Connection
-from aionetflow.tcp.states import SYN_RECEIVED, SYN_SENT
+from aionetflow.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT
 from aionetflow.tcp.urgent import read_until_mark, send_urgent, take_urgent
 
 
@@ -95,6 +95,17 @@ class StreamData(DataSocket):
             self._services.touch(connection)
             self._services.run()
         return data
+
+    def has(self, count: int) -> bool:
+        """Whether a recv() that waits for count octets (MSG_WAITALL, SO_RCVLOWAT) waits no longer.
+
+        They are here, or no more will come, or half of the buffer is full: more is taken piece by piece.
+        """
+        connection = self.connection
+        if connection is None or connection.error or connection.read_shut or connection.state == CLOSED:
+            return True
+        rcv = connection.rcv
+        return rcv.queue.length >= min(count, rcv.limit // 2)
 
     def recvfrom(self, limit: int, flags: int = 0) -> tuple[bytes, None]:
         """As recv; a stream's octets have no address of their own."""

@@ -140,7 +140,9 @@ def heed(sock: "Socket", connection: Connection, key: Key, now: int) -> None:
 
 
 def _heed_low_water(connection: Connection, value: int, now: int) -> None:
-    connection.rcv.low_water = value
+    rcv = connection.rcv
+    rcv.low_water = value
+    rcv.limit = max(rcv.limit, min(2 * value, rcv.most))  # Linux tcp_set_rcvlowat: there is room for so many
     connection.wake = True
 
 
