@@ -89,7 +89,7 @@ def _set_max_segment(sock: "Socket", value: int) -> None:
 
 def _set_clamp(sock: "Socket", value: int) -> None:
     """Linux tcp_set_window_clamp: 0 lifts the limit, but not once there is a connection."""
-    if value == 0 and sock.state_name() != "CLOSED":
+    if value == 0 and sock.state_name() != "UNCONN":
         raise os_error(errno.EINVAL)
     key = IPPROTO_TCP, TCP_WINDOW_CLAMP
     sock.store(key, max(value, RECEIVE_BUFFER_MIN // 2) if value else 0)

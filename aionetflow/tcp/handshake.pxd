@@ -11,6 +11,7 @@ from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq
 from aionetflow.tcp.timeouts cimport arm_keepalive
 
+cdef int64_t DELAYED_ACK_MAX
 cdef int64_t NEVER
 cdef int64_t RTO_FALLBACK
 cdef int ACK

@@ -2,7 +2,7 @@
 
 import errno
 
-from aionetflow.config import DEFAULT_MSS, MIN_MSS, NEVER, RTO_FALLBACK, TCP_BUFFER_MAX
+from aionetflow.config import DEFAULT_MSS, DELAYED_ACK_MAX, MIN_MSS, NEVER, RTO_FALLBACK, TCP_BUFFER_MAX
 from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
@@ -68,8 +68,13 @@ def receive_in_syn_sent(connection: Connection, segment: Segment, now: i64) -> N
     _take_syn(connection, segment)
     if acknowledges:
         connection.transition(_RCV_SYN_ACK)
-        connection.need_ack = True
         _establish(connection, segment, now)
+        if connection.acks.ping_pong == 0:
+            connection.need_ack = True
+        else:  # TCP_QUICKACK was turned off: data that go with it are about to come
+            connection.acks.be_quick(connection.rcv)
+            connection.acks.scheduled = True
+            connection.timers.delayed_ack = now + DELAYED_ACK_MAX
     else:
         connection.transition(_RCV_SYN)  # simultaneous open
         connection.syn_due = True

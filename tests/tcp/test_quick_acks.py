@@ -1,8 +1,10 @@
 """Quick acknowledgments, ping-pong mode, and what a read has to do with it: Linux's choices within RFC 1122 4.2.3.2."""
 
-from support.fixtures import accepted, established
+import pytest
+
+from support.fixtures import accepted, established, syn_sent
 from support.rules import rule
-from support.script import ACK, FIN, PSH, Script
+from support.script import ACK, FIN, PSH, SYN, Script
 
 TCP_QUICKACK = 6, 12
 TCP_NODELAY = 6, 1
@@ -189,6 +191,21 @@ def test_quickack_off_waits_for_an_answer() -> None:
     script.sock.setsockopt(*TCP_QUICKACK, 0)
     script.sends(PSH | ACK, data=b"question").expect_nothing()
     script.at(0.04).expect(ACK)
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_quickack_turned_off_before_connecting_lets_the_handshake_end_with_data(written: bool) -> None:
+    """tcp(7); Linux tcp_rcv_synsent_state_process: for 200 ms."""
+    script = syn_sent()
+    script.sock.setsockopt(*TCP_QUICKACK, 0)
+    script.sends(SYN | ACK, mss=1000).expect_nothing()
+    if written:
+        script.at(0.1).sock.send(b"GET")
+        script.expect(PSH | ACK, data=b"GET")
+    else:
+        script.at(0.199999).expect_nothing()
+        script.at(0.2).expect(ACK)
+    script.sends(PSH | ACK, data=b"x").expect(ACK)
 
 
 def test_a_fin_in_quick_mode_waits_for_ours_all_the_same() -> None:
