@@ -81,10 +81,13 @@ cdef class TcpStats(Counters):
     cdef public uint64_t TCPAbortOnTimeout
     cdef public uint64_t TCPAbortOnLinger
     cdef public uint64_t TCPKeepAlive
+    cdef public uint64_t TCPToZeroWindowAdv
+    cdef public uint64_t TCPFromZeroWindowAdv
     cdef public uint64_t TCPWinProbe
     cdef public uint64_t TCPChallengeACK
     cdef public uint64_t TCPReqQFullDrop
     cdef public uint64_t DelayedACKs
+    cdef public uint64_t DelayedACKLost
     cdef public uint64_t TCPACKSkippedSeq
     cdef public uint64_t TCPTimeWaitOverflow
 

@@ -111,10 +111,13 @@ class TcpStats(Counters):
         self.TCPAbortOnTimeout: u64 = 0
         self.TCPAbortOnLinger: u64 = 0
         self.TCPKeepAlive: u64 = 0
+        self.TCPToZeroWindowAdv: u64 = 0
+        self.TCPFromZeroWindowAdv: u64 = 0
         self.TCPWinProbe: u64 = 0
         self.TCPChallengeACK: u64 = 0
         self.TCPReqQFullDrop: u64 = 0
         self.DelayedACKs: u64 = 0
+        self.DelayedACKLost: u64 = 0
         self.TCPACKSkippedSeq: u64 = 0
         self.TCPTimeWaitOverflow: u64 = 0
 

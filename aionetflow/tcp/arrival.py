@@ -119,8 +119,9 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
         # data are answered always, as our ACK may have been lost; the rest is not (Linux tcp_oow_rate_limited)
         if not segment.flags & RST and (segment.length or not _is_repeated(connection, now)):
             connection.need_ack = True
-            if segment.length and is_synchronized(connection.state):
-                connection.acks.be_quick(rcv)  # Linux tcp_send_dupack
+            if segment.length and is_synchronized(connection.state):  # Linux tcp_send_dupack
+                connection.stats.DelayedACKLost += 1
+                connection.acks.be_quick(rcv)
         return False
     if segment.flags & RST:
         # RFC 5961 3.2: exactly the next number, or a challenge
@@ -259,6 +260,8 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> bool:
         connection.acks.be_quick(rcv)
         if kind == REFUSED:
             connection.stats.TCPRcvQDrop += 1
+        else:
+            connection.stats.DelayedACKLost += 1
     return False
 
 

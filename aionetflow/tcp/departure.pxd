@@ -2,6 +2,7 @@ import cython
 from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.packet cimport TxPacket
+from aionetflow.stats cimport TcpStats
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.handshake cimport emit_syn
 from aionetflow.tcp.receive cimport Receiver
@@ -34,6 +35,8 @@ cpdef _follow_mtu(Connection connection)
 cpdef expire(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver, window=int)
 cpdef _emit(Connection connection, TxPacket packet, uint32_t seq, int flags)
+@cython.locals(rcv=Receiver, stats=TcpStats)
+cpdef _count_closing(Connection connection)
 cpdef _emit_reset(Connection connection, TxPacket packet)
 @cython.locals(recovery=Recovery)
 cpdef _emit_syn(Connection connection, TxPacket packet, int64_t now)

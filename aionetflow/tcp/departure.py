@@ -91,12 +91,24 @@ def _emit(connection: Connection, packet: TxPacket, seq: u32, flags: int) -> Non
     rcv = connection.rcv
     window = rcv.window() >> rcv.rcv_wscale
     emit(packet, connection.local_port, connection.remote_port, seq, rcv.rcv_nxt, flags, window, b"")
+    if (window == 0) != rcv.told_closed:
+        _count_closing(connection)
     if connection.urgent is not None:
         stamp(connection, packet, seq)
     rcv.rcv_wup = rcv.rcv_nxt
     connection.need_ack = False
     connection.timers.delayed_ack = NEVER
     connection.acks.on_sent(rcv.is_tight())
+
+
+def _count_closing(connection: Connection) -> None:
+    """The window that is told is zero now, or zero no more."""
+    rcv, stats = connection.rcv, connection.stats
+    rcv.told_closed = not rcv.told_closed
+    if rcv.told_closed:
+        stats.TCPToZeroWindowAdv += 1
+    else:
+        stats.TCPFromZeroWindowAdv += 1
 
 
 def _emit_reset(connection: Connection, packet: TxPacket) -> None:

@@ -38,6 +38,7 @@ cdef class Receiver:
     cdef public bint fin_received
     cdef public uint32_t fin_seq
     cdef public bint ended
+    cdef public bint told_closed
     cpdef start(self, uint32_t irs)
     @cython.locals(end=uint32_t)
     cpdef bint acceptable(self, Segment segment) except -1

@@ -50,6 +50,7 @@ class Receiver:
         self.fin_received = False  # a FIN has been seen, perhaps ahead of its turn
         self.fin_seq: u32 = 0
         self.ended = False  # everything up to the FIN was received
+        self.told_closed = False  # the window that was told last is zero
 
     def start(self, irs: u32) -> None:
         """The peer's SYN has arrived."""

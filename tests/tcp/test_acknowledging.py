@@ -177,9 +177,12 @@ def test_the_window_s_opening_is_told_when_it_has_doubled() -> None:
 
 def test_reading_all_opens_the_whole_window_at_once() -> None:
     script = filled()
+    stats = script.stack.stats.tcp
+    assert (stats.TCPToZeroWindowAdv, stats.TCPFromZeroWindowAdv) == (1, 0)
     script.sock.recv(1 << 20)
     script.expect(ACK, window=ROOM)
     script.expect_nothing()
+    assert (stats.TCPToZeroWindowAdv, stats.TCPFromZeroWindowAdv) == (1, 1)
 
 
 @pytest.mark.parametrize("piece", [1, 100, 700])

@@ -95,6 +95,7 @@ def test_a_segment_that_comes_again_makes_acks_quick() -> None:
     script = established()
     script.sends(PSH | ACK, data=b"12345").expect_nothing()
     script.sends(PSH | ACK, seq=script.nxt - 5, data=b"12345").expect(ACK)
+    assert script.stack.stats.tcp.DelayedACKLost == 1
     script.sends(PSH | ACK, data=b"6").expect(ACK)
 
 
