@@ -50,6 +50,7 @@ cdef class TxPacket:
     cdef public int protocol
     cdef public int ttl
     cdef public int tos
+    cdef public int ecn
     cdef public int ident
     cpdef reset(self, int protocol, Py_ssize_t header_length)
     cpdef Py_ssize_t count(self) except? -1

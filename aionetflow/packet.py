@@ -94,6 +94,7 @@ class TxPacket:
         self.protocol = 0
         self.ttl = 64
         self.tos = 0
+        self.ecn = 0  # what the transport adds to it (RFC 3168)
         self.ident = 0
 
     def reset(self, protocol: int, header_length: int) -> None:
@@ -105,6 +106,7 @@ class TxPacket:
         self.start = 0
         self.length = 0
         self.mss = 0
+        self.ecn = 0
         self.tail = None
 
     def count(self) -> int:

@@ -24,22 +24,24 @@ it has none. Everything that is due now has been sent when `receive` or a socket
 sent when the clock gets there.
 """
 
+import errno
 from heapq import heappop, heappush
 
 from aionetflow.clock import Clock, Timer
 from aionetflow.config import DEFAULT_MTU, NEVER
-from aionetflow.ethernet.interface import (
-    LIMITED_BROADCAST,
-    EthernetInterface,
-    Interface,
-    InterfaceAddress,
-    LoopbackInterface,
-)
+from aionetflow.errors import os_error
+from aionetflow.ethernet.addresses import InterfaceAddress
+from aionetflow.ethernet.interface import EthernetInterface, Interface
+from aionetflow.ethernet.loopback import LoopbackInterface
 from aionetflow.fast_paths import FAST
-from aionetflow.ip.address import AF_INET, AF_INET6, LOOPBACK, pack_interface
+from aionetflow.ip.address import AF_INET, AF_INET6, LOOPBACK, pack_interface, scoped
+from aionetflow.ip.addresses import AddressBook
+from aionetflow.ip.advertise import Advertiser
+from aionetflow.ip.autoconf import Autoconfiguration
 from aionetflow.ip.icmp import Icmp, IcmpErrorSender
-from aionetflow.ip.icmpv6 import Icmpv6
-from aionetflow.ip.route import BROADCAST, LOCAL, Route, RoutingTable
+from aionetflow.ip.icmpv6 import Icmp6ErrorSender, Icmpv6
+from aionetflow.ip.ndp import ALL_NODES, ALL_ROUTERS, NeighbourDiscovery, link_local
+from aionetflow.ip.route import BROADCAST, LOCAL, MULTICAST, Route, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, IPv4
 from aionetflow.ip.v6 import PROTOCOL_ICMPV6, IPv6
 from aionetflow.packet import TxPacket
@@ -79,19 +81,26 @@ class Stack(Services):
         self.icmp = Icmp(self.ip, self.stats.icmp)
         errors = IcmpErrorSender(self.icmp)
         self.ip6 = IPv6(self.routes, self.stats.ip6)
-        icmp6 = Icmpv6(self.ip6, self.stats.icmp6)
+        self.icmp6 = Icmpv6(self.ip6, self.sources, self.stats.icmp6)
+        self.ndp = NeighbourDiscovery(self.icmp6)
+        self._discovery_deadline: i64 = NEVER
+        self.advertiser = Advertiser(self.ndp, self._discovery_changed, random)
+        errors6 = Icmp6ErrorSender(self.icmp6, self.ndp.redirect)
         self.driver = Driver(self.ip, self.ip6, self.routes, self.table, self.stats.tcp)
         self.ip.errors = errors
         self.ip.handlers[PROTOCOL_ICMP] = self.icmp
         self.ip.handlers[PROTOCOL_TCP] = tcp = TcpDemux(self.driver, self.table, self.stats.tcp)
         self.ip.handlers[PROTOCOL_UDP] = UdpDemux(self.table, self.stats.udp, errors)
-        self.ip6.handlers[PROTOCOL_ICMPV6] = icmp6
+        self.ip6.errors = errors6
+        self.ip6.handlers[PROTOCOL_ICMPV6] = self.icmp6
         self.ip6.handlers[PROTOCOL_TCP] = tcp
-        self.ip6.handlers[PROTOCOL_UDP] = UdpDemux(self.table, self.stats.udp6, icmp6)
+        self.ip6.handlers[PROTOCOL_UDP] = UdpDemux(self.table, self.stats.udp6, errors6)
         self.lo = LoopbackInterface(self, self.ip, 1)
         self.lo.upper6 = self.ip6
-        self.ip.loopback = self.lo
-        self.interfaces: list[Interface] = [self.lo]
+        self.ip.loopback = self.ip6.loopback = self.lo
+        self.interfaces.append(self.lo)
+        self.addresses = AddressBook(self.routes, self.lo)
+        self.autoconf = Autoconfiguration(self.ndp, self.addresses, self._discovery_changed, random)
         self._datagram = TxPacket()
         self._free: list[int] = []  # descriptors below the highest in use, a heap
         self._failures: list[Exception] = []
@@ -105,52 +114,70 @@ class Stack(Services):
     def attach_ethernet(self, name: str, mac: bytes, mtu: int = DEFAULT_MTU) -> EthernetInterface:
         """A new Ethernet interface with that MAC (6 octets) and MTU (octets)."""
         interface = make_ethernet(self, self.ip, name, len(self.interfaces) + 1, mac, mtu)
-        self.interfaces.append(interface)
+        interface.asker = self.ndp.asker
+        self._enable6(interface)
+        self.routes.insert(Route(scoped(b"\xfe\x80" + bytes(14), interface.index), 64, interface))
+        self.addresses.take(interface, link_local(mac, interface.index), 64)
         return interface
 
     def attach_raw(self, name: str, mtu: int = DEFAULT_MTU) -> Interface:
         """A new interface for bare IP packets, as Linux's tun."""
         interface = make_raw(self, self.ip, name, len(self.interfaces) + 1, mtu)
-        self.interfaces.append(interface)
+        self._enable6(interface)
         return interface
 
-    def add_address(self, interface: Interface, address: str) -> None:
+    def _enable6(self, interface: Interface) -> None:
+        """What every interface has of IPv6 without being told."""
+        interface.upper6 = self.ip6
+        self.interfaces.append(interface)
+        self.routes.insert(Route(b"\xff" + bytes(15), 8, interface, kind=MULTICAST))
+        interface.join(ALL_NODES)
+        if self.ip6.forwarding:
+            interface.join(ALL_ROUTERS)
+
+    def add_address(self, interface: Interface, address: str, *, announce: bool = True, dad: bool = False) -> None:
         """Gives an interface an address ("10.0.0.1/24"), and the routes that follow from it, as `ip addr add`.
 
-        The neighbours are told. Raises ValueError if the host has the address already, or it is none.
+        An IPv4 address is announced to the neighbours, unless told not to. An IPv6 address is taken to be nobody else's
+        (Linux's nodad); with dad the interface has it after a second or two, if nobody on the link has it then
+        (RFC 4862 5.4). Raises ValueError if the host has the address already, or it is none.
         """
         packed, length = pack_interface(address)
-        self.routes.insert(Route(packed, 8 * len(packed), self.lo, kind=LOCAL, source=packed))
+        packed = scoped(packed, interface.index)
         entry = InterfaceAddress(packed, length)
-        interface.addresses.append(entry)
-        self._add_routes(interface, entry)
-        interface.announce(self.clock.now())
+        if dad and isinstance(interface, EthernetInterface) and len(packed) == 16:
+            self.autoconf.verify(
+                interface, packed, length, self.clock.now(), lambda: self.addresses.add_routes(interface, entry)
+            )  # fmt: skip
+            self.run()
+            return
+        self.addresses.take(interface, packed, length)
+        self.addresses.add_routes(interface, entry)
+        if announce and len(packed) == 4:
+            interface.announce(self.clock.now())
+            self.run()
+
+    def autoconfigure(self, interface: EthernetInterface) -> None:
+        """Has an interface make its IPv6 addresses itself, as Linux does where accept_ra and autoconf are 1.
+
+        Its link-local address is made sure of (RFC 4862 5.4); then routers are asked, and what they advertise becomes
+        addresses, default routes and the MTU, until its time is over.
+        """
+        self.autoconf.start(interface, self.clock.now())
         self.run()
 
-    def _add_routes(self, interface: Interface, entry: InterfaceAddress) -> None:
-        """The routes that follow from an address; a second address on the same network adds none."""
-        packed, length = entry
-        bits = 8 * len(packed) - length
-        network = (int.from_bytes(packed, "big") >> bits << bits).to_bytes(len(packed), "big")
-        wanted = []
-        if bits:
-            wanted.append(Route(network, length, interface, source=packed))
-        if entry.broadcast:
-            wanted.append(Route(entry.broadcast, 32, interface, kind=BROADCAST, source=packed))
-        if len(packed) == 4:
-            wanted.append(Route(LIMITED_BROADCAST, 32, interface, kind=BROADCAST, source=packed))
-        for route in wanted:
-            if not self.routes.has(route):
-                self.routes.insert(route)
+    def advertise(self, interface: EthernetInterface, **lifetimes: int) -> None:
+        """Has a router advertise itself and its IPv6 networks to an interface's link (RFC 4861 6.2).
+
+        lifetimes are router_lifetime, valid and preferred, in nanoseconds; by default RFC 4861's.
+        """
+        self.advertiser.start(interface, self.clock.now(), **lifetimes)
+        self.run()
 
     def remove_address(self, interface: Interface, address: str) -> None:
         """Takes an address and its routes away again, as `ip addr del`; ValueError if the interface has it not."""
-        entry = InterfaceAddress(*pack_interface(address))
-        interface.addresses.remove(entry)
-        for route in [r for r in self.routes if r.source == entry.address and r.interface in (interface, self.lo)]:
-            self.routes.remove(route)
-        for remaining in interface.addresses:
-            self._add_routes(interface, remaining)
+        packed, length = pack_interface(address)
+        self.addresses.remove(interface, InterfaceAddress(scoped(packed, interface.index), length))
 
     def set_up(self, interface: Interface, up: bool) -> None:
         """Turns an interface on or off, as `ip link set`: routes over one that is down are not used."""
@@ -228,7 +255,14 @@ class Stack(Services):
 
     def forwards(self) -> bool:
         """Whether this is a router."""
-        return self.ip.forwarding
+        return self.ip.forwarding or self.ip6.forwarding
+
+    def index_of(self, name: str) -> int:
+        """The index of the interface of a name; OSError(ENODEV) if there is none."""
+        for interface in self.interfaces:
+            if interface.name == name:
+                return interface.index
+        raise os_error(errno.ENODEV, name)
 
     def run(self) -> None:
         """Sends all that is due now, and sees to it that the clock calls for what is due later.
@@ -266,7 +300,7 @@ class Stack(Services):
 
     def deadline(self) -> int:
         """When the stack has something to do by itself, in nanoseconds; NEVER if it has not."""
-        deadline = self.driver.deadline()
+        deadline = min(self.driver.deadline(), self._discovery_deadline)
         for interface in self.interfaces:
             deadline = min(deadline, interface.deadline)
         return deadline
@@ -275,10 +309,16 @@ class Stack(Services):
         """Does what is due by timer."""
         now = self.clock.now()
         self.driver.expire(now)
+        if self._discovery_deadline <= now:
+            self.autoconf.expire(now)
+            self.advertiser.expire(now)
         for interface in self.interfaces:
             if interface.deadline <= now:
                 interface.expire(now)
         self._run(now)
+
+    def _discovery_changed(self) -> None:
+        self._discovery_deadline = min(self.autoconf.deadline(), self.advertiser.deadline())
 
     def _arm(self) -> None:
         """One timer for the whole host; one that is too early does no harm."""

@@ -33,10 +33,16 @@ class Ip6Stats(Counters):
     def __init__(self) -> None:
         self.InReceives: u64 = 0
         self.InHdrErrors: u64 = 0
+        self.InTooBigErrors: u64 = 0
+        self.InNoRoutes: u64 = 0
         self.InAddrErrors: u64 = 0
         self.InUnknownProtos: u64 = 0
+        self.InTruncatedPkts: u64 = 0
+        self.InDiscards: u64 = 0
         self.InDelivers: u64 = 0
+        self.OutForwDatagrams: u64 = 0
         self.OutRequests: u64 = 0
+        self.InMcastPkts: u64 = 0
 
 
 class IcmpStats(Counters):
@@ -65,13 +71,31 @@ class Icmp6Stats(Counters):
         self.InMsgs: u64 = 0
         self.InErrors: u64 = 0
         self.InCsumErrors: u64 = 0
-        self.InDestUnreachs: u64 = 0
-        self.InEchos: u64 = 0
-        self.InEchoReplies: u64 = 0
         self.OutMsgs: u64 = 0
         self.OutErrors: u64 = 0
+        self.OutRateLimitHost: u64 = 0
+        self.InDestUnreachs: u64 = 0
+        self.InPktTooBigs: u64 = 0
+        self.InTimeExcds: u64 = 0
+        self.InParmProblems: u64 = 0
+        self.InEchos: u64 = 0
+        self.InEchoReplies: u64 = 0
+        self.InRouterSolicits: u64 = 0
+        self.InRouterAdvertisements: u64 = 0
+        self.InNeighborSolicits: u64 = 0
+        self.InNeighborAdvertisements: u64 = 0
+        self.InRedirects: u64 = 0
         self.OutDestUnreachs: u64 = 0
+        self.OutPktTooBigs: u64 = 0
+        self.OutTimeExcds: u64 = 0
+        self.OutParmProblems: u64 = 0
+        self.OutEchos: u64 = 0
         self.OutEchoReplies: u64 = 0
+        self.OutRouterSolicits: u64 = 0
+        self.OutRouterAdvertisements: u64 = 0
+        self.OutNeighborSolicits: u64 = 0
+        self.OutNeighborAdvertisements: u64 = 0
+        self.OutRedirects: u64 = 0
 
 
 class UdpStats(Counters):
@@ -90,6 +114,7 @@ class TcpStats(Counters):
     """Tcp and TcpExt: segments, connections, and what went wrong with them."""
 
     def __init__(self) -> None:
+        """All at zero. The list is better whole."""
         self.ActiveOpens: u64 = 0
         self.PassiveOpens: u64 = 0
         self.AttemptFails: u64 = 0
@@ -104,6 +129,33 @@ class TcpStats(Counters):
         self.ListenDrops: u64 = 0
         self.TCPTimeouts: u64 = 0
         self.TCPFastRetrans: u64 = 0
+        self.TCPSlowStartRetrans: u64 = 0
+        self.TCPLostRetransmit: u64 = 0
+        self.TCPSackRecovery: u64 = 0
+        self.TCPRenoRecovery: u64 = 0
+        self.TCPSackRecoveryFail: u64 = 0
+        self.TCPRenoRecoveryFail: u64 = 0
+        self.TCPSackFailures: u64 = 0
+        self.TCPRenoFailures: u64 = 0
+        self.TCPLossFailures: u64 = 0
+        self.TCPLossProbes: u64 = 0
+        self.TCPLossProbeRecovery: u64 = 0
+        self.TCPSpuriousRTOs: u64 = 0
+        self.TCPFullUndo: u64 = 0
+        self.TCPPartialUndo: u64 = 0
+        self.TCPDSACKUndo: u64 = 0
+        self.TCPLossUndo: u64 = 0
+        self.TCPSACKReneging: u64 = 0
+        self.TCPSACKReorder: u64 = 0
+        self.TCPRenoReorder: u64 = 0
+        self.TCPTSReorder: u64 = 0
+        self.TCPSACKDiscard: u64 = 0
+        self.TCPDSACKRecv: u64 = 0
+        self.TCPDSACKOfoRecv: u64 = 0
+        self.TCPDSACKOldSent: u64 = 0
+        self.TCPDSACKOfoSent: u64 = 0
+        self.PAWSEstab: u64 = 0
+        self.PAWSActive: u64 = 0
         self.TCPOFOQueue: u64 = 0
         self.TCPRcvQDrop: u64 = 0
         self.TCPAbortOnData: u64 = 0

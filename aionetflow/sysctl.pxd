@@ -24,3 +24,4 @@ cdef class Sysctl:
     cdef public int tcp_keepalive_probes
     cdef public int64_t tcp_notsent_lowat
     cdef public int tcp_stdurg
+    cdef public str tcp_congestion_control

@@ -89,6 +89,7 @@ class Sysctl:
         self.tcp_keepalive_probes = 9
         self.tcp_notsent_lowat = _UINT_MAX
         self.tcp_stdurg = 0
+        self.tcp_congestion_control = "cubic"
 
     def __getitem__(self, name: str) -> int:
         value: int = getattr(self, _find(name).attribute)

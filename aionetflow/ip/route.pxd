@@ -15,7 +15,7 @@ cdef class Route:
     cpdef bint matches(self, bytes destination) except -1
 
 cdef class RoutingTable:
-    cdef list _routes
+    cdef dict _routes
     cdef dict _cache
     cdef readonly int64_t version
     cpdef Route lookup(self, bytes destination)

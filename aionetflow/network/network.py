@@ -67,6 +67,7 @@ class Network:
         self.links: list[MemoryLink] = []
         self._segments_of: dict[EthernetInterface | Switch, list[EthernetInterface | Switch]] = {}
         self._owners: dict[EthernetInterface, Host] = {}
+        self._configuring: set[EthernetInterface] = set()  # those that make their IPv6 addresses themselves
         self._wanted: dict[Host, list[str]] = {}  # addresses given by hand, not yet on an interface
         self._addresses = topology.Addresses()
         self._automatic: list[tuple[Host, Route]] = []
@@ -77,12 +78,16 @@ class Network:
 
     # Building -----------------------------------------------------------------------------------------------------
 
-    def host(self, name: str, *addresses: str) -> Host:
-        """Adds a host. addresses ("10.0.1.5/24") go to its links in their order; the rest is handed out.
+    def host(self, name: str, *addresses: str, autoconf: bool = False) -> Host:
+        """Adds a host. addresses ("10.0.1.5/24", "fd00::5/64") go to its links in their order; the rest is handed out.
 
-        Raises ValueError if the name is taken or an address is none.
+        Those of each family for themselves. With autoconf no IPv6 address is handed out: the host makes its own from
+        what routers advertise, once it is sure that nobody else has them (see `Router.advertise`). Raises ValueError if
+        the name is taken or an address is none.
         """
-        return self._add_host(Host(self, name, len(self.nodes), self._random(name)), addresses)
+        host = Host(self, name, len(self.nodes), self._random(name))
+        host.autoconf = autoconf
+        return self._add_host(host, addresses)
 
     def router(self, name: str, *addresses: str) -> Router:
         """Adds a router: a host that forwards between its links, and is on no LAN of its own accord."""
@@ -129,12 +134,12 @@ class Network:
         return [node for node in self.nodes.values() if isinstance(node, Host)]
 
     def resolve(self, name: str) -> list[str]:
-        """The addresses of a name (or of a literal, itself); OSError if nobody has it."""
+        """The IPv4 addresses of a name (or of a literal, itself); OSError if nobody has it."""
         self.settle()
         return names.resolve(name, self._find)
 
     def resolve_all(self, name: str) -> list[str]:
-        """The same, with "localhost" in both families: 127.0.0.1 and ::1."""
+        """The addresses of a name in both families, IPv4 first."""
         self.settle()
         return names.resolve_all(name, self._find)
 
@@ -156,6 +161,11 @@ class Network:
         self._addresses.give(segments)
         self._automatic = topology.set_routes(self.hosts, segments, self._automatic)
         self._settled = True
+        for segment in segments:
+            for host, nic in segment.members:
+                if host.autoconf and nic not in self._configuring:
+                    self._configuring.add(nic)
+                    host.bare_stack.autoconfigure(nic)
 
     # Living -------------------------------------------------------------------------------------------------------
 
@@ -254,17 +264,25 @@ class Network:
         return nic
 
     def _place_wanted(self) -> None:
-        """Addresses given by hand go to the interfaces in the order of the links, what is left to the last."""
+        """Addresses given by hand go to the interfaces in the order of the links, what is left to the last.
+
+        Those of each family for themselves.
+        """
         for host, wanted in self._wanted.items():
-            nics = [nic for nic in host.bare_stack.interfaces if isinstance(nic, EthernetInterface)]
-            bare = [nic for nic in nics if not nic.addresses]
-            while wanted and bare:
-                nic = bare.pop(0)
-                while wanted:
-                    host.bare_stack.add_address(nic, wanted[0])
-                    del wanted[0]  # not before it has worked
-                    if bare:
-                        break
+            for octets in (4, 16) if wanted else ():
+                self._place(host, wanted, octets)
+
+    def _place(self, host: Host, wanted: list[str], octets: int) -> None:
+        mine = [address for address in wanted if len(pack_interface(address)[0]) == octets]
+        nics = [nic for nic in host.bare_stack.interfaces if isinstance(nic, EthernetInterface)]
+        bare = [nic for nic in nics if not any(len(entry.address) == octets for entry in nic.addresses)]
+        while mine and bare:
+            nic = bare.pop(0)
+            while mine:
+                host.bare_stack.add_address(nic, mine[0], announce=False)
+                wanted.remove(mine.pop(0))  # not before it has worked
+                if bare:
+                    break
 
     def _find_segments(self) -> list[topology.Segment]:
         segments: list[topology.Segment] = []

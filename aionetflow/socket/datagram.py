@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET, Address, endpoint, pack_endpoint
+from aionetflow.ip.address import AF_INET, Address, endpoint
 from aionetflow.ip.route import BROADCAST, Route
 from aionetflow.ip.v4 import PROTOCOL_UDP
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
@@ -50,10 +50,10 @@ class DatagramSocket(DataSocket):
     def connect(self, address: Address) -> None:
         """Sets where send() sends to, and whose datagrams are received (connect(2)); never waits."""
         self.check_open()
-        remote, port = pack_endpoint(self.family, address)
+        remote, port = self.pack(address)
         remote = self.reached_by(remote)
         route = self._route(remote)
-        self.local = self.source_for(route)
+        self.local = self.source_for(route, remote)
         self.remote, self.remote_port = remote, port
         self._autobind()
 
@@ -74,7 +74,7 @@ class DatagramSocket(DataSocket):
         if address is self._sender and self._sender_port != 0:  # an answer: the very tuple that recvfrom() gave
             return self._send(data, self._sender_host, self._sender_port, flags)
         if address is not self._target or type(address) is not tuple:
-            remote, port = pack_endpoint(self.family, address)
+            remote, port = self.pack(address)
             if port == 0:
                 raise os_error(errno.EINVAL)
             self._target, self._target_host, self._target_port = address, remote, port
@@ -215,7 +215,7 @@ class DatagramSocket(DataSocket):
         if self._write_shut:
             raise os_error(errno.EPIPE)
         self._autobind()
-        source = self.source_for(route)
+        source = self.source_for(route, remote)
         self._services.send_datagram(self, payload, route, source, remote, port)
         return len(payload)
 

@@ -106,7 +106,7 @@ class Driver:
         packet = self.packet
         while output(connection, packet, now):
             packet.ttl = connection.ttl
-            packet.tos = connection.tos
+            packet.tos = connection.tos | packet.ecn
             count = packet.count()
             self.stats.OutSegs += count
             connection.segs_out += count

@@ -26,6 +26,7 @@ cdef int UNREACHABLE
 
 cdef class StreamSocket(StreamOptions):
     cdef public Listener listener
+    cdef public str _congestion
     cdef public bint _connecting
     @cython.locals(listener=Listener, sock=StreamSocket)
     cpdef StreamSocket take_ready(self)

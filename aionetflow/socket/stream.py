@@ -8,8 +8,8 @@ import errno
 
 from aionetflow.config import SOMAXCONN, TCP_BUFFER_MAX, TCP_SEND_BUFFER_MAX
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET, ANY, Address, endpoint, pack_endpoint
-from aionetflow.ip.route import BROADCAST, UNREACHABLE, Route
+from aionetflow.ip.address import AF_INET, ANY, Address, endpoint
+from aionetflow.ip.route import BROADCAST, MULTICAST, UNREACHABLE, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
 from aionetflow.packet import RxPacket
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
@@ -17,7 +17,7 @@ from aionetflow.socket.listener import Listener
 from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
 from aionetflow.socket.stream_options import StreamOptions
 from aionetflow.socket.tcp_options import NO_UNSENT_LIMIT, configure
-from aionetflow.tcp.congestion.reno import Reno
+from aionetflow.tcp import congestion
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import open_actively
 from aionetflow.tcp.segment import Segment
@@ -37,6 +37,7 @@ class StreamSocket(StreamOptions):
 
     def __init__(self, services: Services, fd: int, owner: Owner, family: int = AF_INET) -> None:
         self._set_up(services, fd, owner, family)
+        self._congestion = ""  # TCP_CONGESTION; empty: the host's default
         self.listener: Listener | None = None
         self._connecting = False
 
@@ -94,7 +95,7 @@ class StreamSocket(StreamOptions):
         succeeded, EISCONN from then on.
         """
         self.check_open()
-        remote, port = pack_endpoint(self.family, address)
+        remote, port = self.pack(address)
         if self.listener is not None:
             raise os_error(errno.EISCONN)
         if self.connection is not None:
@@ -107,7 +108,7 @@ class StreamSocket(StreamOptions):
         """As connect, of a socket that has no connection and does not listen; returns when the SYN is sent."""
         remote = self.reached_by(remote)
         route = self.route_to(remote)
-        if route.kind == BROADCAST or (len(remote) == 4 and remote[0] >= 224):
+        if route.kind in (BROADCAST, MULTICAST) or (len(remote) == 4 and remote[0] >= 224):
             raise os_error(errno.ENETUNREACH)
         self._start_connecting(route, remote, port)
 
@@ -224,7 +225,7 @@ class StreamSocket(StreamOptions):
 
     def _start_connecting(self, route: Route, remote: bytes, port: int) -> None:
         services = self._services
-        local = self.source_for(route)
+        local = self.source_for(route, remote)
         if self.hold is None or self.hold.released:
             self.hold = services.table.hold_for_connect(_TCP, local, remote, port, services.random)
             self.local_port = self.hold.port
@@ -283,9 +284,11 @@ class StreamSocket(StreamOptions):
             iss = self._services.random.getrandbits(32)
         connection = Connection(
             route, local, local_port, remote, port, iss,
-            self.receive_buffer // 2, self.send_buffer // 2, Reno(), self._services.stats.tcp,
-            self._services.sysctl,
+            self.receive_buffer // 2, self.send_buffer // 2,
+            congestion.create(self._congestion or self._services.sysctl.tcp_congestion_control),
+            self._services.stats.tcp, self._services.sysctl,
         )  # fmt: skip
+        connection.ts_offset = self._services.random.getrandbits(32)
         connection.ttl, connection.tos = self.hops(remote)
         if not self.send_locked:
             connection.snd.most = TCP_SEND_BUFFER_MAX // 2
@@ -297,6 +300,19 @@ class StreamSocket(StreamOptions):
         if self.stored is not None or self._services.sysctl.tcp_notsent_lowat != NO_UNSENT_LIMIT:
             configure(self, connection, self._services.clock.now())
         return connection
+
+    def congestion_name(self) -> str:
+        """TCP_CONGESTION: the algorithm in use, or that a connection would get."""
+        if self.connection is not None:
+            return self.connection.recovery.cc.name
+        return self._congestion or self._services.sysctl.tcp_congestion_control
+
+    def set_congestion(self, name: str) -> None:
+        """Chooses it; a connection takes over its window. OSError ENOENT if there is none of that name."""
+        chosen = congestion.create(name)
+        self._congestion = name
+        if self.connection is not None:
+            self.connection.recovery.take_over(chosen)
 
     def _use(self, connection: Connection) -> None:
         """Makes a connection this socket's."""

@@ -5,14 +5,18 @@ The order is the RFC's: sequence number, RST, SYN, ACK, URG, data, FIN.
 
 import errno
 
-from aionetflow.config import INVALID_RATELIMIT, NEVER, TIME_WAIT_TIME
+from aionetflow.config import NEVER, TIME_WAIT_TIME
 from aionetflow.fast_paths import FAST
+from aionetflow.tcp.acknowledgment import receive_ack, take_plain
 from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.ecn import CE, take_marks
 from aionetflow.tcp.handshake import receive_ack_of_syn, receive_in_syn_sent
-from aionetflow.tcp.receive import IN_ORDER, OUT_OF_ORDER, REFUSED
+from aionetflow.tcp.paws import keep_timestamp, paws_rejects
+from aionetflow.tcp.receive import IN_ORDER, OLD, OUT_OF_ORDER, REFUSED
 from aionetflow.tcp.recovery import OPEN
+from aionetflow.tcp.sack import note_duplicate
 from aionetflow.tcp.segment import ACK, FIN, PSH, RST, SYN, URG, Segment
-from aionetflow.tcp.sequence import seq_add, seq_between, seq_gt, seq_sub
+from aionetflow.tcp.sequence import seq_add, seq_between, seq_geq, seq_gt, seq_lt, seq_sub
 from aionetflow.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -29,7 +33,6 @@ from aionetflow.widths import i64
 
 _ABORT = int(Event.ABORT)
 _RCV_FIN = int(Event.RCV_FIN)
-_RCV_ACK_OF_FIN = int(Event.RCV_ACK_OF_FIN)
 _RCV_RST = int(Event.RCV_RST)
 _MAX_DUP_ACKS = 64  # what one batch of frames ahead of their turn may call for
 ECONNRESET = errno.ECONNRESET
@@ -54,7 +57,8 @@ def receive(connection: Connection, segment: Segment, now: i64) -> None:
         return
     if connection.state == SYN_RECEIVED and not receive_ack_of_syn(connection, segment, now):
         return
-    if not _receive_ack(connection, segment, now):
+    keep_timestamp(connection, segment, now)
+    if not receive_ack(connection, segment, now):
         return
     if segment.flags & URG or connection.urgent is not None:
         receive_urgent(connection, segment)
@@ -91,6 +95,10 @@ def _is_predicted(connection: Connection, segment: Segment) -> bool:
         and seq_between(snd.snd_una, segment.ack, snd.snd_nxt)
         and segment.length <= seq_sub(rcv.rcv_adv, rcv.rcv_nxt)
         and connection.recovery.state == OPEN
+        and connection.recovery.is_clean()
+        and segment.sack_count == 0
+        and segment.mark != CE
+        and (not connection.timestamps or (segment.timestamped and not seq_lt(segment.tsval, rcv.ts_recent)))
         and connection.timers.persist == NEVER
         and rcv.reassembly.length == 0
         and not rcv.fin_received
@@ -101,38 +109,55 @@ def _is_predicted(connection: Connection, segment: Segment) -> bool:
 
 def _receive_predicted(connection: Connection, segment: Segment, now: i64) -> None:
     """What `receive` comes to in that case."""
+    rcv = connection.rcv
+    if connection.timestamps:
+        connection.tsecr = segment.tsecr
+        if rcv.rcv_nxt == rcv.rcv_wup:
+            rcv.ts_recent = segment.tsval
+            rcv.ts_recent_at = now
     if segment.ack != connection.snd.snd_una:
-        _receive_new_ack(connection, segment, now)
+        take_plain(connection, segment, now)
     else:
-        _receive_same_ack(connection, segment, now)
+        connection.snd.update_window(segment, False)
+    connection.heard_at = now
+    connection.snd.more = False
     if segment.length:
-        connection.rcv.take_next(segment)
+        rcv.take_next(segment)
         connection.wake = True
-        connection.acks.on_data(segment, connection.rcv, connection.recovery.rtt.rto(), now)
+        connection.acks.on_data(segment, rcv, connection.recovery.rtt.rto(), now)
         _acknowledge(connection, now)
 
 
 def _check(connection: Connection, segment: Segment, now: i64) -> bool:
     """First to fourth: sequence number, RST, SYN; False if there is nothing more to do."""
     rcv = connection.rcv
+    if connection.timestamps and segment.timestamped:
+        if paws_rejects(connection, segment, now) and not segment.flags & RST:
+            connection.stats.PAWSEstab += 1
+            if segment.length or not connection.is_answered(now):
+                connection.need_ack = True
+            return False
+        connection.tsecr = segment.tsecr
     if not rcv.acceptable(segment):
         # data are answered always, as our ACK may have been lost; the rest is not (Linux tcp_oow_rate_limited)
-        if not segment.flags & RST and (segment.length or not _is_repeated(connection, now)):
+        if not segment.flags & RST and (segment.length or not connection.is_answered(now)):
             connection.need_ack = True
-            if segment.length and is_synchronized(connection.state):  # Linux tcp_send_dupack
-                connection.stats.DelayedACKLost += 1
-                connection.acks.be_quick(rcv)
+            if segment.length:
+                note_duplicate(connection, segment)
+                if is_synchronized(connection.state):  # Linux tcp_send_dupack
+                    connection.stats.DelayedACKLost += 1
+                    connection.acks.be_quick(rcv)
         return False
     if segment.flags & RST:
         # RFC 5961 3.2: exactly the next number, or a challenge
         if segment.seq == rcv.rcv_nxt:
             _receive_reset(connection)
         else:
-            _challenge(connection, now)
+            connection.challenge(now)
         return False
     if segment.flags & SYN:
         if connection.state != SYN_RECEIVED or segment.seq != rcv.irs:
-            _challenge(connection, now)  # RFC 5961 4.2
+            connection.challenge(now)  # RFC 5961 4.2
             return False
         if segment.flags & ACK:
             return True  # simultaneous open: the peer's SYN-ACK
@@ -148,89 +173,6 @@ def _receive_reset(connection: Connection) -> None:
         connection.fail(_RCV_RST, EPIPE if connection.state == CLOSE_WAIT else ECONNRESET)
 
 
-def _challenge(connection: Connection, now: i64) -> None:
-    """RFC 5961: asks the peer by an ACK whether it meant that."""
-    if not _is_repeated(connection, now):
-        connection.stats.TCPChallengeACK += 1
-        connection.need_ack = True
-
-
-def _is_repeated(connection: Connection, now: i64) -> bool:
-    """Whether such an answer was given a moment ago: two ends must not answer each other for ever."""
-    if now < connection.answered_at + INVALID_RATELIMIT:
-        connection.stats.TCPACKSkippedSeq += 1
-        return True
-    connection.answered_at = now
-    return False
-
-
-def _receive_ack(connection: Connection, segment: Segment, now: i64) -> bool:
-    """Fifth: False if the segment is to be dropped."""
-    snd = connection.snd
-    if seq_gt(segment.ack, snd.snd_nxt):
-        connection.need_ack = True  # it acknowledges what was not sent
-        return False
-    if seq_gt(segment.ack, snd.snd_una):
-        _receive_new_ack(connection, segment, now)
-    elif segment.ack == snd.snd_una:
-        _receive_same_ack(connection, segment, now)
-    elif seq_sub(snd.snd_una, segment.ack) > snd.max_wnd:
-        _challenge(connection, now)  # RFC 5961 5.2: older than anything in flight can be
-        return False
-    if snd.snd_wnd > 0 and connection.timers.persist != NEVER:
-        connection.timers.persist = NEVER
-        connection.stuck_since = NEVER
-        connection.recovery.rtt.backoff = 0
-    return connection.state != CLOSED
-
-
-def _receive_new_ack(connection: Connection, segment: Segment, now: i64) -> None:
-    snd = connection.snd
-    flight = snd.in_flight()
-    acked = snd.acknowledge(segment.ack)
-    snd.update_window(segment)
-    connection.heard_at = now
-    snd.more = False
-    if connection.retries > 0:
-        connection.retries = 0
-        connection.stuck_since = NEVER
-    connection.soft_error = 0
-    connection.recovery.on_ack(snd.snd_una, acked, flight, now)
-    snd.grow(connection.recovery.cc.cwnd)
-    # RFC 6298 5.2, 5.3
-    connection.timers.retransmit = now + connection.recovery.rtt.rto() if snd.in_flight() else NEVER
-    if acked:
-        connection.wake = True  # there is room to write
-    if snd.fin_acknowledged():
-        connection.wake = True  # someone may be lingering
-        connection.transition(_RCV_ACK_OF_FIN)
-        connection.settle(now)
-
-
-def _receive_same_ack(connection: Connection, segment: Segment, now: i64) -> None:
-    """An ACK that acknowledges nothing new: a duplicate, a window update, or one that came with data."""
-    snd = connection.snd
-    connection.heard_at = now
-    snd.more = False
-    connection.soft_error = 0  # Linux tcp_ack: something gets through
-    window: i64 = segment.window
-    # RFC 5681 2, DUPLICATE ACKNOWLEDGMENT, (a) to (e)
-    duplicate = (
-        snd.snd_una != snd.snd_nxt
-        and segment.length == 0
-        and segment.flags & (SYN | FIN) == 0
-        and segment.ack == snd.snd_una
-        and window << snd.snd_wscale == snd.snd_wnd
-    )
-    if duplicate:
-        if connection.recovery.on_dup_ack(snd.snd_una, snd.snd_nxt, snd.in_flight(), now):
-            connection.stats.TCPFastRetrans += 1
-        return
-    snd.update_window(segment)
-    if snd.snd_una == snd.snd_nxt:
-        connection.retries = 0  # the answer to a probe: the peer lives
-
-
 def _receive_data(connection: Connection, segment: Segment, now: i64) -> bool:
     """Seventh; True if an acknowledgment is owed, of which `_acknowledge` says when (RFC 5681 4.2)."""
     rcv = connection.rcv
@@ -244,7 +186,11 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> bool:
         connection.refuse(segment)
         connection.fail(_RCV_RST, ECONNRESET)
         return False
+    if connection.ecn:
+        take_marks(connection, segment)
     hole = rcv.reassembly.length > 0
+    if seq_lt(segment.seq, rcv.rcv_nxt):
+        note_duplicate(connection, segment)
     kind = rcv.take(segment)
     if kind == IN_ORDER:
         connection.wake = True
@@ -254,10 +200,15 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> bool:
         return True
     if kind == OUT_OF_ORDER:
         connection.stats.TCPOFOQueue += segment.count
-        connection.dup_acks_due = min(connection.dup_acks_due + segment.count, _MAX_DUP_ACKS)
+        if connection.recovery.selective:
+            connection.need_ack = True  # which says all that a duplicate for each would
+        else:
+            connection.dup_acks_due = min(connection.dup_acks_due + segment.count, _MAX_DUP_ACKS)
     else:
         connection.need_ack = True
         connection.acks.be_quick(rcv)
+        if kind == OLD and seq_geq(segment.seq, rcv.rcv_nxt):
+            note_duplicate(connection, segment)
         if kind == REFUSED:
             connection.stats.TCPRcvQDrop += 1
         else:
@@ -266,7 +217,7 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> bool:
 
 
 def _acknowledge(connection: Connection, now: i64) -> None:
-    """What came in its turn is acknowledged now, with what we send next, or in a while (acknowledge.py)."""
+    """What came in its turn is acknowledged now, with what we send next, or in a while (delayed_ack.py)."""
     rcv, acks, timers = connection.rcv, connection.acks, connection.timers
     if rcv.limit < rcv.most:
         rcv.grow(connection.recovery.rtt.srtt, now)
@@ -315,7 +266,7 @@ def _receive_path_mtu(connection: Connection, mtu: i64) -> None:
     """Our packets are longer than a link on the way takes (RFC 1191 6.4): cut smaller, and send again."""
     snd = connection.snd
     connection.path_mtu = min(connection.path_mtu, max(mtu or _NO_MTU_SAID, _MIN_PATH_MTU))
-    if is_synchronized(connection.state) and connection.max_mss() < snd.mss:
+    if is_synchronized(connection.state) and connection.is_cut_too_long():
         connection.set_mss(connection.max_mss())
         if snd.syn_acked and snd.in_flight():
             connection.recovery.resend_all(snd.snd_una, snd.snd_nxt)

@@ -14,7 +14,10 @@ _MICROSECOND = 1000
 _MILLISECOND = 1_000_000
 _UNLIMITED = (1 << 64) - 1  # of rates, in octets per second
 _UNKNOWN = (1 << 32) - 1  # Linux: no round trip was measured
+_OPT_TIMESTAMPS = 1
+_OPT_SACK = 2
 _OPT_WSCALE = 4
+_OPT_ECN = 8
 _U8, _U16, _U32 = 0xFF, 0xFFFF, 0xFFFFFFFF
 
 
@@ -106,7 +109,7 @@ def info_of(connection: Connection, now: i64) -> TcpInfo:
     data = snd.queue.released
     return TcpInfo(
         state=connection.state,
-        options=_OPT_WSCALE if connection.scaling else 0,
+        options=_options(connection),
         wscale=snd.snd_wscale | rcv.rcv_wscale << 4 if connection.scaling else 0,
         ato=acks.ato // _MICROSECOND,
         snd_mss=snd.mss,
@@ -133,15 +136,35 @@ def info_of(connection: Connection, now: i64) -> TcpInfo:
     )
 
 
+def _options(connection: Connection) -> int:
+    """What both ends have agreed on."""
+    agreed = (
+        (connection.timestamps, _OPT_TIMESTAMPS),
+        (connection.recovery.selective, _OPT_SACK),
+        (connection.scaling, _OPT_WSCALE),
+        (connection.ecn, _OPT_ECN),
+    )
+    return sum(bit for is_on, bit in agreed if is_on)
+
+
 def _of_recovery(recovery: Recovery, mss: i64) -> dict[str, int]:
-    """What loss recovery and congestion control know. Of what they do not count, nothing is told."""
+    """What loss recovery and congestion control know, in segments where they count octets."""
     rtt, cc = recovery.rtt, recovery.cc
+    least = recovery.min_rtt
     return {
         "ca_state": recovery.state,
         "backoff": min(rtt.backoff, _U8),
         "rto": rtt.rto() // _MICROSECOND,
         "rtt": rtt.srtt // _MICROSECOND,
-        "rttvar": rtt.rttvar // _MICROSECOND,
+        "rttvar": (rtt.mdev >> 2) // _MICROSECOND,
+        "min_rtt": least // _MICROSECOND if least else _UNKNOWN,
+        "reordering": recovery.reordering,
+        "reord_seen": int(recovery.reord_seen),
+        "sacked": -(-recovery.sacked // mss),
+        "lost": -(-recovery.lost // mss),
+        "retrans": -(-recovery.resent // mss),
+        "delivered": recovery.delivered // mss & _U32,
+        "dsack_dups": recovery.dsack_count,
         "snd_ssthresh": cc.ssthresh // mss if cc.ssthresh < INFINITE else INFINITE,
         "snd_cwnd": cc.cwnd // mss,
     }

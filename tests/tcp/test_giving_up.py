@@ -177,11 +177,13 @@ def test_fin_wait_2_of_an_orphan_lasts_as_long_as_fin_timeout_says() -> None:
 
 def test_fin_wait_2_is_no_shorter_than_three_and_a_half_retransmission_time_outs() -> None:
     script = fin_wait_2()
-    script.stack.sysctl["net.ipv4.tcp_fin_timeout"] = 1
+    script.stack.sysctl["net.ipv4.tcp_fin_timeout"] = 0
+    lasts = 3.5 * script.sock.tcp_info().rto / 1_000_000
+    assert lasts > 0.7
     script.sock.close()
-    script.at(1.049999)
+    script.at(lasts - 0.000002)
     assert script.state == State.FIN_WAIT_2
-    script.at(1.05)
+    script.at(lasts + 0.000002)
     is_forgotten(script)
 
 

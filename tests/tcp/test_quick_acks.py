@@ -30,7 +30,7 @@ def test_of_a_small_buffer_half_a_window_s_worth_of_segments_is_acknowledged_at_
     feed(script, 4).sends(PSH | ACK, data=b"x").expect_nothing()
 
 
-@rule("RFC 1122 4.2.3.2", "An ACK is delayed by less than half a second", code="tcp/acknowledge.py")
+@rule("RFC 1122 4.2.3.2", "An ACK is delayed by less than half a second", code="tcp/delayed_ack.py")
 def test_the_delay_follows_the_gaps_and_stays_below_200_ms() -> None:
     script = feed(established(rtt=0.9, quick=True), 16)
     delays = []
