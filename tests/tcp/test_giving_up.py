@@ -181,9 +181,9 @@ def test_fin_wait_2_is_no_shorter_than_three_and_a_half_retransmission_time_outs
     lasts = 3.5 * script.sock.tcp_info().rto / 1_000_000
     assert lasts > 0.7
     script.sock.close()
-    script.at(lasts - 0.000002)
+    script.at(lasts - 0.00001)
     assert script.state == State.FIN_WAIT_2
-    script.at(lasts + 0.000002)
+    script.at(lasts + 0.00001)
     is_forgotten(script)
 
 
