@@ -16,6 +16,7 @@ TCP_WINDOW_CLAMP = 6, 10
 SO_RCVLOWAT = 1, 18
 
 
+@rule("RFC 1122 4.2.3.2", "A host delays the ACK of a lone segment", code="tcp/delayed_ack.py")
 def test_one_segment_is_acknowledged_after_40_ms() -> None:
     script = established()
     script.sends(PSH | ACK, data=b"x" * 100)
@@ -43,6 +44,7 @@ def test_an_ack_that_is_almost_due_goes_with_the_next_segment() -> None:
     script.after(10).expect_nothing()
 
 
+@rule("RFC 5681 4.2", "At least every second full-sized segment is acknowledged", code="tcp/delayed_ack.py")
 def test_every_second_full_segment_is_acknowledged_at_once() -> None:
     script = established()
     for _ in range(3):
@@ -57,6 +59,7 @@ def test_two_segments_in_one_batch_are_acknowledged_at_once() -> None:
     script.expect_nothing()
 
 
+@rule("RFC 5681 4.2", "A segment out of order is acknowledged at once", code="tcp/arrival.py")
 def test_a_hole_is_acknowledged_at_once_and_each_segment_behind_it() -> None:
     script = established()
     for index in (1, 2, 3):
@@ -64,6 +67,7 @@ def test_a_hole_is_acknowledged_at_once_and_each_segment_behind_it() -> None:
         script.expect_nothing()
 
 
+@rule("RFC 5681 4.2", "A segment that fills a gap is acknowledged at once", code="tcp/arrival.py")
 def test_filling_a_hole_is_acknowledged_at_once() -> None:
     script = established()
     script.sends(PSH | ACK, seq=ISS + 101, data=bytes(100)).expect(ACK, ack=ISS + 1)
@@ -71,6 +75,7 @@ def test_filling_a_hole_is_acknowledged_at_once() -> None:
     script.after(1).expect_nothing()
 
 
+@rule("RFC 5681 4.2", "A segment that fills part of a gap is acknowledged at once", code="tcp/arrival.py")
 def test_filling_part_of_a_hole_is_acknowledged_at_once() -> None:
     """RFC 5681 4.2: "fills in all or part of a gap"."""
     script = established()
@@ -86,6 +91,7 @@ def test_filling_one_of_two_holes_is_acknowledged_at_once() -> None:
     script.sends(PSH | ACK, seq=ISS + 201, data=bytes(100)).expect(ACK, ack=ISS + 401)
 
 
+@rule("RFC 9293 3.10.7.4", "An ACK is piggybacked on a segment that is sent anyway", code="tcp/emission.py")
 def test_the_ack_goes_with_data() -> None:
     script = established()
     script.sends(PSH | ACK, data=b"question")
@@ -115,6 +121,7 @@ def test_a_fin_without_data_before_it_is_acknowledged_at_once() -> None:
     script.after(1).expect_nothing()
 
 
+@rule("RFC 5681 4.2", "No more than one ACK answers a segment, and an ACK none", code="tcp/arrival.py")
 def test_an_ack_is_never_acknowledged() -> None:
     script = established()
     script.sends(ACK).sends(ACK).after(1).expect_nothing()
