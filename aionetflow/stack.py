@@ -50,10 +50,12 @@ from aionetflow.socket.base import Owner, Services, Socket
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.demux import TcpDemux, UdpDemux
 from aionetflow.socket.driver import Driver
+from aionetflow.socket.half_open import HalfOpen
 from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats
+from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.connection import Connection
 from aionetflow.udp.datagram import emit
 from aionetflow.widths import i64
@@ -75,7 +77,7 @@ class Stack(Services):
 
     def __init__(self, clock: Clock, random: Random) -> None:
         stats, routes = Stats(), RoutingTable()
-        Services.__init__(self, clock, random, routes, SocketTable(), IPv4(routes, stats.ip), stats)
+        Services.__init__(self, clock, random, routes, SocketTable(Sysctl()), IPv4(routes, stats.ip), stats)
         self.sockets: dict[int, Socket] = {}  # what applications have open, by descriptor
         self.ip.ident = random.getrandbits(16)
         self.icmp = Icmp(self.ip, self.stats.icmp)
@@ -89,7 +91,8 @@ class Stack(Services):
         self.driver = Driver(self.ip, self.ip6, self.routes, self.table, self.stats.tcp)
         self.ip.errors = errors
         self.ip.handlers[PROTOCOL_ICMP] = self.icmp
-        self.ip.handlers[PROTOCOL_TCP] = tcp = TcpDemux(self.driver, self.table, self.stats.tcp)
+        self.half_open = HalfOpen(self, self.driver)
+        self.ip.handlers[PROTOCOL_TCP] = tcp = TcpDemux(self.driver, self.half_open, self.table, self.stats.tcp)
         self.ip.handlers[PROTOCOL_UDP] = UdpDemux(self.table, self.stats.udp, errors)
         self.ip6.errors = errors6
         self.ip6.handlers[PROTOCOL_ICMPV6] = self.icmp6
@@ -217,6 +220,10 @@ class Stack(Services):
         self.driver.transmit(packet, route, source, remote, self.clock.now())
         self.run()
 
+    def take_over(self, key: bytes, now: i64) -> i64:
+        """Ends what is in TIME-WAIT under a key, if that is allowed: the number to go on with, or -1."""
+        return self.driver.take_over(key, now)
+
     def touch(self, connection: Connection) -> None:
         """Something about a connection has changed: `run` will send what it has to send."""
         self.driver.touch(connection)
@@ -300,7 +307,8 @@ class Stack(Services):
 
     def deadline(self) -> int:
         """When the stack has something to do by itself, in nanoseconds; NEVER if it has not."""
-        deadline = min(self.driver.deadline(), self._discovery_deadline)
+        deadline = min(self.driver.deadline(), self.half_open.deadline)
+        deadline = min(deadline, self._discovery_deadline)
         for interface in self.interfaces:
             deadline = min(deadline, interface.deadline)
         return deadline
@@ -309,6 +317,8 @@ class Stack(Services):
         """Does what is due by timer."""
         now = self.clock.now()
         self.driver.expire(now)
+        if self.half_open.deadline <= now:
+            self.half_open.expire(now)
         if self._discovery_deadline <= now:
             self.autoconf.expire(now)
             self.advertiser.expire(now)

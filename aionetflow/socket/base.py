@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from aionetflow.clock import Clock
-from aionetflow.config import DEFAULT_TTL, TCP_RECEIVE_BUFFER, TCP_SEND_BUFFER, UDP_QUEUE_LIMIT
+from aionetflow.config import DEFAULT_TTL
 from aionetflow.errors import os_error
 from aionetflow.ethernet.interface import LIMITED_BROADCAST, Interface, Node
 from aionetflow.ip.address import AF_INET, AF_INET6, ANY, LOOPBACK, Address, endpoint, pack_endpoint, scope_of, unpack
@@ -15,10 +15,13 @@ from aionetflow.ip.v4 import IPv4
 from aionetflow.rng import Random
 from aionetflow.socket import options
 from aionetflow.socket.options import SOCK_STREAM
-from aionetflow.socket.table import PortHold, SocketTable, is_unspecified
+from aionetflow.socket.ports import PortHold, is_unspecified
+from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats
 from aionetflow.sysctl import Sysctl
+from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.connection import Connection, ConnectionUser
+from aionetflow.tcp.isn import InitialNumbers
 
 if TYPE_CHECKING:
     from aionetflow.socket.stream import StreamSocket
@@ -51,13 +54,23 @@ class Services(Node):
         self.table = table
         self.ip = ip
         self.stats = stats
-        self.sysctl = Sysctl()
+        self.sysctl: Sysctl = table.sysctl
+        self.isn = InitialNumbers(random)
+        self.challenges = ChallengeLimit(random)
         self.interfaces: list[Interface] = []
         self.sources = Sources(self.interfaces, routes)
 
     def index_of(self, name: str) -> int:
         """The index of an interface; OSError(ENODEV) if there is none of that name."""
         raise NotImplementedError
+
+    def take_over(self, key: bytes, now: int) -> int:
+        """Ends what is in TIME-WAIT under a key, if that is allowed: the number to go on with, or -1."""
+        raise NotImplementedError
+
+    def timestamp_offset(self, local: bytes, remote: bytes) -> int:
+        """What our timestamps to a host begin with: a secret number, or, with net.ipv4.tcp_timestamps at 2, none."""
+        return 0 if self.sysctl.tcp_timestamps == 2 else self.isn.timestamp_offset(local, remote)
 
     def touch(self, connection: Connection) -> None:
         """Something about the connection has changed: it may have segments to send."""
@@ -126,8 +139,9 @@ class Socket(ConnectionUser):
         self.linger_seconds: int = 0
         self.user_mss = 0  # TCP_MAXSEG; 0: as large as the way takes
         stream = self.type == SOCK_STREAM
-        self.receive_buffer = TCP_RECEIVE_BUFFER if stream else UDP_QUEUE_LIMIT
-        self.send_buffer = TCP_SEND_BUFFER if stream else UDP_QUEUE_LIMIT
+        sysctl = services.sysctl
+        self.receive_buffer = sysctl.tcp_rmem[1] if stream else sysctl.rmem_default
+        self.send_buffer = sysctl.tcp_wmem[1] if stream else sysctl.wmem_default
         self.receive_locked = False  # SO_RCVBUF was set: that stays its size (Linux SOCK_RCVBUF_LOCK)
         self.send_locked = False
         self.ttl: int = DEFAULT_TTL
@@ -336,7 +350,9 @@ class Socket(ConnectionUser):
         return default if self.stored is None else self.stored.get(key, default)
 
     def _may_bind(self, address: bytes) -> bool:
-        """Linux inet_bind: an own address, or a broadcast or group address."""
+        """Linux inet_bind: an own address, or a broadcast or group address; any, with net.ipv4.ip_nonlocal_bind."""
+        if self._services.sysctl.ip_nonlocal_bind:
+            return True
         route = self._services.routes.lookup(address)
         if route is not None and route.kind in (LOCAL, BROADCAST):
             return True

@@ -21,7 +21,7 @@ from aionetflow.socket.options import (
     SHUT_WR,
     SOCK_DGRAM,
 )
-from aionetflow.socket.table import takes
+from aionetflow.socket.ports import takes
 from aionetflow.udp.datagram import HEADER_LENGTH, MAX_PAYLOAD
 
 _OVERHEAD = 256  # what a queued datagram counts for beside its octets (Linux truesize)

@@ -12,7 +12,6 @@ from aionetflow.config import (
     DEFAULT_TTL,
     RECEIVE_BUFFER_MIN,
     SEND_BUFFER_MIN,
-    SOCKET_BUFFER_MAX,
     TCP_BUFFER_MAX,
 )
 from aionetflow.errors import os_error
@@ -145,11 +144,12 @@ def _flag(name: str) -> Option:
     return Option(lambda sock: int(getattr(sock, name)), set_flag)
 
 
-def _buffer(name: str, which: int, minimum: int) -> Option:
+def _buffer(name: str, which: int, minimum: int, limit: str) -> Option:
     def set_size(sock: "Socket", value: int) -> None:
         # socket(7): the kernel doubles the value, for its bookkeeping, and getsockopt returns the doubled one;
         # it reads the number as unsigned, so that a negative one is very large
-        wanted = SOCKET_BUFFER_MAX if value < 0 else min(value, SOCKET_BUFFER_MAX)
+        most = getattr(sock._services.sysctl, limit)
+        wanted = most if value < 0 else min(value, most)
         setattr(sock, f"{name}_buffer", max(2 * wanted, minimum))
         setattr(sock, f"{name}_locked", True)
         sock.options_changed()
@@ -199,8 +199,8 @@ OPTIONS: dict[tuple[int, int], Option] = {
     (SOL_SOCKET, SO_REUSEADDR): _flag("reuse_address"),
     (SOL_SOCKET, SO_REUSEPORT): _flag("reuse_port"),
     (SOL_SOCKET, SO_BROADCAST): _flag("broadcast"),
-    (SOL_SOCKET, SO_SNDBUF): _buffer("send", 1, SEND_BUFFER_MIN),
-    (SOL_SOCKET, SO_RCVBUF): _buffer("receive", 0, RECEIVE_BUFFER_MIN),
+    (SOL_SOCKET, SO_SNDBUF): _buffer("send", 1, SEND_BUFFER_MIN, "wmem_max"),
+    (SOL_SOCKET, SO_RCVBUF): _buffer("receive", 0, RECEIVE_BUFFER_MIN, "rmem_max"),
     (SOL_SOCKET, SO_TYPE): _fact(lambda sock: sock.type),
     (SOL_SOCKET, SO_DOMAIN): _fact(lambda sock: sock.family),
     (SOL_SOCKET, SO_PROTOCOL): _fact(lambda sock: sock.proto),

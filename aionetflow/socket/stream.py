@@ -6,21 +6,20 @@ A call that would have to wait raises BlockingIOError; `on_change` is called whe
 
 import errno
 
-from aionetflow.config import SOMAXCONN, TCP_BUFFER_MAX, TCP_SEND_BUFFER_MAX
+from aionetflow.config import SOMAXCONN
 from aionetflow.errors import os_error
 from aionetflow.ip.address import AF_INET, ANY, Address, endpoint
-from aionetflow.ip.route import BROADCAST, MULTICAST, UNREACHABLE, Route
+from aionetflow.ip.route import BROADCAST, MULTICAST, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
-from aionetflow.packet import RxPacket
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.listener import Listener
-from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
+from aionetflow.socket.options import IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM, TCP_SYNCNT
+from aionetflow.socket.ports import connection_key
 from aionetflow.socket.stream_options import StreamOptions
 from aionetflow.socket.tcp_options import NO_UNSENT_LIMIT, configure
 from aionetflow.tcp import congestion
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import open_actively
-from aionetflow.tcp.segment import Segment
 from aionetflow.tcp.states import CLOSED, SHORT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event, State
 from aionetflow.widths import i64
 
@@ -37,6 +36,7 @@ class StreamSocket(StreamOptions):
 
     def __init__(self, services: Services, fd: int, owner: Owner, family: int = AF_INET) -> None:
         self._set_up(services, fd, owner, family)
+        self.defer_accept = 0  # TCP_DEFER_ACCEPT, in SYN-ACKs
         self._congestion = ""  # TCP_CONGESTION; empty: the host's default
         self.listener: Listener | None = None
         self._connecting = False
@@ -48,7 +48,7 @@ class StreamSocket(StreamOptions):
         self.check_open()
         if self.connection is not None:
             raise os_error(errno.EINVAL)
-        backlog = min(max(backlog, 0), SOMAXCONN)
+        backlog = min(max(backlog, 0), self._services.sysctl.somaxconn)
         if self.listener is not None:
             self.listener.backlog = backlog
             return
@@ -60,9 +60,9 @@ class StreamSocket(StreamOptions):
         if not table.may_listen(self.proto, hold):
             raise os_error(errno.EADDRINUSE)
         hold.listening = True
-        self.listener = Listener(
-            self.local, hold, backlog, self._make_connection, self._connection_ready, self._services.stats.tcp
-        )  # fmt: skip
+        stats = self._services.stats.tcp
+        self.listener = Listener(self.local, hold, backlog, self._new_connection, self.notify, stats)
+        self.tell_listener()
         table.listeners.setdefault(self.local_port, []).append(self.listener)
 
     def accept(self) -> tuple["StreamSocket", Address]:
@@ -225,16 +225,17 @@ class StreamSocket(StreamOptions):
 
     def _start_connecting(self, route: Route, remote: bytes, port: int) -> None:
         services = self._services
-        local = self.source_for(route, remote)
+        local, now = self.source_for(route, remote), services.clock.now()
         if self.hold is None or self.hold.released:
-            self.hold = services.table.hold_for_connect(_TCP, local, remote, port, services.random)
+            self.hold = services.table.hold_for_connect(_TCP, local, remote, port, services.random, now)
             self.local_port = self.hold.port
-        connection = self._new_connection(route, local, self.local_port, remote, port, -1)
+        iss = services.take_over(connection_key(remote, local, port, self.local_port), now)
+        connection = self._new_connection(route, local, self.local_port, remote, port, iss)
         services.table.add(connection, self.hold)
         self.local = local
         self._use(connection)
         self._connecting = True
-        open_actively(connection, services.clock.now())
+        open_actively(connection, now)
         services.touch(connection)
         services.run()
 
@@ -262,38 +263,35 @@ class StreamSocket(StreamOptions):
             self._disconnect(connection, 0)
             raise os_error(error)
 
-    def _make_connection(self, packet: RxPacket, syn: Segment, iss: int) -> Connection | None:
-        """The control block for a SYN that came to this listening socket; None if there is no way back."""
-        remote, local = packet.source, packet.destination
-        route = self._services.routes.lookup(remote)
-        if route is None or route.kind == UNREACHABLE:
-            return None
-        connection = self._new_connection(route, local, self.local_port, remote, syn.source_port, iss)
-        table = self._services.table
-        table.add(connection, table.share(_TCP, local, self.local_port, self.reuse_address, self.reuse_port))
-        return connection
-
-    def _connection_ready(self) -> None:
-        """This listening socket has one more to accept."""
-        self.notify()
+    def tell_listener(self) -> None:
+        """Options have changed, or are there from the start: for half-open connections they count as well."""
+        listener = self.listener
+        if listener is None:
+            return
+        listener.template = None
+        listener.receive_limit = self.receive_buffer // 2
+        listener.defer_rounds = self.defer_accept
+        listener.syn_retries = self.kept((IPPROTO_TCP, TCP_SYNCNT), 0)
+        listener.reuse, listener.reuse_port = self.reuse_address, self.reuse_port
 
     def _new_connection(
         self, route: Route, local: bytes, local_port: int, remote: bytes, port: int, iss: i64
     ) -> Connection:
         if iss < 0:
-            iss = self._services.random.getrandbits(32)
+            key = connection_key(remote, local, port, local_port)
+            iss = self._services.isn.initial(key, self._services.clock.now())
         connection = Connection(
             route, local, local_port, remote, port, iss,
             self.receive_buffer // 2, self.send_buffer // 2,
             congestion.create(self._congestion or self._services.sysctl.tcp_congestion_control),
-            self._services.stats.tcp, self._services.sysctl,
+            self._services.stats.tcp, self._services.sysctl, self._services.challenges,
         )  # fmt: skip
-        connection.ts_offset = self._services.random.getrandbits(32)
+        connection.ts_offset = self._services.timestamp_offset(local, remote)
         connection.ttl, connection.tos = self.hops(remote)
         if not self.send_locked:
-            connection.snd.most = TCP_SEND_BUFFER_MAX // 2
+            connection.snd.most = self._services.sysctl.tcp_wmem[2] // 2
         if not self.receive_locked:
-            connection.rcv.most = TCP_BUFFER_MAX // 2
+            connection.rcv.most = self._services.sysctl.tcp_rmem[2] // 2
         connection.user_mss = self.user_mss
         connection.snd.nodelay = self.nodelay
         connection.snd.corked = self.cork
@@ -330,6 +328,7 @@ class StreamSocket(StreamOptions):
         self.ttl, self.tos = listening.ttl, listening.tos
         self.hop_limit, self.traffic_class = listening.hop_limit, listening.traffic_class
         self.nodelay, self.cork = listening.nodelay, listening.cork
+        self.defer_accept, self._congestion = listening.defer_accept, listening._congestion
         self.v6only = listening.v6only
         self.user_mss = listening.user_mss
         if listening.stored is not None:

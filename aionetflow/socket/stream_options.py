@@ -49,6 +49,7 @@ class StreamOptions(StreamData):
     def options_changed(self) -> None:
         """Takes over what the connection must know."""
         connection = self.connection
+        self.tell_listener()
         if connection is None:
             return
         snd = connection.snd
@@ -82,10 +83,14 @@ class StreamOptions(StreamData):
     def heed(self, key: tuple[int, int]) -> None:
         """An option that is kept was set: the connection, if there is one, heeds it."""
         connection = self.connection
+        self.tell_listener()
         if connection is not None:
             heed(self, connection, key, self._services.clock.now())
             self._services.touch(connection)
             self._services.run()
+
+    def tell_listener(self) -> None:
+        """Whoever listens for this socket takes over what was set."""
 
     def send_at_once(self) -> None:
         """Sets TCP_NODELAY."""

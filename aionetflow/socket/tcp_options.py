@@ -32,7 +32,6 @@ from aionetflow.socket.options import (
     Option,
     _flag,
     _low_water,
-    _stored,
     _truth,
     _within,
 )
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 
 Key = tuple[int, int]
 _MAX_WINDOW = 32767  # Linux MAX_TCP_WINDOW: the longest segment that can be asked for
+_DEFER = "defer_accept"  # of stream sockets
 _MAX_FIN_TIMEOUT = 120  # s; Linux TCP_FIN_TIMEOUT_MAX
 NO_UNSENT_LIMIT = (1 << 32) - 1  # net.ipv4.tcp_notsent_lowat: none
 
@@ -69,15 +69,19 @@ def _orphan_seconds(value: int) -> int:
     return -1 if value < 0 else min(value, _MAX_FIN_TIMEOUT)
 
 
-def _defer_seconds(value: int) -> int:
-    """Linux secs_to_retrans: whole rounds of SYN-ACKs, which are 1, 2, 4 and up to 120 seconds long, 255 at most."""
-    whole, step = 0, 1
-    for _ in range(255):
-        if value <= whole:
-            break
-        whole += step
-        step = min(2 * step, 120)
-    return whole
+def _defer_seconds(sock: "Socket") -> int:
+    """How long the SYN-ACKs go unanswered, in seconds: 1, 2, 4 and up to 120 each (Linux retrans_to_secs)."""
+    rounds: int = getattr(sock, _DEFER)
+    return sum(min(1 << i, 120) for i in range(rounds))
+
+
+def _set_defer_accept(sock: "Socket", value: int) -> None:
+    """Linux secs_to_retrans: the fewest SYN-ACKs that take so long, 255 at most."""
+    rounds, seconds, step = 0, 0, 1
+    while seconds < value and rounds < 255:
+        rounds, seconds, step = rounds + 1, seconds + step, min(2 * step, 120)
+    setattr(sock, _DEFER, rounds)
+    sock.options_changed()
 
 
 def _set_max_segment(sock: "Socket", value: int) -> None:
@@ -104,12 +108,12 @@ def _set_quick(sock: "Socket", value: int) -> None:
 STREAM_OPTIONS: dict[Key, Option] = {
     (IPPROTO_TCP, TCP_NODELAY): _flag("nodelay"),
     (IPPROTO_TCP, TCP_CORK): _flag("cork"),
+    (IPPROTO_TCP, TCP_DEFER_ACCEPT): Option(_defer_seconds, _set_defer_accept),
     (IPPROTO_TCP, TCP_MAXSEG): Option(lambda sock: sock.max_segment(), _set_max_segment),
     (IPPROTO_TCP, TCP_WINDOW_CLAMP): Option(lambda sock: sock.window_clamp(), _set_clamp),
     (IPPROTO_TCP, TCP_QUICKACK): Option(lambda sock: int(sock.is_quick()), _set_quick),
     **dict(
         (
-            _stored((IPPROTO_TCP, TCP_DEFER_ACCEPT), 0, _defer_seconds),
             _heeded((SOL_SOCKET, SO_KEEPALIVE), _truth, lambda sock: 0),
             _heeded((SOL_SOCKET, SO_OOBINLINE), _truth, lambda sock: 0),
             _heeded((SOL_SOCKET, SO_RCVLOWAT), _low_water, lambda sock: 1),

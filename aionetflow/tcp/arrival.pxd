@@ -18,7 +18,6 @@ from aionetflow.tcp.timers cimport Timers
 from aionetflow.tcp.urgent cimport receive_urgent
 
 cdef int64_t NEVER
-cdef int64_t TIME_WAIT_TIME
 cdef int IN_ORDER
 cdef int OUT_OF_ORDER
 cdef int REFUSED
@@ -35,9 +34,10 @@ cdef int SYN
 cdef int URG
 cdef int CLOSE_WAIT
 cdef int CLOSED
+cdef int CLOSING
+cdef int LAST_ACK
 cdef int SYN_RECEIVED
 cdef int SYN_SENT
-cdef int TIME_WAIT
 cdef int _ABORT
 cdef int _RCV_FIN
 cdef int _RCV_RST
@@ -59,6 +59,7 @@ cdef _receive_predicted(Connection connection, Segment segment, int64_t now)
 cdef _acknowledge(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver)
 cpdef bint _check(Connection connection, Segment segment, int64_t now) except -1
+cpdef bint _resets_a_closed_stream(Connection connection, Segment segment) except -1
 cpdef _receive_reset(Connection connection)
 @cython.locals(rcv=Receiver, fresh=bint, hole=bint, kind=int)
 cpdef bint _receive_data(Connection connection, Segment segment, int64_t now) except -1

@@ -5,6 +5,7 @@ from aionetflow.ip.route cimport Route
 from aionetflow.stats cimport TcpStats
 from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.delayed_ack cimport Acknowledgments
+from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.congestion.base cimport CongestionControl
 from aionetflow.tcp.patience cimport Patience
 from aionetflow.tcp.receive cimport Receiver
@@ -16,7 +17,6 @@ from aionetflow.tcp.states cimport is_open, is_synchronized, may_receive, next_s
 from aionetflow.tcp.timers cimport Timers
 from aionetflow.tcp.urgent_mark cimport UrgentMark
 
-cdef int64_t INVALID_RATELIMIT
 cdef int64_t MILLISECOND
 cdef int64_t NEVER
 cdef int64_t SECOND
@@ -37,7 +37,6 @@ cdef int _TIMEOUT
 
 cdef class ConnectionUser:
     cpdef changed(self, Connection connection)
-    cpdef bint admits(self, Connection connection) except -1
 
 @cython.final
 cdef class Connection:
@@ -46,6 +45,7 @@ cdef class Connection:
     cdef readonly bytes remote
     cdef readonly TcpStats stats
     cdef readonly Sysctl sysctl
+    cdef readonly ChallengeLimit challenges
     cdef public ConnectionUser user
     cdef readonly Sender snd
     cdef readonly Receiver rcv
@@ -114,6 +114,7 @@ cdef class Connection:
     cpdef shut_write(self)
     cpdef close(self, int64_t now)
     cpdef abort(self, int error)
+    @cython.locals(before=int)
     cpdef transition(self, int event)
     cpdef fail(self, int event, int error)
     cpdef refuse(self, Segment segment)
@@ -130,6 +131,7 @@ cdef class Connection:
     cpdef queue_cwr(self)
     cpdef challenge(self, int64_t now)
     cpdef bint is_answered(self, int64_t now) except -1
+    cpdef bint _was_answered(self, int64_t now) except -1
     cpdef settle(self, int64_t now)
     @cython.locals(seconds=int64_t, rto=int64_t)
     cpdef bint _leave(self, int64_t now) except -1

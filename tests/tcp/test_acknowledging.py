@@ -16,7 +16,7 @@ TCP_WINDOW_CLAMP = 6, 10
 SO_RCVLOWAT = 1, 18
 
 
-@rule("RFC 1122 4.2.3.2", "A host delays the ACK of a lone segment", code="tcp/delayed_ack.py")
+@rule("RFC 9293 3.8.6.3", "A delayed ACK is sent within half a second", code="tcp/delayed_ack.py")
 def test_one_segment_is_acknowledged_after_40_ms() -> None:
     script = established()
     script.sends(PSH | ACK, data=b"x" * 100)
@@ -25,6 +25,7 @@ def test_one_segment_is_acknowledged_after_40_ms() -> None:
     script.after(10).expect_nothing()
 
 
+@rule("RFC 5681 4.2", "The delay counts from the first segment that was not acknowledged", code="tcp/arrival.py")
 def test_the_delay_counts_from_the_first_segment() -> None:
     script = established()
     script.sends(PSH | ACK, data=b"x")
@@ -44,7 +45,7 @@ def test_an_ack_that_is_almost_due_goes_with_the_next_segment() -> None:
     script.after(10).expect_nothing()
 
 
-@rule("RFC 5681 4.2", "At least every second full-sized segment is acknowledged", code="tcp/delayed_ack.py")
+@rule("RFC 5681 4.2", "At least every second full-sized segment is acknowledged at once", code="tcp/delayed_ack.py")
 def test_every_second_full_segment_is_acknowledged_at_once() -> None:
     script = established()
     for _ in range(3):
@@ -59,7 +60,7 @@ def test_two_segments_in_one_batch_are_acknowledged_at_once() -> None:
     script.expect_nothing()
 
 
-@rule("RFC 5681 4.2", "A segment out of order is acknowledged at once", code="tcp/arrival.py")
+@rule("RFC 5681 4.2", "A segment out of order calls for a duplicate ACK at once", code="tcp/arrival.py")
 def test_a_hole_is_acknowledged_at_once_and_each_segment_behind_it() -> None:
     script = established()
     for index in (1, 2, 3):
@@ -75,7 +76,7 @@ def test_filling_a_hole_is_acknowledged_at_once() -> None:
     script.after(1).expect_nothing()
 
 
-@rule("RFC 5681 4.2", "A segment that fills part of a gap is acknowledged at once", code="tcp/arrival.py")
+@rule("RFC 5681 4.2", "A segment that fills a part of a gap is acknowledged at once", code="tcp/arrival.py")
 def test_filling_part_of_a_hole_is_acknowledged_at_once() -> None:
     """RFC 5681 4.2: "fills in all or part of a gap"."""
     script = established()
@@ -91,7 +92,7 @@ def test_filling_one_of_two_holes_is_acknowledged_at_once() -> None:
     script.sends(PSH | ACK, seq=ISS + 201, data=bytes(100)).expect(ACK, ack=ISS + 401)
 
 
-@rule("RFC 9293 3.10.7.4", "An ACK is piggybacked on a segment that is sent anyway", code="tcp/emission.py")
+@rule("RFC 9293 3.8.6.3", "An acknowledgment goes with data that are sent before it is due", code="tcp/departure.py")
 def test_the_ack_goes_with_data() -> None:
     script = established()
     script.sends(PSH | ACK, data=b"question")
@@ -100,6 +101,7 @@ def test_the_ack_goes_with_data() -> None:
     script.sends(ACK).after(1).expect_nothing()
 
 
+@rule("RFC 9293 3.10.7.4", "A FIN is acknowledged, and moves RCV.NXT over itself", code="tcp/arrival.py")
 def test_the_ack_of_a_fin_waits_for_ours() -> None:
     """Linux tcp_fin: the application will close soon; what was owed before is not put off."""
     script = established()
@@ -121,12 +123,13 @@ def test_a_fin_without_data_before_it_is_acknowledged_at_once() -> None:
     script.after(1).expect_nothing()
 
 
-@rule("RFC 5681 4.2", "No more than one ACK answers a segment, and an ACK none", code="tcp/arrival.py")
+@rule("RFC 9293 3.4", "A segment that takes no sequence number is not acknowledged", code="tcp/arrival.py")
 def test_an_ack_is_never_acknowledged() -> None:
     script = established()
     script.sends(ACK).sends(ACK).after(1).expect_nothing()
 
 
+@rule("RFC 9293 3.8.6", "Data not yet read take their part of the window", code="tcp/receive.py")
 def test_the_window_says_what_is_free() -> None:
     script = accepted(receive_buffer=20_000)
     script.sends(PSH | ACK, data=bytes(1000)).sends(PSH | ACK, data=bytes(1000)).after(0.1).drain()
@@ -162,6 +165,7 @@ def test_a_few_octets_read_do_not_open_the_window() -> None:
     script.sends(ACK, seq=script.nxt - 1).expect(ACK, window=0)
 
 
+@rule("RFC 1122 4.2.3.3", "A window that reading opens by a segment is told at once", code="tcp/receive.py")
 def test_a_segment_s_worth_read_opens_the_window_at_once() -> None:
     script = filled()
     taken = 0
@@ -192,6 +196,7 @@ def test_reading_all_opens_the_whole_window_at_once() -> None:
     assert (stats.TCPToZeroWindowAdv, stats.TCPFromZeroWindowAdv) == (1, 1)
 
 
+@rule("RFC 9293 3.8.6.2.2", "Small reads add up before the window opens", code="tcp/receive.py")
 @pytest.mark.parametrize("piece", [1, 100, 700])
 def test_the_window_never_opens_by_a_sliver(piece: int) -> None:
     """Without scaling each advance of the right edge is in whole segments, whoever reads how little at a time."""
