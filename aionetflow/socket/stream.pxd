@@ -37,10 +37,6 @@ cdef class StreamSocket(StreamOptions):
     cpdef int events(self) except? -1
     @cython.locals(services=Services, local=bytes, connection=Connection, now=int64_t, iss=int64_t)
     cpdef _start_connecting(self, Route route, bytes remote, int port)
-    @cython.locals(connection=Connection, key=bytes)
-    cpdef Connection _new_connection(
-        self, Route route, bytes local, int local_port, bytes remote, int port, int64_t iss
-    )
     cpdef _inherit(self, StreamSocket listening)
     cpdef changed(self, Connection connection)
     @cython.locals(connection=Connection)

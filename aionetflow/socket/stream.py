@@ -61,7 +61,7 @@ class StreamSocket(StreamOptions):
             raise os_error(errno.EADDRINUSE)
         hold.listening = True
         stats = self._services.stats.tcp
-        self.listener = Listener(self.local, hold, backlog, self._new_connection, self.notify, stats)
+        self.listener = Listener(self.local, hold, backlog, self._new_connection, self._connection_ready, stats)
         self.tell_listener()
         table.listeners.setdefault(self.local_port, []).append(self.listener)
 
@@ -273,6 +273,9 @@ class StreamSocket(StreamOptions):
         listener.defer_rounds = self.defer_accept
         listener.syn_retries = self.kept((IPPROTO_TCP, TCP_SYNCNT), 0)
         listener.reuse, listener.reuse_port = self.reuse_address, self.reuse_port
+
+    def _connection_ready(self) -> None:
+        self.notify()  # which is cpdef: in C no object
 
     def _new_connection(
         self, route: Route, local: bytes, local_port: int, remote: bytes, port: int, iss: i64
