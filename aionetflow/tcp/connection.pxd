@@ -73,6 +73,7 @@ cdef class Connection:
     cdef public bint read_shut
     cdef public bint write_shut
     cdef public int user_mss
+    cdef public int device
     cdef public int retries
     cdef public bint syn_due
     cdef public bint syn_sent
