@@ -75,6 +75,10 @@ class Services(Node):
         """The index of an interface; OSError(ENODEV) if there is none of that name."""
         raise NotImplementedError
 
+    def name_of(self, index: int) -> str:
+        """The name of an interface; empty if there is none of that index."""
+        return next((interface.name for interface in self.interfaces if interface.index == index), "")
+
     def take_over(self, key: bytes, now: int) -> int:
         """Ends what is in TIME-WAIT under a key, if that is allowed: the number to go on with, or -1."""
         raise NotImplementedError
@@ -160,6 +164,7 @@ class Socket(ConnectionUser):
         self.hop_limit: int = DEFAULT_TTL  # of IPv6 packets, as the traffic class
         self.traffic_class: int = 0
         self.error = 0
+        self.device = 0  # SO_BINDTODEVICE: the index of an interface; 0: any
 
     # Calls that all sockets answer -----------------------------------------------------------------------------
 
@@ -305,7 +310,7 @@ class Socket(ConnectionUser):
             raise os_error(errno.ENETUNREACH)
         if len(remote) == 16 and len(self.local) == 4:
             raise os_error(errno.EAFNOSUPPORT)
-        route = self._services.routes.lookup(remote)
+        route = self._services.routes.lookup_by(remote, self.device)
         if route is None:
             raise os_error(errno.ENETUNREACH)
         if route.kind == UNREACHABLE:
@@ -393,7 +398,10 @@ class Socket(ConnectionUser):
             raise os_error(errno.ENODEV)
 
     def _hold_port(self, address: bytes, port: int) -> None:
-        hold = PortHold(address, port, self.reuse_address, reuse_port=self.reuse_port, v6only=self.v6only)
+        hold = PortHold(
+            address, port, self.reuse_address, reuse_port=self.reuse_port, v6only=self.v6only,
+            device=self.device,
+        )  # fmt: skip
         self._services.table.hold(self.proto, hold, self._services.random)
         self.hold = hold
         self.local_port = hold.port
