@@ -184,8 +184,9 @@ def put_ipv6_header(
 ) -> None:  # fmt: skip
     """Stores an IPv6 header; its length is left 0, and the addresses without their scopes.
 
-    class_and_label is what follows the version: traffic class (8 bits) and flow label (20). What stands in octets 2 and 3 of an address of one link (fe80::/10, ff01::/16, ff02::/16 and their kin) says which
-    link that is, and stays inside the host (ip/address.py).
+    class_and_label is what follows the version: traffic class (8 bits) and flow label (20). What stands in octets 2 and
+    3 of an address of one link (fe80::/10, ff01::/16, ff02::/16 and their kin) says which link that is, and stays
+    inside the host (ip/address.py).
     """
     _inside(header, l3, _FIXED_HEADER[6])
     put32(header, l3, 0x60 << 24 | (class_and_label & 0xFFFFFFF))
