@@ -185,7 +185,7 @@ class Socket(ConnectionUser):
         if self.v6only and len(packed) == 4:
             raise os_error(errno.EINVAL)
         if is_scoped(packed):
-            self._check_link(packed)
+            self._services.sources.check_link(packed)
         if not is_unspecified(packed) and not self._may_bind(packed):
             raise os_error(errno.EADDRNOTAVAIL)
         if port or not self.bind_no_port:
@@ -345,9 +345,7 @@ class Socket(ConnectionUser):
 
         With any_link a link-local one without a scope is on the first link there is (Linux udpv6_sendmsg).
         """
-        first = 0
-        if any_link and self.family == AF_INET6:
-            first = next((nic.index for nic in self._services.interfaces if nic.link_local and nic.up), 0)
+        first = self._services.sources.first_link() if any_link and self.family == AF_INET6 else 0
         return pack_endpoint(self.family, address, self._services.index_of, scope_of(self.local), first)
 
     def notify(self) -> None:
@@ -388,14 +386,6 @@ class Socket(ConnectionUser):
         if route is not None and route.kind in (LOCAL, BROADCAST):
             return True
         return len(address) == 4 and (address[0] >> 4 == 14 or address == LIMITED_BROADCAST)
-
-    def _check_link(self, address: bytes) -> None:
-        """Linux inet6_bind: an address of one link says which, and that one is there."""
-        index = scope_of(address)
-        if not index:
-            raise os_error(errno.EINVAL)
-        if not any(interface.index == index for interface in self._services.interfaces):
-            raise os_error(errno.ENODEV)
 
     def _hold_port(self, address: bytes, port: int) -> None:
         hold = PortHold(
