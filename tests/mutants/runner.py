@@ -49,12 +49,30 @@ class Tests:
             raise session.Interrupted("errors during collection")
         self.session = session
         self.items = {item.nodeid: item for item in session.items}
-        self.reach = self._reach()
+        self.kept = self.package.parent / "build" / "mutants.json"
+        self.key = self._fingerprint()
+        if self.kept.exists() and (read := json.loads(self.kept.read_text()))["key"] == self.key:
+            self.reach = {name: Reach(frozenset(calls), seconds) for name, (calls, seconds) in read["tests"].items()}
+        self.work(self)
+        return True
+
+    def learn(self, names: Iterable[str]) -> None:
+        """Finds out what these tests call; kept in build/ as long as neither the package nor the tests change."""
+        missing = [name for name in names if name not in self.reach]
+        if not missing:
+            return
+        for name in missing:
+            self.reach[name] = self._reach_of(name)
+        tests = {name: (sorted(one.functions), one.seconds) for name, one in self.reach.items()}
+        self.kept.parent.mkdir(exist_ok=True)
+        self.kept.write_text(json.dumps({"key": self.key, "tests": tests}))
+
+    def learn_all(self) -> None:
+        """The same of all tests; from then on `concerned` can tell."""
+        self.learn(self.items)
         for name in sorted(self.reach, key=lambda name: (self.reach[name].seconds, name)):
             for function in self.reach[name].functions:
                 self.calling[function].append(name)
-        self.work(self)
-        return True
 
     def concerned(self, mutant: Mutant) -> list[str]:
         """The tests that call what is changed."""
@@ -106,18 +124,6 @@ class Tests:
             if running:
                 pid, status = os.wait()
                 yield running.pop(pid), status == 0
-
-    def _reach(self) -> dict[str, Reach]:
-        """What each test calls: kept in build/ as long as neither the package nor the tests change."""
-        kept = self.package.parent / "build" / "mutants.json"
-        key = self._fingerprint()
-        if kept.exists() and (read := json.loads(kept.read_text()))["key"] == key:
-            return {name: Reach(frozenset(calls), seconds) for name, (calls, seconds) in read["tests"].items()}
-        reach = {name: self._reach_of(name) for name in self.items}
-        kept.parent.mkdir(exist_ok=True)
-        tests = {name: (sorted(one.functions), one.seconds) for name, one in reach.items()}
-        kept.write_text(json.dumps({"key": key, "tests": tests}))
-        return reach
 
     def _reach_of(self, name: str) -> Reach:
         folder = str(self.package) + os.sep
