@@ -104,7 +104,7 @@ def test_a_tail_loss_probe_comes_before_the_time_out(t: Talk) -> None:
 def test_a_tail_loss_probe_of_one_segment_waits_for_a_late_acknowledgment(t: Talk) -> None:
     sock, _ = accepted(t, opts=SACK)
     sock.send(bytes(500))
-    t.wait(0.9)
+    t.wait(0.8)
 
 
 @both()
@@ -216,7 +216,7 @@ def test_two_holes_are_filled(t: Talk) -> None:
     t.wait(0.005)
     flow.acks(1, sack=[(4001, 7001), (1001, 2001)])
     t.wait(0.03)
-    flow.acks(4001, sack=[(4001, 7001)])
+    flow.acks(7001)
     t.wait(0.03)
     flow.acks(10_001)
     t.wait(0.05)
@@ -227,7 +227,7 @@ def test_rack_waits_a_quarter_of_a_round_trip_for_reordered_segments(t: Talk) ->
     sock, flow = accepted(t, opts=EVERYTHING, rtt=0.1)
     sock.send(bytes(9880))
     t.wait(0.1)
-    flow.acks(1, sack=[(1001, 1989)])
+    flow.acks(1, sack=[(989, 1977)])
     t.wait(0.2)
 
 
@@ -247,7 +247,8 @@ def test_prr_paces_the_recovery(t: Talk) -> None:
     _, flow = ten(t, SACK)
     for right in range(2001, 10_002, 1000):
         flow.acks(1, sack=[(1001, right)])
-        t.wait(0.002)
+        t.wait(0.002 if right == 3001 else 0.0)  # new data leave before what is sent again
+    t.wait(0.03)
     flow.acks(10_001)
     t.wait(0.03)
 
@@ -280,7 +281,7 @@ def test_a_spurious_retransmission_is_undone_by_d_sack(t: Talk) -> None:
     _, flow = ten(t, SACK)
     for right in (2001, 3001, 4001):
         flow.acks(1, sack=[(1001, right)])
-        t.wait(0.01)
+    t.wait(0.01)
     flow.acks(10_001, sack=[(1, 1001)])
     t.wait(0.05)
 
