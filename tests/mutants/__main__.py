@@ -19,7 +19,7 @@ import os
 import random
 import sys
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 # before anything of the package is imported: only Python code can be changed so
@@ -98,27 +98,32 @@ def sample(asked: argparse.Namespace, tests: Tests) -> int:
 
 def rules(asked: argparse.Namespace, tests: Tests) -> int:
     """Breaks the file of each rule until its test fails, and returns the status."""
-    unbroken: list[Rule] = []
-    marked = sorted(rule for rule in collect() if not asked.only or rule.code.startswith(tuple(asked.only)))
+    wanted = [rule for rule in collect() if not asked.only or rule.code.startswith(tuple(asked.only))]
+    marked = sorted(rule for rule in wanted if rule.code.endswith(".py"))  # the loops in C have their twin
     cases: dict[str, list[str]] = defaultdict(list)
     for name in tests.items:
         cases[name.partition("[")[0]].append(name)
-    by_rule = {rule: cases[f"{rule.path}::{rule.test}"] for rule in marked if rule.code.endswith(".py")}
+    # those whose tests are not among the ones that are run here are left out
+    by_rule = {rule: names for rule in marked if (names := cases[f"{rule.path}::{rule.test}"])}
     tests.learn(name for names in by_rule.values() for name in names)
-    for rule, names in by_rule.items():
-        if not names:
-            continue  # not among the tests that are run here
-        called = {function for name in names for function in tests.reach[name].functions}
-        found = [m for m in changes(rule.code) if f"{m.file} {m.function}" in called]
+    called = {
+        rule: {function for name in names for function in tests.reach[name].functions}
+        for rule, names in by_rule.items()
+    }
+    common = Counter(function for functions in called.values() for function in functions)
+
+    def breaks(rule: Rule) -> bool:
+        found = [m for m in changes(rule.code) if f"{m.file} {m.function}" in called[rule]]
         random.Random(asked.seed).shuffle(found)
-        killer = next((m for m in found[:TRIES] if not tests.survives(m, names)), None)
-        if killer is None:
-            unbroken.append(rule)
-            print(f"not to be broken: {rule.section}, {rule.text} ({rule.code}, {rule.test})", flush=True)
-        else:
-            print(f"{rule.section}, {rule.text}: fails with {killer}", flush=True)
-    tried = sum(bool(names) for names in by_rule.values())
-    print(f"{tried} rules, {len(unbroken)} whose test did not fail")
+        # what every test needs would break any of them: what few need says more
+        found.sort(key=lambda mutant: common[f"{mutant.file} {mutant.function}"])
+        killer = next((m for m in found[:TRIES] if not tests.survives(m, by_rule[rule])), None)
+        what = f"fails with {killer}" if killer else f"is not to be broken in {rule.code} ({rule.test})"
+        print(f"{rule.section}, {rule.text}: {what}", flush=True)
+        return killer is not None
+
+    unbroken = tests.count_failures(breaks, list(by_rule), asked.jobs)
+    print(f"{len(by_rule)} rules, {unbroken} whose test did not fail")
     return 1 if unbroken else 0
 
 

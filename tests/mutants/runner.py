@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -110,6 +110,21 @@ class Tests:
         """Whether a mutant passes all of them."""
         return bool(names) and os.waitpid(self.start(mutant, names), 0)[1] == 0
 
+    def count_failures(self, check: Callable[[Any], bool], what: list[Any], jobs: int) -> int:
+        """Checks each, in so many processes at once, and returns how many did not pass."""
+        children = []
+        for number in range(jobs):
+            sys.stdout.flush()
+            pid = os.fork()
+            if not pid:
+                failed = 255
+                try:
+                    failed = min(254, sum(not check(one) for one in what[number::jobs]))
+                finally:
+                    os._exit(failed)
+            children.append(pid)
+        return sum(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children)
+
     def all_survivors(self, mutants: list[Mutant], jobs: int) -> Iterator[tuple[Mutant, bool]]:
         """Each mutant, and whether it survives the tests that concern it, as they end; `jobs` at a time."""
         running: dict[int, Mutant] = {}
@@ -150,7 +165,8 @@ class Tests:
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256("\n".join(self.items).encode())
-        for folder in (self.package, self.package.parent / "tests"):
-            for path in sorted(folder.rglob("*.py")):
-                digest.update(path.read_bytes())
+        tests = self.package.parent / "tests"
+        sources = (*self.package.rglob("*.py"), *tests.rglob("test_*.py"), *(tests / "support").rglob("*.py"))
+        for path in sorted(sources):
+            digest.update(path.read_bytes())
         return digest.hexdigest()
