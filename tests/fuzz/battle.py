@@ -123,6 +123,7 @@ class Battle:
                 stream.sender.close()
         self.clock.advance(4000)
         assert not self.host.table.connections, self.host.table.connections
+        assert not self.host.half_open.requests, self.host.half_open.requests
         assert not self.host.sockets
         gc.collect()
 

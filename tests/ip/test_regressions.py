@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, TCP
@@ -75,7 +76,7 @@ def test_a_connection_from_a_global_address_to_a_link_local_one_carries_data() -
     server = tcp6(host)
     server.bind(("::", 80))
     server.listen(1)
-    fields = {"dst": own_link_local(1)}
+    fields: dict[str, Any] = {"dst": own_link_local(1)}
     (syn_ack,) = host.wire.hears(frame6(**fields) / TCP(sport=4000, dport=80, flags="S", seq=ISS))
     reply = {"sport": 4000, "dport": 80, "seq": (ISS + 1) & 0xFFFFFFFF, "ack": (syn_ack[TCP].seq + 1) & 0xFFFFFFFF}
     host.wire.hears(frame6(**fields) / TCP(flags="A", **reply))

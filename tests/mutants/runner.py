@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -49,12 +49,30 @@ class Tests:
             raise session.Interrupted("errors during collection")
         self.session = session
         self.items = {item.nodeid: item for item in session.items}
-        self.reach = self._reach()
+        self.kept = self.package.parent / "build" / "mutants.json"
+        self.key = self._fingerprint()
+        if self.kept.exists() and (read := json.loads(self.kept.read_text()))["key"] == self.key:
+            self.reach = {name: Reach(frozenset(calls), seconds) for name, (calls, seconds) in read["tests"].items()}
+        self.work(self)
+        return True
+
+    def learn(self, names: Iterable[str]) -> None:
+        """Finds out what these tests call; kept in build/ as long as neither the package nor the tests change."""
+        missing = [name for name in names if name not in self.reach]
+        if not missing:
+            return
+        for name in missing:
+            self.reach[name] = self._reach_of(name)
+        tests = {name: (sorted(one.functions), one.seconds) for name, one in self.reach.items()}
+        self.kept.parent.mkdir(exist_ok=True)
+        self.kept.write_text(json.dumps({"key": self.key, "tests": tests}))
+
+    def learn_all(self) -> None:
+        """The same of all tests; from then on `concerned` can tell."""
+        self.learn(self.items)
         for name in sorted(self.reach, key=lambda name: (self.reach[name].seconds, name)):
             for function in self.reach[name].functions:
                 self.calling[function].append(name)
-        self.work(self)
-        return True
 
     def concerned(self, mutant: Mutant) -> list[str]:
         """The tests that call what is changed."""
@@ -92,6 +110,21 @@ class Tests:
         """Whether a mutant passes all of them."""
         return bool(names) and os.waitpid(self.start(mutant, names), 0)[1] == 0
 
+    def count_failures(self, check: Callable[[Any], bool], what: list[Any], jobs: int) -> int:
+        """Checks each, in so many processes at once, and returns how many did not pass."""
+        children = []
+        for number in range(jobs):
+            sys.stdout.flush()
+            pid = os.fork()
+            if not pid:
+                failed = 255
+                try:
+                    failed = min(254, sum(not check(one) for one in what[number::jobs]))
+                finally:
+                    os._exit(failed)
+            children.append(pid)
+        return sum(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children)
+
     def all_survivors(self, mutants: list[Mutant], jobs: int) -> Iterator[tuple[Mutant, bool]]:
         """Each mutant, and whether it survives the tests that concern it, as they end; `jobs` at a time."""
         running: dict[int, Mutant] = {}
@@ -106,18 +139,6 @@ class Tests:
             if running:
                 pid, status = os.wait()
                 yield running.pop(pid), status == 0
-
-    def _reach(self) -> dict[str, Reach]:
-        """What each test calls: kept in build/ as long as neither the package nor the tests change."""
-        kept = self.package.parent / "build" / "mutants.json"
-        key = self._fingerprint()
-        if kept.exists() and (read := json.loads(kept.read_text()))["key"] == key:
-            return {name: Reach(frozenset(calls), seconds) for name, (calls, seconds) in read["tests"].items()}
-        reach = {name: self._reach_of(name) for name in self.items}
-        kept.parent.mkdir(exist_ok=True)
-        tests = {name: (sorted(one.functions), one.seconds) for name, one in reach.items()}
-        kept.write_text(json.dumps({"key": key, "tests": tests}))
-        return reach
 
     def _reach_of(self, name: str) -> Reach:
         folder = str(self.package) + os.sep
@@ -144,7 +165,8 @@ class Tests:
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256("\n".join(self.items).encode())
-        for folder in (self.package, self.package.parent / "tests"):
-            for path in sorted(folder.rglob("*.py")):
-                digest.update(path.read_bytes())
+        tests = self.package.parent / "tests"
+        sources = (*self.package.rglob("*.py"), *tests.rglob("test_*.py"), *(tests / "support").rglob("*.py"))
+        for path in sorted(sources):
+            digest.update(path.read_bytes())
         return digest.hexdigest()
