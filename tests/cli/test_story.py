@@ -197,7 +197,9 @@ def test_why_a_frame_did_not_get_through_is_told_if_it_was_not_simply_lost(world
 def test_a_window_that_closes_and_opens_again(world: World) -> None:
     client, server = world.pair()
     server.send(bytes(400000))
-    world.clock.advance(3.0)  # the last octets are too few for a segment, and go when it is the time for a probe
+    world.clock.advance(1.0)
+    server.send(bytes(1000))
+    world.clock.advance(3.0)  # what is left of the window is too little for a segment, and used when a probe is due
     closing = world.texts("WINDOW")[-1]
     assert closing.endswith(" → 0 octets, closed")
     client.recv(300000)
