@@ -133,7 +133,8 @@ class StreamOptions(StreamData):
         fin = connection.snd.fin_queued  # it counts, as it does in Linux's write_seq
         if request == SIOCOUTQ:
             return connection.snd.queue.length + int(fin and not connection.snd.fin_acknowledged())
-        return connection.snd.unsent() + int(fin and not connection.snd.fin_sent)
+        unsent = connection.snd.unsent() if connection.snd.queue.length else 0
+        return unsent + int(fin and not connection.snd.fin_sent)
 
     def tcp_info(self) -> TcpInfo:
         """TCP_INFO as an object: what the connection is doing now.

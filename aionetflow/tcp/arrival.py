@@ -198,7 +198,7 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> bool:
         return False
     if connection.ecn:
         take_marks(connection, segment)
-    hole = rcv.reassembly.length > 0
+    hole = rcv.reassembly.length > 0 or rcv.fin_received
     if seq_lt(segment.seq, rcv.rcv_nxt):
         note_duplicate(connection, segment)
     kind = rcv.take(segment)

@@ -124,7 +124,7 @@ def info_of(connection: Connection, now: i64) -> TcpInfo:
         bytes_received=rcv.received + int(rcv.ended),
         segs_out=connection.segs_out & _U32,
         segs_in=connection.segs_in & _U32,
-        notsent_bytes=max(snd.unsent(), 0),
+        notsent_bytes=max(snd.unsent(), 0) if snd.queue.length else 0,
         data_segs_in=connection.data_segs_in & _U32,
         data_segs_out=connection.data_segs_out & _U32,
         bytes_sent=data + max(snd.unacknowledged(), 0) + connection.bytes_retrans,

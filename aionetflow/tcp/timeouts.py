@@ -120,7 +120,7 @@ def _on_keepalive(connection: Connection, now: i64) -> None:
     patience, timers = connection.patience, connection.timers
     assert patience is not None
     heard_at, idle = _heard_at(connection), _idle_time(connection)
-    if connection.snd.in_flight() or connection.snd.unsent() > 0:
+    if connection.snd.in_flight() or connection.snd.queue.length > 0:
         timers.wait = now + idle  # retransmission, or the probe of the window, will find out
         return
     if heard_at >= patience.probed_at:

@@ -198,7 +198,9 @@ def test_a_window_that_closes_and_opens_again(world: World) -> None:
     client, server = world.pair()
     server.send(bytes(400000))
     world.clock.advance(1.0)
-    closing = world.texts("WINDOW")[-1]
+    server.send(bytes(1000))
+    world.clock.advance(3.0)  # what is left of the window is too little for a segment, and used when a probe is due
+    closing = next(line for line in reversed(world.texts("WINDOW")) if "receive window" in line)
     assert closing.endswith(" → 0 octets, closed")
     client.recv(300000)
     opening = next(line for line in reversed(world.texts("WINDOW")) if "receive window" in line)

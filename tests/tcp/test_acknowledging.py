@@ -117,6 +117,15 @@ def test_the_ack_of_a_fin_waits_for_ours() -> None:
     script.expect_nothing()
 
 
+def test_data_that_fill_the_gap_before_a_fin_are_acknowledged_at_once() -> None:
+    script = established()
+    script.sends(FIN | ACK, seq=script.nxt + 5).expect(ACK)
+    script.sends(PSH | ACK, data=b"hello")
+    script.nxt += 1
+    script.expect(ACK)
+    assert (script.sock.recv(10), script.sock.recv(10)) == (b"hello", b"")
+
+
 def test_a_fin_without_data_before_it_is_acknowledged_at_once() -> None:
     script = established()
     script.sends(FIN | ACK).expect(ACK)

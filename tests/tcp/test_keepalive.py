@@ -7,8 +7,9 @@ import errno
 import pytest
 
 from aionetflow.config import NEVER
+from aionetflow.socket.options import SIOCOUTQNSD
 from aionetflow.tcp.states import State
-from support.fixtures import accepted, close_wait, established, is_forgotten, syn_sent
+from support.fixtures import accepted, close_wait, established, fin_wait_2, is_forgotten, syn_sent
 from support.rules import rule
 from support.script import ACK, PSH, RST, SYN, Script
 
@@ -138,6 +139,14 @@ def test_a_half_closed_connection_is_probed_too() -> None:
     script.sock.setsockopt(*TCP_KEEPIDLE, 10)
     script.sock.setsockopt(*SO_KEEPALIVE, 1)
     expect_probe(script, 10)
+
+
+def test_a_connection_that_waits_for_the_peer_s_fin_is_probed_too() -> None:
+    script = fin_wait_2()
+    script.sock.setsockopt(*TCP_KEEPIDLE, 10)
+    script.sock.setsockopt(*SO_KEEPALIVE, 1)
+    expect_probe(script, 10)
+    assert script.sock.tcp_info().notsent_bytes == script.sock.ioctl(SIOCOUTQNSD) == 0
 
 
 def test_the_user_timeout_takes_the_place_of_the_count() -> None:
