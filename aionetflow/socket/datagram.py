@@ -74,7 +74,7 @@ class DatagramSocket(DataSocket):
         if address is self._sender and self._sender_port != 0:  # an answer: the very tuple that recvfrom() gave
             return self._send(data, self._sender_host, self._sender_port, flags)
         if address is not self._target or type(address) is not tuple:
-            remote, port = self.pack(address)
+            remote, port = self.pack(address, any_link=True)
             if port == 0:
                 raise os_error(errno.EINVAL)
             self._target, self._target_host, self._target_port = address, remote, port

@@ -71,7 +71,7 @@ def takes(own: bytes, v6only: bool, address: bytes) -> bool:
 
 def connection_key(remote: bytes, local: bytes, remote_port: u32, local_port: u32) -> bytes:
     """What stands for a connection in the table, as its incoming segments have it."""
-    if remote[0] == 0xFE:
+    if remote[0] == 0xFE or local[0] == 0xFE:
         remote, local = bare(remote), bare(local)
     return remote + local + (remote_port << 16 | local_port).to_bytes(4, "big")
 

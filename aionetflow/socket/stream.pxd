@@ -39,10 +39,6 @@ cdef class StreamSocket(StreamData):
     cpdef int events(self) except? -1
     @cython.locals(services=Services, local=bytes, connection=Connection, now=int64_t, iss=int64_t)
     cpdef _start_connecting(self, Route route, bytes remote, int port)
-    @cython.locals(connection=Connection, key=bytes)
-    cpdef Connection _new_connection(
-        self, Route route, bytes local, int local_port, bytes remote, int port, int64_t iss
-    )
     @cython.locals(connection=Connection)
     cpdef send_at_once(self)
     cpdef _inherit(self, StreamSocket listening)

@@ -62,7 +62,7 @@ class StreamSocket(StreamData):
             raise os_error(errno.EADDRINUSE)
         hold.listening = True
         stats = self._services.stats.tcp
-        self.listener = Listener(self.local, hold, backlog, self._new_connection, self.notify, stats)
+        self.listener = Listener(self.local, hold, backlog, self._new_connection, self._connection_ready, stats)
         self._tell_listener(self.listener)
         table.listeners.setdefault(self.local_port, []).append(self.listener)
 
@@ -315,6 +315,9 @@ class StreamSocket(StreamData):
         listener.receive_limit = self.receive_buffer // 2
         listener.defer_rounds = self.defer_accept
         listener.reuse, listener.reuse_port = self.reuse_address, self.reuse_port
+
+    def _connection_ready(self) -> None:
+        self.notify()  # which is cpdef: in C no object
 
     def _new_connection(
         self, route: Route, local: bytes, local_port: int, remote: bytes, port: int, iss: i64

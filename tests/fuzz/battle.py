@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 
 from aionetflow.clock import ManualClock
+from aionetflow.ip.address import AF_INET, AF_INET6
 from aionetflow.link.memory import MemoryLink
 from aionetflow.socket.base import Socket
 from aionetflow.socket.datagram import DatagramSocket
@@ -82,6 +83,7 @@ class Battle:
             nic.link = end
             end.attach(nic)
         self.host.add_address(self.nic, "10.0.0.1/24")
+        self.host.add_address(self.nic, "fd00::1/64")
         self.friend.add_address(other, "10.0.0.2/24")
         # against whoever answers first in another's name ARP has no remedy
         self.nic.neighbours.add_permanent(FRIEND, FRIEND_MAC)
@@ -90,6 +92,7 @@ class Battle:
         self.nic.taps.append(self._overhear)
         other.taps.append(self._overhear)
         self.server = self._listening(SERVER_PORT, 16)
+        self.server6 = self._listening(SERVER_PORT, 16, AF_INET6)
         self.good = self._listening(GOOD_PORT, 4)
         datagrams = self.host.socket(kind=2)
         assert isinstance(datagrams, DatagramSocket)
@@ -113,7 +116,7 @@ class Battle:
 
     def end(self) -> None:
         """Everything is closed; after the longest time-outs nothing is left of any connection."""
-        for sock in (*self.victims, self.server, self.good, self.datagrams):
+        for sock in (*self.victims, self.server, self.server6, self.good, self.datagrams):
             sock.close()
         if self.connection is not None:
             for stream in self.connection:
@@ -126,8 +129,9 @@ class Battle:
     # What the host's applications do --------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        with suppress(OSError):
-            self.victims.append(self.server.accept()[0])
+        for server in (self.server, self.server6):
+            with suppress(OSError):
+                self.victims.append(server.accept()[0])
         with suppress(OSError):
             while True:
                 data, address = self.datagrams.recvfrom(2000)
@@ -228,9 +232,11 @@ class Battle:
                 sock.close()
         return None
 
-    def _listening(self, port: int, backlog: int) -> StreamSocket:
-        sock: Socket = self.host.socket()
+    def _listening(self, port: int, backlog: int, family: int = AF_INET) -> StreamSocket:
+        sock: Socket = self.host.socket(family)
         assert isinstance(sock, StreamSocket)
+        if family == AF_INET6:
+            sock.setsockopt(41, 26, 1)  # IPV6_V6ONLY
         sock.bind(("", port))
         sock.listen(backlog)
         return sock

@@ -115,16 +115,30 @@ class Hostile:
             return self.opening()
         choice = self.random.choice
         frame = choice(self.heard)
-        if len(frame) < 54 or frame[12:14] != b"\x08\0" or frame[23] != 6:
-            return self.icmp()
-        to, port, seq, ack, offset, flags = struct.unpack_from("!HHIIBB", frame, 34)
-        length = len(frame) - 34 - (offset >> 4) * 4 + bool(flags & SYN) + bool(flags & FIN)
+        over6 = frame[12:14] == b"\x86\xdd"
+        l4 = 54 if over6 else 34
+        if len(frame) < l4 + 20 or frame[20 if over6 else 23] != 6:
+            return self._advertisement(frame) if over6 else self.icmp()
+        to, port, seq, ack, offset, flags = struct.unpack_from("!HHIIBB", frame, l4)
+        length = len(frame) - l4 - (offset >> 4) * 4 + bool(flags & SYN) + bool(flags & FIN)
         data = self.random.randbytes(choice(LENGTHS))
+        source, destination = (frame[38:54], frame[22:38]) if over6 else (frame[30:34], frame[26:30])
         segment = tcp(
             (port, to), ack + choice(NEAR), seq + length + choice(NEAR), choice(FLAGS),
-            choice((0, 1, 1000, 29200, 65535)), choice(OPTIONS), data, frame[30:34],
+            choice((0, 1, 1000, 29200, 65535)), choice(OPTIONS), data, source, destination,
         )  # fmt: skip
-        return self._ethernet(ipv4(6, segment, frame[30:34]))
+        if over6:
+            return HOST_MAC + MAC + b"\x86\xdd" + ipv6(6, segment, source, destination, 64)
+        return self._ethernet(ipv4(6, segment, source))
+
+    def _advertisement(self, question: bytes) -> bytes:
+        """The answer to a question of the host's for an IPv6 neighbour."""
+        if len(question) < 78 or question[20] != 58 or question[54] != 135:
+            return self.ip6()
+        source = question[62:78]
+        body = bytes((136, 0, 0, 0, 0x60, 0, 0, 0)) + source + b"\2\1" + MAC
+        packet = ipv6(58, summed(58, body, 2, source, question[22:38]), source, question[22:38], 255)
+        return HOST_MAC + MAC + b"\x86\xdd" + packet
 
     def opening(self) -> bytes:
         """A SYN, mostly."""
@@ -134,8 +148,11 @@ class Hostile:
         ports = (port, choice((SERVER_PORT, SERVER_PORT, CLOSED_PORT)))
         flags = choice((SYN, SYN, SYN, SYN, SYN | ACK, ACK, RST))
         seq = choice((0, M32, 0x7FFFFFFF, self.random.getrandbits(32)))
-        segment = tcp(ports, seq, self.random.getrandbits(32), flags, 29200, choice(OPTIONS), b"", source)
-        return self._ethernet(ipv4(6, segment, source))
+        words = (ports, seq, self.random.getrandbits(32), flags, 29200, choice(OPTIONS), b"")
+        if not self.random.getrandbits(2):
+            source, destination = choice(SOURCES6), choice(HOSTS6[:2])
+            return HOST_MAC + MAC + b"\x86\xdd" + ipv6(6, tcp(*words, source, destination), source, destination, 64)
+        return self._ethernet(ipv4(6, tcp(*words, source), source))
 
     def bent(self) -> bytes:
         """Something that was said before, changed here and there; mostly with right lengths and checksums."""

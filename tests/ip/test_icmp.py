@@ -178,13 +178,12 @@ def test_what_came_in_a_broadcast_frame_gets_no_error() -> None:
     assert host.wire.hears(ether(dst=EVERYBODY) / ip() / TCP(sport=1, dport=9, flags="S")) == []
 
 
-@rule("RFC 1122 3.2.2", "No error is sent to a source that is no single host", code="ip/icmp.py")
+@rule("RFC 1122 3.2.2", "No error is sent to a source that is no single host", code="ip/v4.py")
 @pytest.mark.parametrize("source", ["0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1", "127.0.0.1", "10.0.0.255"])
 def test_a_source_that_is_no_single_host_gets_no_error(source: str) -> None:
     assert raw_host().wire.hears(ip(source) / datagram(dport=9)) == []
 
 
-@rule("RFC 1122 3.2.2", "No error is sent about a fragment that is not the first", code="ip/icmp.py")
 @pytest.mark.parametrize("fields", [{"frag": 1}, {"frag": 185, "flags": "MF"}])
 def test_a_fragment_that_is_not_the_first_gets_no_error(fields: dict[str, Any]) -> None:
     assert raw_host().wire.hears(ip(proto=253, **fields) / Raw(bytes(16))) == []

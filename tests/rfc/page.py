@@ -9,6 +9,7 @@ import ast
 import importlib
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -131,12 +132,13 @@ def marks(source: str, path: str) -> set[Rule]:
     """The marks in one file of tests."""
     tree = ast.parse(source)
     calls: set[ast.expr] = {node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_mark(node)}
+    words = dict(_named_words(tree))
     rules: set[Rule] = set()
     for test in ast.walk(tree):
         if isinstance(test, ast.FunctionDef | ast.AsyncFunctionDef) and test.name.startswith("test_"):
             for call in calls.intersection(test.decorator_list):
                 calls.remove(call)
-                rules.add(_read(call, path, test.name))
+                rules.add(_read(call, words, path, test.name))
     if calls:
         raise Misplaced(", ".join(f"{path}:{call.lineno}" for call in calls))
     return rules
@@ -146,14 +148,21 @@ def _is_mark(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Name) and call.func.id == "rule"
 
 
-def _read(call: ast.expr, path: str, test: str) -> Rule:
+def _named_words(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """What a file has given a name, for its marks or for anything else."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield from ((name.id, node.value.value) for name in node.targets if isinstance(name, ast.Name))
+
+
+def _read(call: ast.expr, words: dict[str, str], path: str, test: str) -> Rule:
     assert isinstance(call, ast.Call)
-    words = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "code")]
-    said = [word.value for word in words if isinstance(word, ast.Constant) and isinstance(word.value, str)]
-    if len(words) != 3 or len(said) != 3:
-        raise Misplaced(f"{path}:{call.lineno}")
-    section, text, code = said
-    return Rule(section, text, code, path, test)
+    given = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "code")]
+    said = [words.get(word.id) if isinstance(word, ast.Name) else getattr(word, "value", None) for word in given]
+    match said:
+        case [str(section), str(text), str(code)]:
+            return Rule(section, text, code, path, test)
+    raise Misplaced(f"{path}:{call.lineno}")
 
 
 def order(section: str) -> tuple[bool, list[int], str]:

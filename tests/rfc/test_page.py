@@ -49,10 +49,11 @@ def test_a_rule_that_two_tests_hold_is_counted_once() -> None:
 
 def test_marks_are_read_from_the_source() -> None:
     source = """
+CODE = "ip/v4.py"
 @rule("RFC 791 3.1", "One", code="ip/v4.py")
 @rule(
     "RFC 791 3.2", "Two",
-    code="ip/v4.py",
+    code=CODE,
 )
 @pytest.mark.parametrize("x", [1])
 async def test_it(x): ...

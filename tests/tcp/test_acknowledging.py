@@ -74,7 +74,7 @@ def test_filling_one_of_two_holes_is_acknowledged_at_once() -> None:
     script.sends(PSH | ACK, seq=ISS + 201, data=bytes(100)).expect(ACK, ack=ISS + 401)
 
 
-@rule("RFC 9293 3.8.6.3", "An acknowledgment goes with data that are sent before it is due", code="tcp/departure.py")
+@rule("RFC 9293 3.8.6.3", "An acknowledgment goes with data that are sent before it is due", code="tcp/emission.py")
 def test_the_ack_goes_with_data() -> None:
     script = established()
     script.sends(PSH | ACK, data=b"question")

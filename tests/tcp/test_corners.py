@@ -222,7 +222,7 @@ def test_a_smaller_receive_buffer_does_not_take_the_window_back(size: int) -> No
         script.drain()
 
 
-@rule("RFC 7323 2.3", "The window that is sent is shifted right by our scale", code="tcp/departure.py")
+@rule("RFC 7323 2.3", "The window that is sent is shifted right by our scale", code="tcp/emission.py")
 def test_a_scaled_window_is_offered_beyond_64_kib() -> None:
     script = listening()
     script.sends(SYN, mss=1000, wscale=7)

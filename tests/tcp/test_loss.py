@@ -62,7 +62,7 @@ def test_the_initial_window_is_ten_segments() -> None:
 
 @rule(
     "RFC 6298 5.4", "When the timer expires, the earliest segment not acknowledged is sent again",
-    code="tcp/recovery.py",
+    code="tcp/loss.py",
 )  # fmt: skip
 @rule("RFC 6298 5.5", "Each expiry doubles the RTO", code="tcp/rtt.py")
 def test_a_segment_is_sent_again_after_the_rto_with_back_off() -> None:
@@ -108,7 +108,7 @@ def test_retries_are_counted_anew_after_progress() -> None:
     assert script.state == State.ESTABLISHED
 
 
-@rule("RFC 6298 5.3", "An ACK of new data starts the timer anew", code="tcp/arrival.py")
+@rule("RFC 6298 5.3", "An ACK of new data starts the timer anew", code="tcp/acknowledgment.py")
 def test_the_timer_starts_anew_when_new_data_are_acknowledged() -> None:
     """RFC 6298 5.3."""
     script = ten_under_way()
@@ -123,14 +123,14 @@ def numbers_so_far(script: Script) -> list[int]:
     return [number(heard) for heard in script.drain()]
 
 
-@rule("RFC 6298 5.2", "The timer stops when all is acknowledged", code="tcp/arrival.py")
+@rule("RFC 6298 5.2", "The timer stops when all is acknowledged", code="tcp/acknowledgment.py")
 def test_the_timer_stops_when_all_is_acknowledged() -> None:
     """RFC 6298 5.2."""
     script = ten_under_way()
     script.at(0.29).sends(ACK).after(1000).expect_nothing()
 
 
-@rule("RFC 5681 3.1", "After a time-out cwnd is one segment", code="tcp/congestion/reno.py")
+@rule("RFC 5681 3.1", "After a time-out cwnd is one segment", code="tcp/loss.py")
 def test_a_time_out_sends_one_segment_and_starts_slowly() -> None:
     """RFC 5681 3.1: the loss window is one segment."""
     script = ten_under_way()
@@ -174,7 +174,7 @@ def lose_one(script: Script, rto: float) -> None:
     assert again.time == pytest.approx(rto, abs=1e-6)
 
 
-@rule("RFC 6298 3", "Karn: no round trip is measured of what was sent twice", code="tcp/recovery.py")
+@rule("RFC 6298 3", "Karn: no round trip is measured of what was sent twice", code="tcp/acknowledgment.py")
 def test_no_round_trip_is_measured_of_what_was_sent_twice() -> None:
     """Karn; RFC 6298 3 and 5.5: the RTO stays backed off until there is a new measurement."""
     script = established()
@@ -231,7 +231,7 @@ def test_a_passive_connection_measures_its_syn_ack() -> None:
 # Fast retransmit --------------------------------------------------------------------------------------------------
 
 
-@rule("RFC 5681 3.2", "The third duplicate ACK has the missing segment sent again", code="tcp/recovery.py")
+@rule("RFC 5681 3.2", "The third duplicate ACK has the missing segment sent again", code="tcp/rack.py")
 def test_the_third_duplicate_ack_sends_the_missing_segment() -> None:
     """RFC 5681 3.2."""
     script = ten_under_way()
@@ -243,7 +243,7 @@ def test_the_third_duplicate_ack_sends_the_missing_segment() -> None:
         assert acknowledges(script, 0) == []
 
 
-@rule("RFC 3042 2", "Each of the first two duplicate ACKs lets a new segment go", code="tcp/recovery.py")
+@rule("RFC 3042 2", "Each of the first two duplicate ACKs lets a new segment go", code="tcp/scoreboard.py")
 def test_limited_transmit_sends_new_data_on_the_first_two() -> None:
     """RFC 3042 (RFC 5681 3.2 step 1: SHOULD)."""
     script = ten_under_way(more=5)
@@ -252,7 +252,7 @@ def test_limited_transmit_sends_new_data_on_the_first_two() -> None:
     assert acknowledges(script, 0) == [0]
 
 
-@rule("RFC 5681 2", "An ACK with data, or with another window, is no duplicate", code="tcp/arrival.py")
+@rule("RFC 5681 2", "An ACK with data, or with another window, is no duplicate", code="tcp/acknowledgment.py")
 def test_duplicates_with_data_or_another_window_do_not_count() -> None:
     """RFC 5681 2 (b) and (e)."""
     script = ten_under_way()
@@ -263,7 +263,7 @@ def test_duplicates_with_data_or_another_window_do_not_count() -> None:
     assert not [heard for heard in script.drain() if heard.data]
 
 
-@rule("RFC 5681 2", "An ACK is no duplicate when nothing is outstanding", code="tcp/arrival.py")
+@rule("RFC 5681 2", "An ACK is no duplicate when nothing is outstanding", code="tcp/acknowledgment.py")
 def test_duplicates_without_anything_under_way_do_not_count() -> None:
     """RFC 5681 2 (a)."""
     script = established()
@@ -298,7 +298,7 @@ def test_recovery_lets_new_data_go_as_segments_leave() -> None:
     assert 2 <= len(new) <= 6
 
 
-@rule("RFC 6582 3.2", "A partial ACK has the next hole sent again at once", code="tcp/recovery.py")
+@rule("RFC 6582 3.2", "A partial ACK has the next hole sent again at once", code="tcp/rack.py")
 def test_a_partial_ack_sends_the_next_hole_at_once() -> None:
     """RFC 6582 3.2 step 3: segments 0, 4 and 7 were lost."""
     script = ten_under_way()
@@ -311,7 +311,7 @@ def test_a_partial_ack_sends_the_next_hole_at_once() -> None:
     assert script.stack.stats.tcp.RetransSegs == 3
 
 
-@rule("RFC 6582 3.2", "Duplicate ACKs that do not cover more than `recover` begin no recovery", code="tcp/recovery.py")
+@rule("RFC 6582 3.2", "Duplicate ACKs that do not cover more than `recover` begin no recovery", code="tcp/loss.py")
 def test_recovery_is_not_begun_again_by_late_duplicates() -> None:
     """RFC 6582 3.2 step 2: only if the ACK covers more than `recover`."""
     script = ten_under_way()
@@ -332,7 +332,7 @@ def test_a_lost_retransmission_waits_for_the_rto() -> None:
     assert numbers_so_far(script)[:1] == [0]
 
 
-@rule("RFC 6582 4", "Duplicate ACKs after a time-out do not begin fast retransmit", code="tcp/recovery.py")
+@rule("RFC 6582 4", "Duplicate ACKs after a time-out do not begin fast retransmit", code="tcp/loss.py")
 def test_after_a_time_out_old_duplicates_do_not_start_fast_recovery() -> None:
     """RFC 6582 4.1, RFC 5681 4.3: what was sent before the time-out causes duplicates when it arrives."""
     script = ten_under_way()
@@ -354,7 +354,7 @@ def test_data_are_acknowledged_while_they_are_sent_again() -> None:
 # The congestion window ---------------------------------------------------------------------------------------------
 
 
-@rule("RFC 5681 3.1", "In slow start an ACK adds a segment to cwnd", code="tcp/congestion/reno.py")
+@rule("RFC 5681 3.1", "In slow start an ACK adds a segment to cwnd", code="tcp/congestion/base.py")
 def test_slow_start_sends_two_for_each_segment_acknowledged() -> None:
     """RFC 5681 3.1."""
     script = ten_under_way(more=90)
@@ -420,7 +420,7 @@ def test_one_ack_for_many_does_not_carry_slow_start_beyond_ssthresh() -> None:
 
 @rule(
     "RFC 5681 4.1", "After idleness for longer than the RTO, cwnd is at most the restart window",
-    code="tcp/congestion/base.py",
+    code="tcp/departure.py",
 )  # fmt: skip
 def test_idleness_takes_the_window_back() -> None:
     """RFC 5681 4.1: after more than an RTO of silence, no more than the restart window at once."""
@@ -433,7 +433,7 @@ def test_idleness_takes_the_window_back() -> None:
     assert len(numbers(script)) == 10
 
 
-@rule("RFC 7661 4.3", "cwnd does not grow while the application does not use it", code="tcp/congestion/reno.py")
+@rule("RFC 7661 4.3", "cwnd does not grow while the application does not use it", code="tcp/recovery.py")
 def test_cwnd_does_not_grow_while_the_application_is_slower() -> None:
     """RFC 7661's concern, Linux tcp_is_cwnd_limited: a window that was not used says nothing."""
     script = established()

@@ -68,7 +68,7 @@ def test_no_reset_for_a_segment_with_a_wrong_checksum() -> None:
     assert script.stack.stats.tcp.InCsumErrors == 1
 
 
-@rule("RFC 1122 4.2.3.10", "A SYN to a broadcast address is discarded in silence", code="tcp/reset.py")
+@rule("RFC 1122 4.2.3.10", "A SYN to a broadcast address is discarded in silence", code="socket/demux.py")
 def test_no_reset_for_a_broadcast() -> None:
     """RFC 1122 4.2.3.10: a SYN to a broadcast address is discarded."""
     script = closed()
@@ -212,7 +212,7 @@ def test_a_syn_is_challenged_wherever_it_lies(state: Builder, flags: int, offset
 
 @rule(
     "RFC 9293 3.10.7.4", "An ACK of what was not sent is answered with an ACK, and the segment dropped",
-    code="tcp/arrival.py",
+    code="tcp/acknowledgment.py",
 )  # fmt: skip
 @synchronized
 def test_an_ack_of_what_was_never_sent_is_answered_with_an_ack(state: Builder) -> None:
@@ -226,7 +226,7 @@ def test_an_ack_of_what_was_never_sent_is_answered_with_an_ack(state: Builder) -
 
 @rule(
     "RFC 5961 5.2", "An ACK older than the largest window is answered with an ACK, and its data dropped",
-    code="tcp/arrival.py",
+    code="tcp/acknowledgment.py",
 )  # fmt: skip
 @pytest.mark.parametrize("age", [65535 + 2, 1_000_000, (1 << 31) - 5])
 def test_an_ack_from_long_ago_is_challenged_and_its_data_dropped(age: int) -> None:
@@ -236,7 +236,7 @@ def test_an_ack_from_long_ago_is_challenged_and_its_data_dropped(age: int) -> No
         script.sock.recv(10)
 
 
-@rule("RFC 5961 5.2", "An old ACK of at most the largest window's age is acceptable", code="tcp/arrival.py")
+@rule("RFC 5961 5.2", "An old ACK of at most the largest window's age is acceptable", code="tcp/acknowledgment.py")
 def test_an_ack_within_a_window_s_age_brings_its_data() -> None:
     script = established()
     script.sends(PSH | ACK, ack=IRS + 1 - 60000, data=b"yes").at(0.04).expect(ACK)
@@ -253,7 +253,7 @@ def test_a_segment_without_ack_is_dropped(state: Builder, flags: int) -> None:
     assert script.state == before
 
 
-@rule("RFC 5961 7", "Challenge ACKs are limited in their rate", code="tcp/arrival.py")
+@rule("RFC 5961 7", "Challenge ACKs are limited in their rate", code="tcp/connection.py")
 def test_challenge_acks_are_limited() -> None:
     """RFC 5961 7; Linux: tcp_challenge_ack_limit."""
     script = established()

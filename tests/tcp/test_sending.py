@@ -206,7 +206,7 @@ def test_probing_ends_when_nobody_answers() -> None:
     assert script.sock.getsockopt(1, 4) == 110  # ETIMEDOUT
 
 
-@rule("RFC 9293 3.8.6", "A window update lets go at once what waited for it", code="tcp/arrival.py")
+@rule("RFC 9293 3.8.6", "A window update lets go at once what waited for it", code="tcp/acknowledgment.py")
 def test_a_window_update_reopens_at_once_and_ends_probing() -> None:
     script = closed_window()
     script.at(0.1).sends(ACK, window=5000).expect(PSH | ACK, data=text(100))
