@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 
-from support.beside.cases import NOT_YET, Case, KernelRuns, cases_of, fields_not_yet, not_yet
+from support.beside.cases import NOT_YET, TRIES, Case, KernelRuns, cases_of, fields_not_yet, not_yet
 from support.build import package_folder, stale_extensions
 
 HEAD = """\
@@ -29,7 +29,8 @@ def main() -> None:
     cases = [case for file in files for case in cases_of(importlib.import_module(f"kernel.{file.stem}"))]
     cases = [case for case in cases if not arguments.names or any(part in case.name for part in arguments.names)]
     runs, known = KernelRuns(cases), not_yet()
-    runs.drive([case for case in cases if runs.outcome(case, 1)[0]])  # a busy machine may have disturbed some
+    for _ in range(TRIES - 1):  # a busy machine may have disturbed some
+        runs.drive([case for case in cases if runs.outcome(case, 1)[0]])
     listed = [f"{name}  {known[name]}" for name in fields_not_yet()]
     agreeing = 0
     for case in cases:
