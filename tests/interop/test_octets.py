@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.skipif(bool(missing()), reason=mi
 OCTETS = int(os.environ.get("AIONETFLOW_INTEROP_OCTETS", "1073741824"))
 PATIENCE = 60 + OCTETS / 1_000_000  # s
 PIECE = 1 << 20
+FEW = 50_000_000  # octets; of fewer none may be lost
 CUBIC = "sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b'cubic')"
 # What the kernel's side runs: a process of its own, so that it does not share our interpreter.
 SEND = f"""
@@ -79,7 +80,7 @@ def test_from_the_kernel_to_a_virtual_host(version: int) -> None:
                 await sock.close()
                 await listener.close()
             assert (count, digest.hexdigest()) == expected()
-            assert where.tap.b_to_a.lost > 0
+            assert where.tap.b_to_a.lost > 0 or OCTETS < FEW
 
     run(main(), PATIENCE)
 
@@ -102,6 +103,6 @@ def test_from_a_virtual_host_to_the_kernel(version: int) -> None:
                 count, digest = (await receiver.stdout.readline()).split()
                 await sock.close()
             assert (int(count), digest.decode()) == expected()
-            assert where.tap.a_to_b.lost > 0
+            assert where.tap.a_to_b.lost > 0 or OCTETS < FEW
 
     run(main(), PATIENCE)
