@@ -146,7 +146,7 @@ _IGNORED: tuple[tuple[str, str, dict[str, Value]], ...] = (
         "tcp_pingpong_thresh": 1, "tcp_comp_sack_delay_ns": 1000000, "tcp_comp_sack_nr": 44,
         "tcp_comp_sack_slack_ns": 100000, "tcp_ecn_fallback": 1, "tcp_thin_linear_timeouts": 0,
         "tcp_syn_linear_timeouts": 4, "tcp_reflect_tos": 0, "tcp_keepalive_time": 7200, "tcp_keepalive_intvl": 75,
-        "tcp_keepalive_probes": 9, "tcp_notsent_lowat": 4294967295, "ip_default_ttl": 64, "ip_forward": 0,
+        "tcp_keepalive_probes": 9, "tcp_notsent_lowat": 4294967295, "ip_default_ttl": 64,
         "ip_no_pmtu_disc": 0, "ip_forward_use_pmtu": 0, "ip_forward_update_priority": 1, "icmp_echo_ignore_all": 0,
         "icmp_echo_ignore_broadcasts": 1, "icmp_echo_enable_probe": 0, "icmp_errors_use_inbound_ifaddr": 0,
         "icmp_ignore_bogus_error_responses": 1, "icmp_msgs_burst": 50, "icmp_msgs_per_sec": 1000,
@@ -189,6 +189,7 @@ IGNORED: dict[str, Ignored] = {
     for name, default in group.items()
     if prefix + name not in SETTINGS
 }
+IGNORED["net.ipv4.ip_forward"] = Ignored(0, "who forwards is made a router: Network.router()")
 IGNORED["net.ipv4.tcp_retries1"] = Ignored(3, "the route is looked up anew with each retransmission")
 
 

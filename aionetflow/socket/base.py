@@ -24,12 +24,14 @@ from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTab
 from aionetflow.ip.selection import Sources
 from aionetflow.ip.v4 import IPv4
 from aionetflow.rng import Random
+from aionetflow.settings import Value
 from aionetflow.socket import options
 from aionetflow.socket.options import SOCK_STREAM
 from aionetflow.socket.ports import PortHold, is_unspecified
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats
 from aionetflow.sysctl import Sysctl
+from aionetflow.tcp import congestion
 from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.connection import Connection, ConnectionUser
 from aionetflow.tcp.isn import InitialNumbers
@@ -65,6 +67,7 @@ class Services(Node):
         self.ip = ip
         self.stats = stats
         self.sysctl: Sysctl = table.sysctl
+        self.sysctl.watch("net.ipv4.tcp_congestion_control", _check_congestion)
         self.isn = InitialNumbers(random)
         self.challenges = ChallengeLimit(random)
         self.interfaces: list[Interface] = []
@@ -109,6 +112,14 @@ class Services(Node):
     def released(self, sock: "Socket") -> None:
         """A socket has been closed by the application."""
         raise NotImplementedError
+
+
+def _check_congestion(name: Value) -> None:
+    """Raises ValueError if there is no congestion control of that name."""
+    try:
+        congestion.create(str(name))
+    except OSError as error:
+        raise ValueError(f"no congestion control named {name!r}") from error
 
 
 class Watcher:
