@@ -121,24 +121,27 @@ async def connect(sock: Socket | int, address: Address) -> None:
     await find(sock).connect(address)
 
 
-async def write(sock: Socket | int, data: Buffer) -> None:
+async def write(sock: Socket | int, data: Buffer, flags: int = 0) -> None:
     """Writes data to a connected socket; returns when all of it is in the send buffer, and waits while that is full.
 
     TCP then cuts it into segments of at most the MSS and sends them as the peer's window and the network allow. Writes
     of several tasks do not mix. A cancelled write may have put part of data into the buffer: `Socket.written` tells how
-    much. On a datagram socket, sends one datagram. Raises OSError: EPIPE after a shutdown or without a connection,
-    ECONNRESET. send(2); the example of `accept` uses it.
+    much. On a datagram socket, sends one datagram. flags are send(2)'s: with MSG_MORE a segment that is not full waits
+    for the next write, with MSG_OOB the last octet is urgent. Raises OSError: EPIPE after a shutdown or without a
+    connection, ECONNRESET. send(2); the example of `accept` uses it.
     """
-    await find(sock).write(data)
+    await find(sock).write(data, flags)
 
 
-async def read(sock: Socket | int, n: int) -> bytes:
+async def read(sock: Socket | int, n: int, flags: int = 0) -> bytes:
     """Reads up to n octets from a connected socket, waiting until there are any; b"" at the end of the stream.
 
-    On a datagram socket, one datagram, cut to n octets. Raises ValueError for a negative n, OSError: ECONNRESET,
-    ETIMEDOUT, ENOTCONN. recv(2); the example of `accept` uses it.
+    On a datagram socket, one datagram, cut to n octets. flags are recv(2)'s: MSG_PEEK leaves the octets where they are,
+    MSG_WAITALL waits for all n, MSG_DONTWAIT raises BlockingIOError instead of waiting, MSG_OOB takes the urgent octet
+    and never waits. Raises ValueError for a negative n, OSError: ECONNRESET, ETIMEDOUT, ENOTCONN. recv(2); the
+    example of `accept` uses it.
     """
-    return await find(sock).read(n)
+    return await find(sock).read(n, flags)
 
 
 async def sendto(sock: Socket | int, data: Buffer, address: Address) -> None:

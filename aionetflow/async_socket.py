@@ -18,8 +18,18 @@ from aionetflow.network.host import Host, current_host
 from aionetflow.socket import base
 from aionetflow.socket.base import ERR, HUP, IN, RDHUP
 from aionetflow.socket.datagram import DatagramSocket
-from aionetflow.socket.options import SHUT_WR, SOCK_STREAM
+from aionetflow.socket.options import (
+    MSG_DONTWAIT,
+    MSG_ERRQUEUE,
+    MSG_OOB,
+    MSG_PEEK,
+    MSG_WAITALL,
+    SHUT_WR,
+    SIOCATMARK,
+    SOCK_STREAM,
+)
 from aionetflow.socket.stream import StreamSocket
+from aionetflow.tcp.info import TcpInfo
 from aionetflow.tcp.states import CLOSING, FIN_WAIT_1, LAST_ACK
 
 Buffer = bytes | bytearray | memoryview
@@ -133,42 +143,54 @@ class Socket:
             else:
                 return
 
-    async def write(self, data: Buffer) -> None:
+    async def write(self, data: Buffer, flags: int = 0) -> None:
         """See the function `write`."""
         core = self._core
         if isinstance(core, DatagramSocket):
-            core.send(data)
+            core.send(data, flags)
             return
         stream = self._stream()
         rest: Buffer = data if isinstance(data, bytes) else memoryview(data).cast("B")
-        if self._writers == 0 and not (rest := self._write_some(stream, rest)):
+        if self._writers == 0 and not (rest := self._write_some(stream, rest, flags)):
             return
         self._writers += 1
         try:
             async with self._writing:  # one task after another, so that no write is torn by the next
                 seen = self._waiters.changes
-                while rest := self._write_some(stream, rest):
+                while rest := self._write_some(stream, rest, flags):
                     await self._waiters.wait(seen)
                     seen = self._waiters.changes
         finally:
             self._writers -= 1
 
-    async def read(self, n: int) -> bytes:
+    async def read(self, n: int, flags: int = 0) -> bytes:
         """See the function `read`."""
         _check_length(n)
         core = self._both()
+        if flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE):
+            return core.recv(n, flags)
         if n == 0 and core.type == SOCK_STREAM and core.is_connected():
             return b""
+        if flags & MSG_WAITALL and isinstance(core, StreamSocket):
+            return await self._read_all(core, n, flags & ~MSG_WAITALL)
         while True:
             seen = self._waiters.changes
             # asking first costs less than an exception
             if core.events() & _READABLE or not core.is_connected():
                 try:
-                    return core.recv(n)
+                    return core.recv(n, flags)
                 except BlockingIOError:
                     if isinstance(core, DatagramSocket) and core.read_shut:
                         return b""
             await self._waiters.wait(seen)
+
+    def tcp_info(self) -> TcpInfo:
+        """What the connection is doing now (TCP_INFO); OSError(EOPNOTSUPP) on a datagram socket."""
+        return self._stream().tcp_info()
+
+    def ioctl(self, request: int) -> int:
+        """How much is queued, and where urgent data are: SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK (tcp(7))."""
+        return self._stream().ioctl(request)
 
     async def sendto(self, data: Buffer, address: Address) -> None:
         """See the function `sendto`."""
@@ -245,17 +267,31 @@ class Socket:
         self._core.close()
         self._waiters()
 
-    def _write_some(self, stream: StreamSocket, data: Buffer) -> Buffer:
+    def _write_some(self, stream: StreamSocket, data: Buffer, flags: int) -> Buffer:
         """Writes until nothing more fits; returns the rest."""
         try:
             while True:
-                sent = stream.send(data)
+                sent = stream.send(data, flags)
                 self.written += sent
                 if sent == len(data):
                     return b""
                 data = memoryview(data)[sent:]
         except BlockingIOError:
             return data
+
+    async def _read_all(self, core: StreamSocket, n: int, flags: int) -> bytes:
+        """MSG_WAITALL: n octets, or what there is before the end of the stream, an error or urgent data."""
+        parts: list[bytes] = []
+        while n > 0:
+            seen = self._waiters.changes
+            if not core.has(n):
+                await self._waiters.wait(seen)
+                continue
+            if (parts and not core.events() & IN) or (parts and core.ioctl(SIOCATMARK)):
+                break
+            parts.append(await self.read(n, flags))
+            n = 0 if flags & MSG_PEEK or not parts[-1] else n - len(parts[-1])
+        return b"".join(parts)
 
     async def _linger(self, core: StreamSocket) -> None:
         """SO_LINGER: waits until the peer has everything, at most so many seconds."""

@@ -55,6 +55,12 @@ SETTINGS: dict[str, Setting] = dict(
         _ipv4("tcp_retries2", 0, 255, "retransmissions after which a connection is given up"),
         _ipv4("tcp_orphan_retries", 0, 255, "the same, of a connection that no application has; 0 means 8"),
         _ipv4("tcp_fin_timeout", 0, _MOST // 1000, "s in FIN-WAIT-2 when no application has the connection"),
+        _ipv4("tcp_syn_linear_timeouts", 0, 127, "so many of the first SYNs are sent again without longer waits"),
+        _ipv4("tcp_keepalive_time", 0, _MOST, "s of silence before SO_KEEPALIVE probes"),
+        _ipv4("tcp_keepalive_intvl", 0, _MOST, "s between its probes"),
+        _ipv4("tcp_keepalive_probes", 0, 255, "probes without an answer that end a connection"),
+        _ipv4("tcp_notsent_lowat", 0, (1 << 32) - 1, "octets not sent above which a socket takes no more"),
+        _ipv4("tcp_stdurg", 0, 1, "1: the urgent pointer is of the octet itself (RFC 1122 4.2.2.4), not of the next"),
         _ipv4("tcp_max_syn_backlog", 0, _MOST,
               "half-open connections of a listener; only without SYN cookies, of which the last quarter is for "
               "peers that are known"),

@@ -1,3 +1,5 @@
+from libc.stdint cimport int64_t
+
 cdef class Sysctl:
     cdef public int tcp_timestamps
     cdef public int tcp_sack
@@ -14,6 +16,12 @@ cdef class Sysctl:
     cdef public int tcp_synack_retries
     cdef public int tcp_retries2
     cdef public int tcp_orphan_retries
+    cdef public int tcp_syn_linear_timeouts
+    cdef public int tcp_keepalive_time
+    cdef public int tcp_keepalive_intvl
+    cdef public int tcp_keepalive_probes
+    cdef public int64_t tcp_notsent_lowat
+    cdef public int tcp_stdurg
     cdef public int tcp_fin_timeout
     cdef public int tcp_max_syn_backlog
     cdef public int tcp_abort_on_overflow

@@ -62,6 +62,12 @@ class Sysctl:
         self.tcp_synack_retries = 5
         self.tcp_retries2 = 15
         self.tcp_orphan_retries = 0
+        self.tcp_syn_linear_timeouts = 4
+        self.tcp_keepalive_time = 7200  # s
+        self.tcp_keepalive_intvl = 75  # s
+        self.tcp_keepalive_probes = 9
+        self.tcp_notsent_lowat = (1 << 32) - 1
+        self.tcp_stdurg = 0
         self.tcp_fin_timeout = 60
         self.tcp_max_syn_backlog = 2048
         self.tcp_abort_on_overflow = 0

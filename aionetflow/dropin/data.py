@@ -1,17 +1,22 @@
 """The calls of a virtual socket that move data: those of socket.socket, over the core socket's."""
 
+import errno
 import socket
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from aionetflow.dropin.arguments import checked
 from aionetflow.dropin.description import Description
+from aionetflow.errors import os_error
 from aionetflow.socket.datagram import DatagramSocket
+from aionetflow.socket.options import SIOCATMARK
 from aionetflow.socket.stream import StreamSocket
 
 _T = TypeVar("_T")
 Core = StreamSocket | DatagramSocket
+_NOW = socket.MSG_DONTWAIT | socket.MSG_OOB | socket.MSG_ERRQUEUE  # flags of a recv() that does not wait
 
 
 class DataCalls(socket.socket):
@@ -57,7 +62,9 @@ class DataCalls(socket.socket):
     @checked
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """See recv(2)."""
-        return self._retry("recv", lambda: self.core.recv(bufsize, flags), flags)
+        if self._waits_for_all(flags):
+            return b"".join(self._pieces("recv", bufsize, flags))
+        return self._retry("recv", lambda: self._recv(bufsize, flags), flags)
 
     @checked
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
@@ -67,7 +74,13 @@ class DataCalls(socket.socket):
     @checked
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """See recv(2)."""
-        return self._retry("recv_into", lambda: self.core.recv_into(buffer, nbytes, flags), flags)
+        if self._waits_for_all(flags):
+            view = memoryview(buffer).cast("B")
+            data = b"".join(self._pieces("recv_into", min(nbytes or len(view), len(view)), flags))
+            view[: len(data)] = data
+            return len(data)
+        count = nbytes or len(memoryview(buffer).cast("B"))
+        return self._retry("recv_into", lambda: self._enough(count, flags).recv_into(buffer, nbytes, flags), flags)
 
     @checked
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
@@ -91,6 +104,44 @@ class DataCalls(socket.socket):
         """See socket.sendfile(): the file is read and sent piece by piece."""
         sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
         return sent
+
+    # What waits for more than an octet ----------------------------------------------------------------------------
+
+    def _waits_for_all(self, flags: int) -> bool:
+        """Whether MSG_WAITALL means something: on a stream whose calls wait for ever (CPython waits before others)."""
+        odd = socket.MSG_DONTWAIT | socket.MSG_PEEK | socket.MSG_OOB | socket.MSG_ERRQUEUE
+        stream = isinstance(self.description.core, StreamSocket)
+        return flags & (socket.MSG_WAITALL | odd) == socket.MSG_WAITALL and stream and self.gettimeout() is None
+
+    def _pieces(self, call: str, count: int, flags: int) -> Iterator[bytes]:
+        """count octets in pieces, fewer at the end of the stream and before urgent data."""
+        while True:
+            piece = self._retry(call, partial(self._recv, count, flags))
+            yield piece
+            count -= len(piece)
+            if count <= 0 or not piece or self._ends_here():
+                return
+
+    def _ends_here(self) -> bool:
+        """Whether a recv() that has something takes no more: an error is for the next one to hear."""
+        core = self.core
+        assert isinstance(core, StreamSocket)
+        connection = core.connection
+        over = connection is not None and connection.rcv.queue.length == 0 and bool(connection.error)
+        return over or bool(core.ioctl(SIOCATMARK))
+
+    def _recv(self, count: int, flags: int) -> bytes:
+        return self._enough(count, flags).recv(count, flags)
+
+    def _enough(self, count: int, flags: int) -> Core:
+        """The core socket, once it has as much as a call that waits is to wait for (SO_RCVLOWAT)."""
+        core = self.core
+        if not isinstance(core, StreamSocket) or core.connection is None or flags & _NOW or self.gettimeout() == 0:
+            return core
+        wanted = min(count, core.connection.rcv.low_water)
+        if wanted > 1 and not core.has(wanted):
+            raise os_error(errno.EAGAIN)
+        return core
 
     # What VirtualSocket fills in ----------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """What stream and datagram sockets have in common: the control block, its addresses and options, its life."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from aionetflow.clock import Clock
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 # poll(2)'s bits
 IN = 0x001
+PRI = 0x002
 OUT = 0x004
 ERR = 0x008
 HUP = 0x010
@@ -136,6 +137,7 @@ class Socket(ConnectionUser):
     type: int = SOCK_STREAM
     proto: int = 0
     netid = ""
+    own_options: Mapping[tuple[int, int], options.Option] = {}  # those of its kind, by level and number
 
     def __init__(self, services: Services, fd: int, owner: Owner, family: int = AF_INET) -> None:
         self._set_up(services, fd, owner, family)
@@ -239,7 +241,7 @@ class Socket(ConnectionUser):
         """Gives the socket up (close(2)); closing twice does nothing."""
 
     def events(self) -> int:
-        """What poll(2) would report now: IN, OUT, ERR, HUP, RDHUP."""
+        """What poll(2) would report now: IN, PRI, OUT, ERR, HUP, RDHUP."""
         return 0
 
     # What the kinds of socket fill in --------------------------------------------------------------------------
@@ -274,6 +276,25 @@ class Socket(ConnectionUser):
     def queued(self) -> tuple[int, int]:
         """Octets to read, octets not yet acknowledged: ss(8)'s Recv-Q and Send-Q."""
         return 0, 0
+
+    def window_clamp(self) -> int:
+        """TCP_WINDOW_CLAMP: the largest window that may be offered."""
+        return 0
+
+    def is_quick(self) -> bool:
+        """TCP_QUICKACK: whether acknowledgments wait for no answer."""
+        return True
+
+    def info_octets(self) -> bytes:
+        """TCP_INFO."""
+        return b""
+
+    def heed(self, key: tuple[int, int]) -> None:
+        """An option that is kept, and that the transport heeds, was set."""
+
+    def settings(self) -> Sysctl:
+        """The settings of its host."""
+        return self._services.sysctl
 
     def options_changed(self) -> None:
         """An option that the transport needs to know of was set."""

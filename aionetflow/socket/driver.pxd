@@ -42,7 +42,7 @@ cdef class Driver:
     cpdef transmit(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
     @cython.locals(user=ConnectionUser)
     cpdef _tell(self, Connection connection)
-    @cython.locals(packet=TxPacket, route=Route)
+    @cython.locals(packet=TxPacket, route=Route, count=int64_t)
     cpdef _send(self, Connection connection, int64_t now)
     cpdef _count_waiting(self, Connection connection)
     @cython.locals(connection=Connection)

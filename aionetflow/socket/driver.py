@@ -117,7 +117,11 @@ class Driver:
         while output(connection, packet, now):
             packet.ttl = connection.ttl
             packet.tos = connection.tos | packet.ecn
-            self.stats.OutSegs += packet.count()
+            count = packet.count()
+            self.stats.OutSegs += count
+            connection.segs_out += count
+            if packet.length:
+                connection.data_segs_out += count
             self.transmit(packet, connection.route, connection.local, connection.remote, now)
         if connection.state == TIME_WAIT and not connection.waiting:
             self._count_waiting(connection)

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aionetflow.config import (
     DEFAULT_TTL,
-    MIN_MSS,
     RECEIVE_BUFFER_MIN,
     SEND_BUFFER_MIN,
-    SYN_RETRIES,
     TCP_BUFFER_MAX,
 )
 from aionetflow.errors import os_error
@@ -36,6 +34,7 @@ SO_BROADCAST = 6
 SO_SNDBUF = 7
 SO_RCVBUF = 8
 SO_KEEPALIVE = 9
+SO_OOBINLINE = 10
 SO_PRIORITY = 12
 SO_LINGER = 13
 SO_REUSEPORT = 15
@@ -67,6 +66,8 @@ TCP_KEEPCNT = 6
 TCP_SYNCNT = 7
 TCP_LINGER2 = 8
 TCP_DEFER_ACCEPT = 9
+TCP_WINDOW_CLAMP = 10
+TCP_INFO = 11
 TCP_QUICKACK = 12
 TCP_CONGESTION = 13
 TCP_USER_TIMEOUT = 18
@@ -80,13 +81,15 @@ MSG_ERRQUEUE = 0x2000
 MSG_NOSIGNAL = 0x4000
 MSG_MORE = 0x8000
 SHUT_RD, SHUT_WR, SHUT_RDWR = range(3)
+SIOCINQ = 0x541B  # ioctl(2), as FIONREAD
+SIOCOUTQ = 0x5411
+SIOCOUTQNSD = 0x894B
+SIOCATMARK = 0x8905
 _LINGER = struct.Struct("ii")
 _TIMEVAL = struct.Struct("qq")  # seconds, microseconds
-_DEFER = "defer_accept"  # of stream sockets
 _DEVICE_LENGTH = 16  # Linux IFNAMSIZ
 _NAME_LENGTH = 16  # Linux TCP_CA_NAME_MAX
 _MAX_LENGTH = 1024  # what Python's getsockopt takes
-_MAX_WINDOW = 32767  # Linux MAX_TCP_WINDOW: the longest segment that can be asked for
 
 
 class Option(NamedTuple):
@@ -113,6 +116,8 @@ def _stored(key: tuple[int, int], default: int, checked: Callable[[int], int]) -
 
 
 def _within(low: int, high: int = (1 << 31) - 1) -> Callable[[int], int]:
+    """A check of a value: EINVAL if it lies outside."""
+
     def check(value: int) -> int:
         if not low <= value <= high:
             raise os_error(errno.EINVAL)
@@ -122,6 +127,7 @@ def _within(low: int, high: int = (1 << 31) - 1) -> Callable[[int], int]:
 
 
 def _truth(value: int) -> int:
+    """0 or 1, as the kernel keeps what is on or off."""
     return int(value != 0)
 
 
@@ -130,27 +136,9 @@ def _low_water(value: int) -> int:
     return min(value or 1, TCP_BUFFER_MAX // 2) if value >= 0 else TCP_BUFFER_MAX // 2
 
 
-def _orphan_seconds(value: int) -> int:
-    """tcp(7), TCP_LINGER2: 0 is the default, negative means not at all (Linux TCP_FIN_TIMEOUT_MAX: 120)."""
-    return -1 if value < 0 else min(value or 60, 120)
-
-
-def _defer_seconds(sock: "Socket") -> int:
-    """How long the SYN-ACKs go unanswered, in seconds: 1, 2, 4 and up to 120 each (Linux retrans_to_secs)."""
-    rounds: int = getattr(sock, _DEFER)
-    return sum(min(1 << i, 120) for i in range(rounds))
-
-
-def _set_defer_accept(sock: "Socket", value: int) -> None:
-    """Linux secs_to_retrans: the fewest SYN-ACKs that take so long, 255 at most."""
-    rounds, seconds, step = 0, 0, 1
-    while seconds < value and rounds < 255:
-        rounds, seconds, step = rounds + 1, seconds + step, min(2 * step, 120)
-    setattr(sock, _DEFER, rounds)
-    sock.options_changed()
-
-
 def _flag(name: str) -> Option:
+    """An option that is a truth, kept as an attribute of the socket."""
+
     def set_flag(sock: "Socket", value: int) -> None:
         setattr(sock, name, bool(value))
         sock.options_changed()
@@ -209,13 +197,6 @@ def _set_v6only(sock: "Socket", value: int) -> None:
     sock.v6only = bool(value)
 
 
-def _set_max_segment(sock: "Socket", value: int) -> None:
-    if value and not MIN_MSS <= value <= _MAX_WINDOW:  # Linux do_tcp_setsockopt; 0 lifts the limit
-        raise os_error(errno.EINVAL)
-    sock.user_mss = value
-    sock.options_changed()
-
-
 OPTIONS: dict[tuple[int, int], Option] = {
     (SOL_SOCKET, SO_REUSEADDR): _flag("reuse_address"),
     (SOL_SOCKET, SO_REUSEPORT): _flag("reuse_port"),
@@ -233,6 +214,7 @@ OPTIONS: dict[tuple[int, int], Option] = {
     **dict(
         (
             _stored((SOL_SOCKET, SO_KEEPALIVE), 0, _truth),
+            _stored((SOL_SOCKET, SO_OOBINLINE), 0, _truth),
             _stored((SOL_SOCKET, SO_PRIORITY), 0, int),
             _stored((SOL_SOCKET, SO_MARK), 0, int),
             _stored((SOL_SOCKET, SO_RCVLOWAT), 1, _low_water),
@@ -253,25 +235,6 @@ IPV6_OPTIONS: dict[tuple[int, int], Option] = {
         )
     ),
 }
-STREAM_OPTIONS: dict[tuple[int, int], Option] = {
-    (IPPROTO_TCP, TCP_NODELAY): _flag("nodelay"),
-    (IPPROTO_TCP, TCP_CORK): _flag("cork"),
-    (IPPROTO_TCP, TCP_DEFER_ACCEPT): Option(_defer_seconds, _set_defer_accept),
-    (IPPROTO_TCP, TCP_MAXSEG): Option(lambda sock: sock.max_segment(), _set_max_segment),
-    **dict(
-        (
-            _stored((IPPROTO_TCP, TCP_KEEPIDLE), 7200, _within(1, 32767)),
-            _stored((IPPROTO_TCP, TCP_KEEPINTVL), 75, _within(1, 32767)),
-            _stored((IPPROTO_TCP, TCP_KEEPCNT), 9, _within(1, 127)),
-            _stored((IPPROTO_TCP, TCP_SYNCNT), SYN_RETRIES, _within(1, 127)),
-            _stored((IPPROTO_TCP, TCP_LINGER2), 60, _orphan_seconds),
-            _stored((IPPROTO_TCP, TCP_QUICKACK), 1, _truth),
-            _stored((IPPROTO_TCP, TCP_USER_TIMEOUT), 0, _within(0)),
-            _stored((IPPROTO_TCP, TCP_NOTSENT_LOWAT), 0, int),
-        )
-    ),
-}
-
 
 def get(sock: "Socket", level: int, option: int, length: int = 0) -> int | bytes:
     """getsockopt(): an int, or bytes of at most that length when one is given.
@@ -360,8 +323,13 @@ def _get_device(sock: "Socket") -> bytes:
     return name + b"\0" if name else b""
 
 
+def _refuse(sock: "Socket", data: bytes) -> None:
+    raise os_error(errno.ENOPROTOOPT)
+
+
 RAW_OPTIONS: dict[tuple[int, int], RawOption] = {
     (SOL_SOCKET, SO_BINDTODEVICE): RawOption(_get_device, _set_device),
+    (IPPROTO_TCP, TCP_INFO): RawOption(lambda sock: sock.info_octets(), _refuse),
     (SOL_SOCKET, SO_LINGER): RawOption(
         lambda sock: _LINGER.pack(int(sock.linger_on), sock.linger_seconds), _set_linger
     ),
@@ -382,9 +350,7 @@ def _checked(value: int) -> int:
 
 
 def _find(sock: "Socket", level: int, option: int) -> Option | None:
-    entry = OPTIONS.get((level, option))
-    if entry is None and sock.type == SOCK_STREAM:
-        entry = STREAM_OPTIONS.get((level, option))
+    entry = sock.own_options.get((level, option)) or OPTIONS.get((level, option))
     if entry is None and sock.family == AF_INET6:
         entry = IPV6_OPTIONS.get((level, option))
     return entry

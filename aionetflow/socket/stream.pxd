@@ -3,13 +3,12 @@ from libc.stdint cimport int64_t
 
 from aionetflow.ip.route cimport Route
 from aionetflow.socket.listener cimport Listener
-from aionetflow.socket.stream_data cimport StreamData
+from aionetflow.socket.stream_options cimport StreamOptions
 from aionetflow.socket.base cimport Services
 from aionetflow.socket.ports cimport PortHold, connection_key
 from aionetflow.socket.table cimport SocketTable
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.handshake cimport open_actively
-from aionetflow.tcp.send cimport Sender
 
 cdef int ERR
 cdef int HUP
@@ -22,12 +21,11 @@ cdef int SYN_SENT
 cdef int TIME_WAIT
 cdef int _CLOSE
 cdef int _TCP
+cdef int64_t NO_UNSENT_LIMIT
 cdef int BROADCAST
 
-cdef class StreamSocket(StreamData):
+cdef class StreamSocket(StreamOptions):
     cdef public Listener listener
-    cdef public bint nodelay
-    cdef public bint cork
     cdef public int defer_accept
     cdef public str _congestion
     cdef public bint _connecting
@@ -39,8 +37,6 @@ cdef class StreamSocket(StreamData):
     cpdef int events(self) except? -1
     @cython.locals(services=Services, local=bytes, connection=Connection, now=int64_t, iss=int64_t)
     cpdef _start_connecting(self, Route route, bytes remote, int port)
-    @cython.locals(connection=Connection)
-    cpdef send_at_once(self)
     cpdef _inherit(self, StreamSocket listening)
     cpdef changed(self, Connection connection)
     @cython.locals(connection=Connection)

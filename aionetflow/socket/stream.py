@@ -6,16 +6,17 @@ A call that would have to wait raises BlockingIOError; `on_change` is called whe
 
 import errno
 
-from aionetflow.config import DEFAULT_MSS, SOMAXCONN
+from aionetflow.config import SOMAXCONN
 from aionetflow.errors import os_error
 from aionetflow.ip.address import AF_INET, ANY, Address, endpoint
 from aionetflow.ip.route import BROADCAST, MULTICAST, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.listener import Listener
-from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
+from aionetflow.socket.options import IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM, TCP_SYNCNT
 from aionetflow.socket.ports import connection_key
-from aionetflow.socket.stream_data import StreamData
+from aionetflow.socket.stream_options import StreamOptions
+from aionetflow.socket.tcp_options import NO_UNSENT_LIMIT, configure
 from aionetflow.tcp import congestion
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import open_actively
@@ -26,7 +27,7 @@ _CLOSE = int(Event.CLOSE)
 _TCP = PROTOCOL_TCP
 
 
-class StreamSocket(StreamData):
+class StreamSocket(StreamOptions):
     """A TCP socket."""
 
     type = SOCK_STREAM
@@ -35,8 +36,6 @@ class StreamSocket(StreamData):
 
     def __init__(self, services: Services, fd: int, owner: Owner, family: int = AF_INET) -> None:
         self._set_up(services, fd, owner, family)
-        self.nodelay = False
-        self.cork = False
         self.defer_accept = 0  # TCP_DEFER_ACCEPT, in SYN-ACKs
         self._congestion = ""  # TCP_CONGESTION; empty: the host's default
         self.listener: Listener | None = None
@@ -63,7 +62,7 @@ class StreamSocket(StreamData):
         hold.listening = True
         stats = self._services.stats.tcp
         self.listener = Listener(self.local, hold, backlog, self._new_connection, self._connection_ready, stats)
-        self._tell_listener(self.listener)
+        self.tell_listener()
         table.listeners.setdefault(self.local_port, []).append(self.listener)
 
     def accept(self) -> tuple["StreamSocket", Address]:
@@ -172,10 +171,10 @@ class StreamSocket(StreamData):
         if connection.read_shut:
             mask |= IN | RDHUP
         if connection.state not in (SYN_SENT, SYN_RECEIVED):
-            if connection.rcv.queue.length:
-                mask |= IN
-            # sk_stream_is_writeable: a third of the buffer is free
-            if connection.write_shut or 3 * connection.snd.queue.length <= 2 * connection.snd.limit:
+            mask |= IN if connection.urgent is None and connection.rcv.is_readable() else 0
+            if connection.urgent is not None:
+                mask |= self.urgent_events(connection)
+            if connection.write_shut or connection.snd.is_writable():
                 mask |= OUT
         return mask | ERR if connection.error else mask
 
@@ -196,12 +195,6 @@ class StreamSocket(StreamData):
         """Whether listen() was called."""
         return self.listener is not None
 
-    def max_segment(self) -> int:
-        """The segment size in use; before a connection, what was asked for, or RFC 9293's default."""
-        if self.connection is None:
-            return self.user_mss or DEFAULT_MSS
-        return self.connection.snd.mss
-
     def state_name(self) -> str:
         """The state as ss(8) prints it."""
         if self.listener is not None:
@@ -220,52 +213,13 @@ class StreamSocket(StreamData):
         """The connection's error, which is then forgotten (SO_ERROR)."""
         connection = self.connection
         if connection is None:
-            return StreamData.take_error(self)
+            return StreamOptions.take_error(self)
         error, connection.error = connection.error, 0
         return error
 
     def changed(self, connection: Connection) -> None:
         """The connection has changed."""
         self.notify()
-
-    def buffer_sizes(self) -> tuple[int, int]:
-        """SO_RCVBUF and SO_SNDBUF as they are by now."""
-        connection = self.connection
-        if connection is None:
-            return StreamData.buffer_sizes(self)
-        return max(self.receive_buffer, 2 * connection.rcv.limit), max(self.send_buffer, 2 * connection.snd.limit)
-
-    def options_changed(self) -> None:
-        """Takes over what the connection must know."""
-        connection = self.connection
-        if self.listener is not None:
-            self._tell_listener(self.listener)
-        if connection is None:
-            return
-        snd = connection.snd
-        # tcp(7): clearing TCP_CORK sends what it held back, setting TCP_NODELAY even what is corked
-        if (snd.corked and not self.cork) or (self.nodelay and not snd.nodelay):
-            snd.push_once = snd.unsent() > 0
-        connection.ttl, connection.tos = self.hops(connection.remote)
-        snd.nodelay = self.nodelay
-        snd.corked = self.cork
-        if self.send_locked:
-            snd.limit = snd.most = self.send_buffer // 2
-        if self.receive_locked:
-            connection.rcv.limit = connection.rcv.most = self.receive_buffer // 2
-        self._services.touch(connection)
-        self._services.run()
-
-    def send_at_once(self) -> None:
-        """Sets TCP_NODELAY."""
-        if self.nodelay:
-            return
-        self.nodelay = True
-        connection = self.connection
-        if connection is not None and connection.snd.unsent() == 0:
-            connection.snd.nodelay = True  # and that is all that comes of it
-        else:
-            self.options_changed()
 
     # Inside -----------------------------------------------------------------------------------------------------
 
@@ -309,11 +263,15 @@ class StreamSocket(StreamData):
             self._disconnect(connection, 0)
             raise os_error(error)
 
-    def _tell_listener(self, listener: Listener) -> None:
-        """Options have changed, or are there from the start."""
+    def tell_listener(self) -> None:
+        """Options have changed, or are there from the start: for half-open connections they count as well."""
+        listener = self.listener
+        if listener is None:
+            return
         listener.template = None
         listener.receive_limit = self.receive_buffer // 2
         listener.defer_rounds = self.defer_accept
+        listener.syn_retries = self.kept((IPPROTO_TCP, TCP_SYNCNT), 0)
         listener.reuse, listener.reuse_port, listener.device = self.reuse_address, self.reuse_port, self.device
 
     def _connection_ready(self) -> None:
@@ -340,6 +298,8 @@ class StreamSocket(StreamData):
         connection.user_mss, connection.device = self.user_mss, self.device
         connection.snd.nodelay = self.nodelay
         connection.snd.corked = self.cork
+        if self.stored is not None or self._services.sysctl.tcp_notsent_lowat != NO_UNSENT_LIMIT:
+            configure(self, connection, self._services.clock.now())
         return connection
 
     def congestion_name(self) -> str:

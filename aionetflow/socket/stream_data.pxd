@@ -4,9 +4,14 @@ from libc.stdint cimport int64_t
 from aionetflow.socket.base cimport Services
 from aionetflow.socket.data cimport DataSocket
 from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.send cimport Sender
+from aionetflow.tcp.urgent cimport read_until_mark, send_urgent, take_urgent
 
+cdef int CLOSED
 cdef int SYN_RECEIVED
 cdef int SYN_SENT
+cdef int MSG_ERRQUEUE
+cdef int MSG_MORE
 cdef int MSG_OOB
 cdef int MSG_PEEK
 
@@ -23,5 +28,9 @@ cdef class StreamData(DataSocket):
     @cython.locals(connection=Connection, data=bytes)
     cpdef bytes recv_piece(self, Py_ssize_t limit)
     cpdef Connection _writable(self, int flags)
+    @cython.locals(snd=Sender)
+    cpdef _written(self, Connection connection, int flags)
+    @cython.locals(data=bytes)
+    cpdef bytes _recv_beside_urgent(self, Connection connection, Py_ssize_t limit, bint peek)
     @cython.locals(error=int)
     cpdef bytes _recv_nothing(self, Connection connection)

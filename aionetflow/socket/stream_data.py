@@ -7,13 +7,14 @@ from aionetflow.errors import os_error
 from aionetflow.ip.address import Address
 from aionetflow.socket.base import Owner, Services
 from aionetflow.socket.data import Buffer, DataSocket
-from aionetflow.socket.options import MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC
+from aionetflow.socket.options import MSG_ERRQUEUE, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
 from aionetflow.tcp.connection import Connection
-from aionetflow.tcp.states import SYN_RECEIVED, SYN_SENT
+from aionetflow.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT
+from aionetflow.tcp.urgent import read_until_mark, send_urgent, take_urgent
 
 
 class StreamData(DataSocket):
-    """The half of StreamSocket that reads and writes. There is no urgent data (RFC 6093 says to send none)."""
+    """The half of StreamSocket that reads and writes."""
 
     def _set_up(self, services: Services, fd: int, owner: Owner, family: int) -> None:
         DataSocket._set_up(self, services, fd, owner, family)
@@ -23,7 +24,8 @@ class StreamData(DataSocket):
     def send(self, data: Buffer, flags: int = 0) -> int:
         """Puts as much of data into the send buffer as fits, and says how much that was (send(2)).
 
-        BlockingIOError if nothing fits; BrokenPipeError after shutdown, or if there is no connection.
+        With MSG_MORE a segment that is not full waits for more, with MSG_OOB the last octet is urgent. BlockingIOError
+        if nothing fits; BrokenPipeError after shutdown, or if there is no connection.
         """
         connection = self._writable(flags)
         room = connection.snd.room()
@@ -37,8 +39,7 @@ class StreamData(DataSocket):
             connection.write_part(data, 0, size)
         else:
             connection.write(data)
-        self._services.touch(connection)
-        self._services.run()
+        self._written(connection, flags if size else 0)
         return size
 
     def send_rest(self, data: bytes, start: int) -> int:
@@ -49,8 +50,7 @@ class StreamData(DataSocket):
             raise os_error(errno.EAGAIN)
         size = min(len(data) - start, room)
         connection.write_part(data, start, start + size)
-        self._services.touch(connection)
-        self._services.run()
+        self._written(connection, 0)
         return size
 
     def sendto(self, data: Buffer, address: Address, flags: int = 0) -> int:
@@ -60,16 +60,20 @@ class StreamData(DataSocket):
     def recv(self, limit: int, flags: int = 0) -> bytes:
         """Takes up to limit octets of what has arrived (recv(2)); b"" at the end of the stream.
 
-        BlockingIOError if nothing is there yet; with MSG_PEEK the octets stay.
+        BlockingIOError if nothing is there yet; with MSG_PEEK the octets stay, with MSG_OOB it is the urgent one.
         """
         self.check_open()
         if limit < 0:
             raise ValueError("negative buffersize in recv")
-        if flags:
-            _check_receiving(flags)
+        if flags & MSG_ERRQUEUE:
+            raise os_error(errno.EAGAIN)  # Linux inet_recv_error: there is no queue of errors
         connection = self.connection
+        if flags & MSG_OOB and not self.is_listening():
+            return take_urgent(connection, limit, flags & MSG_PEEK != 0)
         if connection is None or connection.rcv.queue.length == 0:
             return self._recv_nothing(connection)
+        if connection.urgent is not None:
+            return self._recv_beside_urgent(connection, limit, flags & MSG_PEEK != 0)
         if flags & MSG_PEEK:
             return connection.rcv.queue.peek(limit)
         data = connection.read(limit)
@@ -84,11 +88,24 @@ class StreamData(DataSocket):
         connection = self.connection
         if connection is None or connection.rcv.queue.length == 0:
             return self._recv_nothing(connection)
+        if connection.urgent is not None:
+            return self._recv_beside_urgent(connection, limit, False)
         data = connection.read_piece(limit)
         if connection.need_ack:
             self._services.touch(connection)
             self._services.run()
         return data
+
+    def has(self, count: int) -> bool:
+        """Whether a recv() that waits for count octets (MSG_WAITALL, SO_RCVLOWAT) waits no longer.
+
+        They are here, or no more will come, or half of the buffer is full: more is taken piece by piece.
+        """
+        connection = self.connection
+        if connection is None or connection.error or connection.read_shut or connection.state == CLOSED:
+            return True
+        rcv = connection.rcv
+        return rcv.queue.length >= min(count, rcv.limit // 2)
 
     def recvfrom(self, limit: int, flags: int = 0) -> tuple[bytes, None]:
         """As recv; a stream's octets have no address of their own."""
@@ -102,7 +119,8 @@ class StreamData(DataSocket):
     def _take_into(self, view: memoryview, flags: int) -> tuple[int, int, None]:
         self.check_open()
         connection = self.connection
-        if flags & (MSG_PEEK | MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE) or connection is None:
+        odd = flags & (MSG_PEEK | MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE) != 0
+        if odd or connection is None or connection.urgent is not None:
             data = self.recv(len(view), flags)
             if not flags & MSG_TRUNC:
                 view[: len(data)] = data
@@ -126,8 +144,7 @@ class StreamData(DataSocket):
             total += len(data)
             if total == room:
                 break
-        self._services.touch(connection)
-        self._services.run()
+        self._written(connection, flags if total else 0)
         return total
 
     def _writable(self, flags: int) -> Connection:
@@ -138,9 +155,28 @@ class StreamData(DataSocket):
         connection = self.connection
         if connection is None or connection.write_shut:
             raise os_error(errno.EPIPE)
-        if flags & MSG_OOB:
-            raise os_error(errno.EOPNOTSUPP)
         return connection
+
+    def _written(self, connection: Connection, flags: int) -> None:
+        """Something has come into the send buffer."""
+        snd = connection.snd
+        snd.more = flags & MSG_MORE != 0
+        if flags & MSG_OOB:
+            send_urgent(connection)
+        if connection.urgent is not None and connection.urgent.sending:
+            snd.push_once = True  # Linux tcp_nagle_test: what is urgent does not wait
+        self._services.touch(connection)
+        self._services.run()
+
+    def _recv_beside_urgent(self, connection: Connection, limit: int, peek: bool) -> bytes:
+        """recv() of a connection that has or had urgent data."""
+        data = read_until_mark(connection, limit, peek)
+        if not peek:
+            connection.after_read()
+            if connection.need_ack:
+                self._services.touch(connection)
+                self._services.run()
+        return data if data or limit == 0 else self._recv_nothing(connection)
 
     def _recv_nothing(self, connection: Connection | None) -> bytes:
         """Linux tcp_recvmsg with an empty queue: the end of the stream, or the error, once."""
@@ -151,11 +187,3 @@ class StreamData(DataSocket):
         if connection.read_shut if connection is not None else self._read_shut:
             return b""
         raise os_error(errno.EAGAIN if connection is not None else errno.ENOTCONN)
-
-
-def _check_receiving(flags: int) -> None:
-    """Linux tcp_recv_urg: there is no urgent data; inet_recv_error: there is no queue of errors."""
-    if flags & MSG_ERRQUEUE:
-        raise os_error(errno.EAGAIN)
-    if flags & MSG_OOB:
-        raise os_error(errno.EINVAL)

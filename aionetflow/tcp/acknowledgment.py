@@ -4,7 +4,7 @@ from aionetflow.config import NEVER
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.loss import on_ack
 from aionetflow.tcp.rack import arm_timeout, schedule_probe, take_probe_ack, update_reordering_window
-from aionetflow.tcp.recovery import OPEN, REORDER, TIMEOUT
+from aionetflow.tcp.recovery import OPEN, TIMEOUT
 from aionetflow.tcp.sack import check_reordering, take_blocks
 from aionetflow.tcp.scoreboard import Ack
 from aionetflow.tcp.segment import ECE, SYN, Segment
@@ -28,6 +28,9 @@ def receive_ack(connection: Connection, segment: Segment, now: i64) -> bool:
         if recovery.selective and segment.sack_count and recovery.head is not None:
             _take_old(connection, segment, now)
         return True
+    connection.heard_at = now
+    snd.more = False
+    connection.soft_error = 0  # Linux tcp_ack: something gets through
     advanced = segment.ack != snd.snd_una
     ece = connection.ecn and segment.flags & (ECE | SYN) == ECE
     if recovery.head is None and not advanced:
@@ -39,10 +42,12 @@ def receive_ack(connection: Connection, segment: Segment, now: i64) -> bool:
     else:
         _take(connection, segment, advanced, ece, now)
     if advanced and snd.fin_acknowledged():
+        connection.wake = True  # someone may be lingering
         connection.transition(_RCV_ACK_OF_FIN)
         connection.settle(now)
     if snd.snd_wnd > 0 and connection.timers.persist != NEVER:
         connection.timers.persist = NEVER
+        connection.stuck_since = NEVER
         recovery.rtt.backoff = 0
     return connection.state != CLOSED
 
@@ -101,16 +106,14 @@ def _take(connection: Connection, segment: Segment, advanced: bool, ece: bool, n
     if not fresh and not ack.dsack:
         ack.duplicates = max(1, segment.count)
         recovery.dup_acks += 1
-    pending = recovery.pending
     if not fresh or ack.sacked or ack.ece or ack.dsack or recovery.state != OPEN:
         on_ack(connection, ack)
-    connection.soft_error = 0
     if advanced:
         _free(connection, acked)
     if recovery.head is None:
         connection.timers.retransmit = NEVER
         recovery.pending = TIMEOUT
-    elif advanced and (recovery.pending != REORDER or pending == REORDER) and not schedule_probe(connection, True, now):
+    elif advanced and not ack.timer_set and not schedule_probe(connection, True, now):
         arm_timeout(connection, now)
     recovery.delivered += ack.delivered
     _control(connection, ack, rtt, max(recovery.lost - lost, 0))
@@ -176,7 +179,9 @@ def _measure(connection: Connection, ack: Ack) -> i64:
 
 def _free(connection: Connection, acked: i64) -> None:
     """The peer has made progress: there is room to write, and nothing to give up."""
-    connection.retries = 0
+    if connection.retries > 0:
+        connection.retries = 0
+        connection.stuck_since = NEVER
     connection.soft_error = 0
     if acked:
         connection.wake = True

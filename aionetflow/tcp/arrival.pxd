@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from aionetflow.fast_paths cimport FastPaths
 from aionetflow.tcp.acknowledgment cimport receive_ack, take_plain
 from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.delayed_ack cimport Acknowledgments
 from aionetflow.tcp.ecn cimport take_marks
 from aionetflow.tcp.handshake cimport receive_ack_of_syn, receive_in_syn_sent
 from aionetflow.tcp.paws cimport keep_timestamp, paws_rejects
@@ -14,8 +15,8 @@ from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_add, seq_between, seq_geq, seq_gt, seq_lt, seq_sub
 from aionetflow.tcp.states cimport is_synchronized, may_receive
 from aionetflow.tcp.timers cimport Timers
+from aionetflow.tcp.urgent cimport receive_urgent
 
-cdef int64_t DELAYED_ACK
 cdef int64_t NEVER
 cdef int IN_ORDER
 cdef int OUT_OF_ORDER
@@ -30,6 +31,7 @@ cdef int ACK
 cdef int FIN
 cdef int RST
 cdef int SYN
+cdef int URG
 cdef int CLOSE_WAIT
 cdef int CLOSED
 cdef int CLOSING
@@ -46,22 +48,23 @@ cdef int EMSGSIZE
 cdef int64_t _MIN_PATH_MTU
 cdef int64_t _NO_MTU_SAID
 
+@cython.locals(owed=bint)
 cpdef receive(Connection connection, Segment segment, int64_t now)
 cpdef receive_icmp(Connection connection, int code, int64_t mtu, int64_t now)
 @cython.locals(snd=Sender, rcv=Receiver)
 cdef bint _is_predicted(Connection connection, Segment segment) except -1
 @cython.locals(rcv=Receiver)
 cdef _receive_predicted(Connection connection, Segment segment, int64_t now)
-@cython.locals(rcv=Receiver, timers=Timers)
+@cython.locals(rcv=Receiver, acks=Acknowledgments, timers=Timers)
 cdef _acknowledge(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver)
 cpdef bint _check(Connection connection, Segment segment, int64_t now) except -1
 cpdef bint _resets_a_closed_stream(Connection connection, Segment segment) except -1
 cpdef _receive_reset(Connection connection)
 @cython.locals(rcv=Receiver, fresh=bint, hole=bint, kind=int)
-cpdef _receive_data(Connection connection, Segment segment, int64_t now)
+cpdef bint _receive_data(Connection connection, Segment segment, int64_t now) except -1
 cpdef _receive_fin(Connection connection, Segment segment, int64_t now)
 @cython.locals(rcv=Receiver)
-cpdef _deliver_fin(Connection connection, int64_t now)
+cpdef bint _deliver_fin(Connection connection, int64_t now) except -1
 @cython.locals(snd=Sender)
 cpdef _receive_path_mtu(Connection connection, int64_t mtu)

@@ -1,11 +1,11 @@
 """A segment arrives at a connection that knows its peer (RFC 9293 3.10.7.4, SYN-RECEIVED and later).
 
-The order is the RFC's: sequence number, RST, SYN, ACK, data, FIN. The urgent pointer is not looked at.
+The order is the RFC's: sequence number, RST, SYN, ACK, URG, data, FIN.
 """
 
 import errno
 
-from aionetflow.config import DELAYED_ACK, NEVER
+from aionetflow.config import NEVER
 from aionetflow.fast_paths import FAST
 from aionetflow.tcp.acknowledgment import receive_ack, take_plain
 from aionetflow.tcp.connection import Connection
@@ -15,7 +15,7 @@ from aionetflow.tcp.paws import keep_timestamp, paws_rejects
 from aionetflow.tcp.receive import IN_ORDER, OLD, OUT_OF_ORDER, REFUSED
 from aionetflow.tcp.recovery import OPEN
 from aionetflow.tcp.sack import note_duplicate
-from aionetflow.tcp.segment import ACK, FIN, PSH, RST, SYN, Segment
+from aionetflow.tcp.segment import ACK, FIN, PSH, RST, SYN, URG, Segment
 from aionetflow.tcp.sequence import seq_add, seq_between, seq_geq, seq_gt, seq_lt, seq_sub
 from aionetflow.tcp.states import (
     CLOSE_WAIT,
@@ -29,6 +29,7 @@ from aionetflow.tcp.states import (
     is_synchronized,
     may_receive,
 )
+from aionetflow.tcp.urgent import receive_urgent
 from aionetflow.widths import i64
 
 _ABORT = int(Event.ABORT)
@@ -44,6 +45,9 @@ _NO_MTU_SAID = 576  # RFC 1191 5: the router is older than that RFC
 
 def receive(connection: Connection, segment: Segment, now: i64) -> None:
     """Takes a segment whose checksum has been verified."""
+    connection.segs_in += segment.count
+    if segment.length:
+        connection.data_segs_in += segment.count
     if FAST.header_prediction and _is_predicted(connection, segment):
         _receive_predicted(connection, segment, now)
         return
@@ -57,12 +61,15 @@ def receive(connection: Connection, segment: Segment, now: i64) -> None:
     keep_timestamp(connection, segment, now)
     if not receive_ack(connection, segment, now):
         return
-    if segment.length:
-        _receive_data(connection, segment, now)
+    if segment.flags & URG or connection.urgent is not None:
+        receive_urgent(connection, segment)
+    owed = segment.length > 0 and _receive_data(connection, segment, now)
     if segment.flags & FIN:
         _receive_fin(connection, segment, now)
-    if connection.rcv.fin_received:
-        _deliver_fin(connection, now)
+    if connection.rcv.fin_received and _deliver_fin(connection, now):
+        owed = True
+    if owed:
+        _acknowledge(connection, now)
 
 
 def receive_icmp(connection: Connection, code: int, mtu: i64, now: i64) -> None:
@@ -97,6 +104,7 @@ def _is_predicted(connection: Connection, segment: Segment) -> bool:
         and rcv.reassembly.length == 0
         and not rcv.fin_received
         and not connection.read_shut
+        and connection.urgent is None
     )
 
 
@@ -112,9 +120,12 @@ def _receive_predicted(connection: Connection, segment: Segment, now: i64) -> No
         take_plain(connection, segment, now)
     else:
         connection.snd.update_window(segment, False)
+    connection.heard_at = now
+    connection.snd.more = False
     if segment.length:
         rcv.take_next(segment)
         connection.wake = True
+        connection.acks.on_data(segment, rcv, connection.recovery.rtt.rto(), now)
         _acknowledge(connection, now)
 
 
@@ -140,6 +151,9 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
             connection.need_ack = True
             if segment.length:
                 note_duplicate(connection, segment)
+                if is_synchronized(connection.state):  # Linux tcp_send_dupack
+                    connection.stats.DelayedACKLost += 1
+                    connection.acks.be_quick(rcv)
         return False
     if segment.flags & RST:
         # RFC 5961 3.2: exactly the next number, or a challenge
@@ -169,19 +183,19 @@ def _receive_reset(connection: Connection) -> None:
     connection.fail(_RCV_RST, EPIPE if connection.state == CLOSE_WAIT else ECONNRESET)
 
 
-def _receive_data(connection: Connection, segment: Segment, now: i64) -> None:
-    """Seventh; RFC 5681 4.2 on when to acknowledge."""
+def _receive_data(connection: Connection, segment: Segment, now: i64) -> bool:
+    """Seventh; True if an acknowledgment is owed, of which `_acknowledge` says when (RFC 5681 4.2)."""
     rcv = connection.rcv
     fresh = seq_gt(seq_add(segment.seq, segment.length), rcv.rcv_nxt)
     if not may_receive(connection.state):
         connection.need_ack = True  # retransmitted from before the FIN, or not allowed after it
-        return
+        return False
     if connection.read_shut and connection.write_shut and fresh:
         # RFC 1122 4.2.2.13, Linux tcp_rcv_state_process: nobody will read this, and the peer must know
         connection.stats.TCPAbortOnData += 1
         connection.refuse(segment)
         connection.fail(_RCV_RST, ECONNRESET)
-        return
+        return False
     if connection.ecn:
         take_marks(connection, segment)
     hole = rcv.reassembly.length > 0
@@ -190,11 +204,11 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> None:
     kind = rcv.take(segment)
     if kind == IN_ORDER:
         connection.wake = True
+        connection.acks.on_data(segment, rcv, connection.recovery.rtt.rto(), now)
         if hole:
             connection.need_ack = True
-        else:
-            _acknowledge(connection, now)
-    elif kind == OUT_OF_ORDER:
+        return True
+    if kind == OUT_OF_ORDER:
         connection.stats.TCPOFOQueue += segment.count
         if connection.recovery.selective:
             connection.need_ack = True  # which says all that a duplicate for each would
@@ -202,46 +216,58 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> None:
             connection.dup_acks_due = min(connection.dup_acks_due + segment.count, _MAX_DUP_ACKS)
     else:
         connection.need_ack = True
+        connection.acks.be_quick(rcv)
         if kind == OLD and seq_geq(segment.seq, rcv.rcv_nxt):
             note_duplicate(connection, segment)
         if kind == REFUSED:
             connection.stats.TCPRcvQDrop += 1
+        else:
+            connection.stats.DelayedACKLost += 1
+    return False
 
 
 def _acknowledge(connection: Connection, now: i64) -> None:
-    """What came in its turn is acknowledged at once if it is more than a full segment; else with what we send next,
-    or in 40 ms.
-    """
-    rcv, timers = connection.rcv, connection.timers
+    """What came in its turn is acknowledged now, with what we send next, or in a while (delayed_ack.py)."""
+    rcv, acks, timers = connection.rcv, connection.acks, connection.timers
     if rcv.limit < rcv.most:
         rcv.grow(connection.recovery.rtt.srtt, now)
-    if rcv.unacknowledged() > rcv.mss:
+    if acks.is_due(rcv):
         connection.need_ack = True
-    elif timers.delayed_ack == NEVER:
-        timers.delayed_ack = now + DELAYED_ACK
+        return
+    timers.delayed_ack = acks.wait_until(timers.delayed_ack, connection.recovery.rtt.srtt, now)
+    if timers.delayed_ack <= now:
+        connection.need_ack = True
 
 
 def _receive_fin(connection: Connection, segment: Segment, now: i64) -> None:
     """Eighth: notes where the peer's stream ends."""
-    connection.need_ack = True  # again, if it was seen before: our last ACK was lost
     if may_receive(connection.state):
         connection.rcv.note_fin(segment)
+        if not connection.rcv.reaches_fin():
+            connection.need_ack = True  # it came ahead of its turn
+        return
+    connection.need_ack = True  # again: our last ACK was lost
 
 
-def _deliver_fin(connection: Connection, now: i64) -> None:
-    """Everything before the FIN is here: the stream has ended."""
+def _deliver_fin(connection: Connection, now: i64) -> bool:
+    """Everything before the FIN is here: the stream has ended. True if the acknowledgment may wait for our FIN."""
     rcv = connection.rcv
     if not rcv.reaches_fin() or not may_receive(connection.state):
-        return
+        return False
     rcv.rcv_nxt = seq_add(rcv.rcv_nxt, 1)
     if seq_gt(rcv.rcv_nxt, rcv.rcv_adv):
         rcv.rcv_adv = rcv.rcv_nxt
     rcv.ended = True
-    connection.need_ack = True
     connection.read_shut = True
     connection.wake = True
     connection.transition(_RCV_FIN)
     connection.settle(now)
+    connection.acks.scheduled = True
+    if connection.state == CLOSE_WAIT:  # Linux tcp_fin: our answer is expected to come soon
+        connection.acks.ping_pong = max(connection.acks.ping_pong, 1)
+        return True
+    connection.need_ack = True
+    return False
 
 
 def _receive_path_mtu(connection: Connection, mtu: i64) -> None:

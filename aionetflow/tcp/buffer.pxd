@@ -22,7 +22,7 @@ cdef class SendQueue:
     cdef Chunk _head
     cdef Chunk _last
     cdef Chunk _hint
-    cdef int64_t _released
+    cdef readonly int64_t released
     cdef int64_t _end
     cdef list _tail
     cpdef append(self, bytes data)

@@ -31,7 +31,7 @@ class SendQueue:
         self._head: Chunk | None = None
         self._last: Chunk | None = None
         self._hint: Chunk | None = None  # in which the last look-up ended
-        self._released: i64 = 0  # how much was acknowledged in all
+        self.released: i64 = 0  # how much was acknowledged in all
         self._end: i64 = 0  # where the last chunk ends
         self._tail: list[bytes] | None = None  # small writes behind the last chunk, not yet joined
 
@@ -57,7 +57,7 @@ class SendQueue:
 
     def fill(self, packet: TxPacket, position: i64, length: i64) -> None:
         """Points a packet's payload at length octets from position on; copies only what is in three pieces or more."""
-        position += self._released
+        position += self.released
         if position + length > self._end:
             self._join_tail()
         chunk = self._find(position)
@@ -78,12 +78,12 @@ class SendQueue:
 
     def release(self, length: i64) -> None:
         """Forgets the oldest octets: they were acknowledged."""
-        self._released += length
+        self.released += length
         self.length -= length
-        if self._released > self._end:
+        if self.released > self._end:
             self._join_tail()
         head = self._head
-        while head is not None and head.end <= self._released:
+        while head is not None and head.end <= self.released:
             if head is self._hint:
                 self._hint = None
             head = head.next
@@ -97,7 +97,7 @@ class SendQueue:
     def clear(self) -> None:
         """Forgets everything."""
         self.length = 0
-        self._released = self._end
+        self.released = self._end
         self._hint = self._last = None
         self._tail = None
         while self._head is not None:  # one by one: a long chain that goes at once goes deep

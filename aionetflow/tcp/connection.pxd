@@ -4,8 +4,10 @@ from libc.stdint cimport int64_t, uint32_t
 from aionetflow.ip.route cimport Route
 from aionetflow.stats cimport TcpStats
 from aionetflow.sysctl cimport Sysctl
+from aionetflow.tcp.delayed_ack cimport Acknowledgments
 from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.congestion.base cimport CongestionControl
+from aionetflow.tcp.patience cimport Patience
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
 from aionetflow.tcp.segment cimport Segment
@@ -13,6 +15,7 @@ from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_add, seq_between, seq_lt, seq_sub
 from aionetflow.tcp.states cimport is_open, is_synchronized, may_receive, next_state
 from aionetflow.tcp.timers cimport Timers
+from aionetflow.tcp.urgent_mark cimport UrgentMark
 
 cdef int64_t MILLISECOND
 cdef int64_t NEVER
@@ -46,11 +49,16 @@ cdef class Connection:
     cdef public ConnectionUser user
     cdef readonly Sender snd
     cdef readonly Receiver rcv
+    cdef readonly Acknowledgments acks
     cdef readonly Timers timers
     cdef readonly Recovery recovery
     cdef public bytes key
     cdef public object claim
+    cdef public Patience patience
+    cdef public UrgentMark urgent
     cdef public int64_t sent_at
+    cdef public int64_t stuck_since
+    cdef public int64_t heard_at
     cdef public int64_t mtu
     cdef public int64_t path_mtu
     cdef public int64_t answered_at
@@ -72,6 +80,13 @@ cdef class Connection:
     cdef public bint cwr_due
     cdef public bint read_shut
     cdef public bint write_shut
+    cdef public int64_t bytes_retrans
+    cdef public uint32_t segs_in
+    cdef public uint32_t segs_out
+    cdef public uint32_t data_segs_in
+    cdef public uint32_t data_segs_out
+    cdef public uint32_t total_retrans
+    cdef public int total_rto
     cdef public int user_mss
     cdef public int device
     cdef public int retries
@@ -96,6 +111,7 @@ cdef class Connection:
     cpdef bytes read_piece(self, int64_t limit)
     @cython.locals(count=int64_t)
     cpdef int64_t read_into(self, object view) except? -1
+    cpdef after_read(self)
     cpdef shut_write(self)
     cpdef close(self, int64_t now)
     cpdef abort(self, int error)
@@ -118,3 +134,5 @@ cdef class Connection:
     cpdef bint is_answered(self, int64_t now) except -1
     cpdef bint _was_answered(self, int64_t now) except -1
     cpdef settle(self, int64_t now)
+    @cython.locals(seconds=int64_t, rto=int64_t)
+    cpdef bint _leave(self, int64_t now) except -1

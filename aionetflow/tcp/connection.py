@@ -19,7 +19,9 @@ from aionetflow.stats import TcpStats
 from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.congestion.base import CongestionControl
+from aionetflow.tcp.delayed_ack import Acknowledgments
 from aionetflow.tcp.options import TIMESTAMPS_LENGTH
+from aionetflow.tcp.patience import Patience
 from aionetflow.tcp.receive import Receiver
 from aionetflow.tcp.recovery import Recovery
 from aionetflow.tcp.rtt import RttEstimator
@@ -39,6 +41,7 @@ from aionetflow.tcp.states import (
     next_state,
 )
 from aionetflow.tcp.timers import Timers
+from aionetflow.tcp.urgent_mark import UrgentMark
 from aionetflow.widths import i64, u32
 
 _LONGEST = 65535  # what an IP packet's length field can say
@@ -86,10 +89,10 @@ class Connection:
         self.ecn = False  # both ends know ECN (RFC 3168)
         self.ecn_echo = False  # the peer's packets met congestion, and it has not said yet that it knows
         self.cwr_due = False  # our window was reduced, which the peer has yet to be told
-        self.read_shut = False
-        self.write_shut = False
+        self.read_shut = self.write_shut = False
         self.snd = Sender(iss, send_limit)
         self.rcv = Receiver(receive_limit)
+        self.acks = Acknowledgments()
         self.timers = Timers()
         self.recovery = Recovery(iss, cc, RttEstimator(), sysctl.tcp_reordering)
         self.sent_at: i64 = NEVER  # when new data, or the first SYN, was last sent
@@ -98,13 +101,17 @@ class Connection:
         self.mtu: i64 = 0  # of the interface, when the segment size was last looked at
         self.path_mtu: i64 = _LONGEST  # RFC 1191: no packet longer than this has been refused
         self.retries = 0  # retransmissions, or probes, since the peer was last heard
-        self.syn_due = False
-        self.syn_sent = False
-        self.need_ack = False
+        self.stuck_since: i64 = NEVER  # when the first of them was made (probes: since the window was last open)
+        self.heard_at: i64 = 0  # when the peer acknowledged something last, be it what it had acknowledged before
+        self.urgent: UrgentMark | None = None  # where urgent data are, if there ever were any
+        self.patience: Patience | None = None  # how long to go on, where the application has a say in that
+        # TCP_INFO tells of these
+        self.segs_in = self.segs_out = self.data_segs_in = self.data_segs_out = 0
+        self.total_retrans = self.total_rto = self.bytes_retrans = 0
+        self.syn_due = self.syn_sent = self.need_ack = False
         self.dup_acks_due = 0  # acknowledgments owed for segments ahead of their turn, one each (RFC 5681 4.2)
-        self.probe_due = False
         self.tail_due = False  # a loss probe is to be sent
-        self.reset_due = False
+        self.probe_due = self.reset_due = False
         self.refused: u32 = 0  # SYN-SENT, SYN-RECEIVED: the number for the RST to a segment of another life
         self.refuse_due = False
         self.answered_at: i64 = -NEVER  # when a segment that makes no sense was last answered
@@ -129,23 +136,25 @@ class Connection:
     def read(self, limit: i64) -> bytes:
         """Takes up to limit octets of what was received; the peer hears of the room when that matters."""
         data = self.rcv.queue.read(limit)
-        if may_receive(self.state) and self.rcv.window_opened():
-            self.need_ack = True
+        self.after_read()
         return data
 
     def read_piece(self, limit: i64) -> bytes:
         """As read, but maybe less than there is, where that saves a copy."""
         data = self.rcv.queue.read_piece(limit)
-        if may_receive(self.state) and self.rcv.window_opened():
-            self.need_ack = True
+        self.after_read()
         return data
 
     def read_into(self, view: memoryview) -> i64:
         """As read, into a writable view of octets, as many as it holds: how many."""
         count = self.rcv.queue.read_into(view)
-        if may_receive(self.state) and self.rcv.window_opened():
-            self.need_ack = True
+        self.after_read()
         return count
+
+    def after_read(self) -> None:
+        """Something was read: the acknowledgment that was to wait for that is due, or one that opens the window."""
+        if self.acks.after_read(self.rcv) or (may_receive(self.state) and self.rcv.window_opened()):
+            self.need_ack = True
 
     def shut_write(self) -> None:
         """No more will be written: a FIN follows what is queued (RFC 9293 3.10.4)."""
@@ -168,8 +177,8 @@ class Connection:
             self.fail(_CLOSE, 0)
             return
         self.shut_write()
-        if self.state == FIN_WAIT_2:
-            self.timers.wait = now + self.sysctl.tcp_fin_timeout * SECOND
+        if self.state == FIN_WAIT_2 and not self._leave(now):
+            self.abort(0)
 
     def abort(self, error: int) -> None:
         """Ends the connection now; the peer gets a RST if it knows of us (RFC 9293 3.10.5)."""
@@ -200,7 +209,7 @@ class Connection:
         self.snd.queue.clear()
         self.recovery.clear()
         self.rcv.reassembly.clear()
-        self.syn_due = self.need_ack = self.probe_due = self.tail_due = False
+        self.syn_due = self.need_ack = self.probe_due = self.tail_due = self.acks.scheduled = False
         self.dup_acks_due = 0
         self.wake = True
 
@@ -288,6 +297,23 @@ class Connection:
             self.recovery.clear()
             self.wake = True
         elif self.state == FIN_WAIT_2 and self.user is None:
-            self.timers.wait = now + self.sysctl.tcp_fin_timeout * SECOND
+            if not self._leave(now):
+                self.refused = self.snd.snd_nxt
+                self.refuse_due = True
+                self.fail(_ABORT, 0)
         elif self.state == CLOSED:  # LAST-ACK is over
             self.fail(_TIMEOUT, 0)
+
+    def _leave(self, now: i64) -> bool:
+        """Nobody holds it, and only the peer's FIN is missing: waits for that, False if TCP_LINGER2 says not at all.
+
+        Linux tcp_fin_time: no shorter than three and a half retransmission time-outs.
+        """
+        seconds: i64 = self.patience.orphan_seconds if self.patience is not None else 0
+        if seconds < 0:
+            self.stats.TCPAbortOnLinger += 1
+            return False
+        seconds = seconds or self.sysctl.tcp_fin_timeout
+        rto = self.recovery.rtt.rto()
+        self.timers.wait = now + max(seconds * SECOND, 4 * rto - rto // 2)
+        return True

@@ -9,14 +9,18 @@ from aionetflow.tcp.loss cimport on_reorder_timeout, on_timeout
 from aionetflow.tcp.rack cimport arm_timeout, schedule_probe
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
+from aionetflow.tcp.rtt cimport RttEstimator
 from aionetflow.tcp.scoreboard cimport Run, after_segments, segments_in
 from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_gt, seq_sub
 from aionetflow.tcp.states cimport may_send
+from aionetflow.tcp.timeouts cimport (
+    give_up, has_probed_enough, has_retransmitted_enough, on_wait, within_user_timeout)
 from aionetflow.tcp.timers cimport Timers
+from aionetflow.tcp.urgent cimport probes_urgent
 
-cdef int64_t CORK_LIMIT
 cdef int64_t NEVER
+cdef int64_t RTO_MIN
 cdef int64_t MAX_SEGMENT_RUN
 cdef int ECT_0
 cdef int LOSS
@@ -24,18 +28,14 @@ cdef int PROBE
 cdef int REORDER
 cdef int TIMEOUT
 cdef int CWR
-cdef int ORPHAN_RETRIES
 cdef int ACK
 cdef int FIN
 cdef int PSH
 cdef int CLOSED
-cdef int SYN_RECEIVED
 cdef int SYN_SENT
-cdef int _ABORT
 cdef int _TIMEOUT
-cdef int ETIMEDOUT
 
-@cython.locals(snd=Sender)
+@cython.locals(snd=Sender, back=int)
 cpdef bint output(Connection connection, TxPacket packet, int64_t now) except -1
 @cython.locals(snd=Sender, recovery=Recovery)
 cpdef bint _emit_data(Connection connection, TxPacket packet, int64_t now) except -1
@@ -47,7 +47,7 @@ cpdef expire(Connection connection, int64_t now)
 cpdef bint _emit_again(Connection connection, TxPacket packet, int64_t now) except -1
 @cython.locals(snd=Sender, recovery=Recovery, tail=Run, wnd=int64_t, length=int64_t)
 cpdef bint _emit_tail(Connection connection, TxPacket packet, int64_t now) except -1
-@cython.locals(snd=Sender, recovery=Recovery, room=int64_t, blocks=int, length=int64_t)
+@cython.locals(snd=Sender, recovery=Recovery, room=int64_t, blocks=int, mss=int64_t, length=int64_t)
 cpdef bint _emit_new(Connection connection, TxPacket packet, int64_t now) except -1
 @cython.locals(snd=Sender, last=bint, fin=bint, flags=int)
 cpdef _emit_length(Connection connection, TxPacket packet, int64_t length, int64_t now)
@@ -55,13 +55,11 @@ cpdef _emit_length(Connection connection, TxPacket packet, int64_t length, int64
 cpdef _note_sent(Connection connection, int64_t length, bint fin, int64_t now)
 @cython.locals(recovery=Recovery, cc=CongestionControl, rto=int64_t, idle=int64_t, least=int64_t)
 cpdef _restart(Connection connection, int64_t now)
-@cython.locals(snd=Sender, timers=Timers)
+@cython.locals(snd=Sender, timers=Timers, wait=int64_t)
 cpdef _arm_holding_timers(Connection connection, int64_t now)
 @cython.locals(recovery=Recovery)
 cpdef _on_retransmission_timer(Connection connection, int64_t now)
 @cython.locals(snd=Sender, recovery=Recovery)
 cpdef _on_retransmission_timeout(Connection connection, int64_t now)
-@cython.locals(patience=int)
-cpdef _on_persist_timeout(Connection connection)
-cpdef _give_up(Connection connection)
-cpdef int _retry_limit(Connection connection) except? -1
+@cython.locals(snd=Sender, rtt=RttEstimator)
+cpdef _on_persist_timeout(Connection connection, int64_t now)

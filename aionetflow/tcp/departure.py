@@ -1,8 +1,6 @@
 """What a connection sends next, and what its timers make it do (RFC 9293 3.8 and 3.10.8)."""
 
-import errno
-
-from aionetflow.config import CORK_LIMIT, MAX_SEGMENT_RUN, NEVER, ORPHAN_RETRIES
+from aionetflow.config import MAX_SEGMENT_RUN, NEVER, RTO_MIN
 from aionetflow.packet import TxPacket
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.ecn import ECT_0
@@ -13,12 +11,18 @@ from aionetflow.tcp.recovery import LOSS, PROBE, REORDER, TIMEOUT
 from aionetflow.tcp.scoreboard import after_segments, segments_in
 from aionetflow.tcp.segment import ACK, CWR, FIN, PSH
 from aionetflow.tcp.sequence import seq_gt, seq_sub
-from aionetflow.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT, Event, may_send
+from aionetflow.tcp.states import CLOSED, SYN_SENT, Event, may_send
+from aionetflow.tcp.timeouts import (
+    give_up,
+    has_probed_enough,
+    has_retransmitted_enough,
+    on_wait,
+    within_user_timeout,
+)
+from aionetflow.tcp.urgent import probes_urgent
 from aionetflow.widths import i64
 
-_ABORT = int(Event.ABORT)
 _TIMEOUT = int(Event.TIMEOUT)
-ETIMEDOUT = errno.ETIMEDOUT
 
 
 def output(connection: Connection, packet: TxPacket, now: i64) -> bool:
@@ -40,8 +44,9 @@ def output(connection: Connection, packet: TxPacket, now: i64) -> bool:
         return True
     if connection.probe_due:
         # Linux tcp_xmit_probe_skb: a number already acknowledged, so that the peer must answer with its window
-        connection.probe_due = False
-        emit_segment(connection, packet, seq_sub(snd.snd_una, 1), ACK, now)
+        back = 0 if connection.urgent is not None and probes_urgent(connection.urgent) else 1
+        connection.probe_due = back == 0
+        emit_segment(connection, packet, seq_sub(snd.snd_una, back), ACK, now)
         return True
     if connection.need_ack:
         emit_segment(connection, packet, snd.snd_nxt, ACK, now)
@@ -74,19 +79,18 @@ def expire(connection: Connection, now: i64) -> None:
     if timers.delayed_ack <= now:
         timers.delayed_ack = NEVER
         connection.stats.DelayedACKs += 1
+        connection.acks.on_timeout(connection.recovery.rtt.rto())
         connection.need_ack = True
-    if timers.cork <= now:
-        timers.cork = NEVER
-        connection.snd.push_once = True
     if timers.retransmit <= now:
         timers.retransmit = NEVER
         _on_retransmission_timer(connection, now)
     if timers.persist <= now:
         timers.persist = NEVER
-        _on_persist_timeout(connection)
+        _on_persist_timeout(connection, now)
     if timers.wait <= now:
         timers.wait = NEVER
-        connection.fail(_TIMEOUT, 0)
+        if on_wait(connection, now):
+            connection.fail(_TIMEOUT, 0)
 
 
 def _follow_mtu(connection: Connection) -> None:
@@ -109,6 +113,8 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
     if seq_sub(run.end, snd.snd_una) > snd.snd_wnd and run.start != snd.snd_una:
         return False  # the peer's window has shrunk
     count = max(room // snd.mss, 1)
+    if connection.urgent is not None and connection.urgent.sending:
+        count = 1
     if seq_sub(run.end, run.start) > min(count * snd.mss, MAX_SEGMENT_RUN):
         count = min(count, max(MAX_SEGMENT_RUN // snd.mss, 1))
         recovery.split(run, after_segments(run.start, count, snd.mss))
@@ -127,7 +133,7 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
     if (run.start == snd.snd_una and recovery.pending != REORDER) or connection.timers.retransmit == NEVER:
         # the oldest segment gets its full time to be acknowledged anew
         recovery.pending = TIMEOUT
-        connection.timers.retransmit = now + recovery.rtt.rto()
+        connection.timers.retransmit = now + within_user_timeout(connection, recovery.rtt.rto(), now)
     return True
 
 
@@ -163,7 +169,10 @@ def _emit_new(connection: Connection, packet: TxPacket, now: i64) -> bool:
         _restart(connection, now)
     room = recovery.room(snd.in_flight())
     blocks = blocks_due(connection)
-    length = snd.next_length(room, snd.mss - (8 * blocks + 4) if blocks else snd.mss)
+    mss = snd.mss - (8 * blocks + 4) if blocks else snd.mss
+    length = snd.next_length(room, mss)
+    if connection.urgent is not None and connection.urgent.sending:
+        length = min(length, mss)  # each segment has a pointer of its own
     if length == 0:
         if not snd.fin_due(room):
             return False
@@ -190,7 +199,8 @@ def _emit_length(connection: Connection, packet: TxPacket, length: i64, now: i64
         packet.ecn = ECT_0
     _note_sent(connection, length, fin, now)
     connection.sent_at = now
-    connection.timers.cork = NEVER
+    connection.timers.persist = NEVER
+    connection.acks.on_data_sent(now)
 
 
 def _note_sent(connection: Connection, length: i64, fin: bool, now: i64) -> None:
@@ -236,10 +246,9 @@ def _arm_holding_timers(connection: Connection, now: i64) -> None:
     snd, timers = connection.snd, connection.timers
     if snd.is_done() or not may_send(connection.state):
         return
-    if snd.is_held() and timers.cork == NEVER:
-        timers.cork = now + CORK_LIMIT
-    elif snd.in_flight() == 0 and timers.persist == NEVER and timers.cork == NEVER:
-        timers.persist = now + connection.recovery.rtt.rto()
+    if snd.in_flight() == 0 and timers.persist == NEVER:
+        wait = max(connection.recovery.rtt.rto(), RTO_MIN)  # Linux tcp_probe0_base
+        timers.persist = now + within_user_timeout(connection, wait, now)
 
 
 def _on_retransmission_timer(connection: Connection, now: i64) -> None:
@@ -259,43 +268,38 @@ def _on_retransmission_timer(connection: Connection, now: i64) -> None:
 def _on_retransmission_timeout(connection: Connection, now: i64) -> None:
     """RFC 6298 5.4 to 5.7; gives up as Linux does (tcp_write_timeout)."""
     snd, recovery = connection.snd, connection.recovery
-    connection.retries += 1
-    connection.stats.TCPTimeouts += 1
-    if connection.retries > _retry_limit(connection):
-        _give_up(connection)
+    if has_retransmitted_enough(connection, now):
+        give_up(connection)
         return
+    if connection.retries == 0 and snd.syn_acked:
+        connection.stuck_since = now
+    connection.retries += 1
+    connection.total_rto += 1
+    connection.stats.TCPTimeouts += 1
     if not snd.syn_acked:
-        recovery.rtt.backoff += 1
+        # Linux: the first SYNs are sent again at the same intervals
+        if connection.state != SYN_SENT or connection.retries > connection.sysctl.tcp_syn_linear_timeouts:
+            recovery.rtt.backoff += 1
         connection.syn_due = True
         return
     on_timeout(connection, now)
 
 
-def _on_persist_timeout(connection: Connection) -> None:
-    """RFC 9293 3.8.6.1: the window is closed, or too small for a segment; ask, or send what fits."""
-    # Linux tcp_probe_timer: a peer that only answers probes does not keep what no application holds
-    patience = connection.recovery.rtt.backoff if connection.user is None else connection.retries
-    if patience >= _retry_limit(connection):
-        _give_up(connection)
+def _on_persist_timeout(connection: Connection, now: i64) -> None:
+    """RFC 9293 3.8.6.1: the window is closed, or too small for a segment; ask, or send what fits.
+
+    What the cork holds back goes too, which is as long as it may (tcp(7) says 200 ms; Linux takes the time-out).
+    """
+    if has_probed_enough(connection, now):
+        give_up(connection)
         return
+    snd, rtt = connection.snd, connection.recovery.rtt
+    if snd.snd_wnd > snd.in_flight():
+        snd.push_once = True
+        connection.retries = rtt.backoff = 0
+        return
+    connection.stats.TCPWinProbe += 1
+    connection.probe_due = True
     connection.retries += 1
-    connection.recovery.rtt.backoff += 1
-    if connection.snd.snd_wnd > connection.snd.in_flight():
-        connection.snd.push_once = True
-    else:
-        connection.probe_due = True
-
-
-def _give_up(connection: Connection) -> None:
-    connection.stats.TCPAbortOnTimeout += 1
-    connection.fail(_ABORT, connection.soft_error or ETIMEDOUT)
-
-
-def _retry_limit(connection: Connection) -> int:
-    if connection.state == SYN_SENT:
-        return connection.sysctl.tcp_syn_retries
-    if connection.state == SYN_RECEIVED:
-        return connection.sysctl.tcp_synack_retries
-    if connection.user is not None:
-        return connection.sysctl.tcp_retries2
-    return connection.sysctl.tcp_orphan_retries or ORPHAN_RETRIES
+    if rtt.backoff < connection.sysctl.tcp_retries2:
+        rtt.backoff += 1

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow._fast cimport put32, put_tcp_header
 from aionetflow.packet cimport TxPacket
+from aionetflow.stats cimport TcpStats
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.handshake cimport emit_syn
 from aionetflow.tcp.receive cimport Receiver
@@ -12,6 +13,8 @@ from aionetflow.tcp.scoreboard cimport Run, segments_in
 from aionetflow.tcp.segment cimport emit
 from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_sub
+from aionetflow.tcp.timeouts cimport within_user_timeout
+from aionetflow.tcp.urgent cimport stamp
 
 cdef int64_t NEVER
 cdef int NOP
@@ -28,6 +31,8 @@ cdef int RST
 
 @cython.locals(rcv=Receiver, window=int, blocks=int, length=Py_ssize_t, at=Py_ssize_t)
 cpdef emit_segment(Connection connection, TxPacket packet, uint32_t seq, int flags, int64_t now)
+@cython.locals(rcv=Receiver, stats=TcpStats)
+cpdef _count_closing(Connection connection)
 @cython.locals(rcv=Receiver)
 cpdef int blocks_due(Connection connection) except? -1
 @cython.locals(number=int, start=uint32_t, end=uint32_t)

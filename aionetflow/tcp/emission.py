@@ -10,6 +10,8 @@ from aionetflow.tcp.sack import block, blocks_to_send
 from aionetflow.tcp.scoreboard import EVER_RESENT, Run, segments_in
 from aionetflow.tcp.segment import ACK, ECE, FIN, PLAIN_TIMESTAMPS, PROTOCOL, PSH, RST, emit
 from aionetflow.tcp.sequence import seq_sub
+from aionetflow.tcp.timeouts import within_user_timeout
+from aionetflow.tcp.urgent import stamp
 from aionetflow.widths import i64, u32
 
 
@@ -34,9 +36,24 @@ def emit_segment(connection: Connection, packet: TxPacket, seq: u32, flags: int,
         at += TIMESTAMPS_LENGTH
     if blocks:
         _put_blocks(connection, packet, at, blocks)
+    if (window == 0) != rcv.told_closed:
+        _count_closing(connection)
+    if connection.urgent is not None:
+        stamp(connection, packet, seq)
     rcv.rcv_wup = rcv.rcv_nxt
     connection.need_ack = False
     connection.timers.delayed_ack = NEVER
+    connection.acks.on_sent(rcv.is_tight())
+
+
+def _count_closing(connection: Connection) -> None:
+    """The window that is told is zero now, or zero no more."""
+    rcv, stats = connection.rcv, connection.stats
+    rcv.told_closed = not rcv.told_closed
+    if rcv.told_closed:
+        stats.TCPToZeroWindowAdv += 1
+    else:
+        stats.TCPFromZeroWindowAdv += 1
 
 
 def blocks_due(connection: Connection) -> int:
@@ -73,11 +90,12 @@ def send_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     connection.need_ack = False
     emit_syn(connection, packet, now)
     if connection.timers.retransmit == NEVER:
-        connection.timers.retransmit = now + connection.recovery.rtt.rto()
+        connection.timers.retransmit = now + within_user_timeout(connection, connection.recovery.rtt.rto(), now)
     if connection.syn_sent:
         connection.stats.RetransSegs += 1
+        connection.total_retrans += 1
     else:
-        connection.sent_at = now
+        connection.sent_at = connection.stuck_since = now
     connection.syn_sent = True
 
 
@@ -101,6 +119,8 @@ def emit_run(connection: Connection, packet: TxPacket, run: Run, now: i64) -> No
     run.flags |= EVER_RESENT
     run.sent_at = now
     recovery.retransmitted += segments
+    connection.total_retrans += segments
+    connection.bytes_retrans += length
     connection.stats.RetransSegs += segments
 
 

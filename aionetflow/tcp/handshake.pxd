@@ -11,7 +11,9 @@ from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.segment cimport Segment, emit
 from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq
+from aionetflow.tcp.timeouts cimport arm_keepalive
 
+cdef int64_t DELAYED_ACK_MAX
 cdef int64_t NEVER
 cdef int64_t RTO_FALLBACK
 cdef int ECE
@@ -28,8 +30,8 @@ cdef int _RCV_RST
 cdef int _WINDOW_SCALE
 
 cpdef open_actively(Connection connection, int64_t now)
-cpdef open_passively(Connection connection, Segment syn, int64_t now)
 @cython.locals(rcv=Receiver)
+cpdef open_passively(Connection connection, Segment syn, int64_t now)
 cpdef resume_passively(Connection connection, Segment syn, int64_t sent_at, int retries, int64_t now)
 @cython.locals(snd=Sender, acknowledges=bint)
 cpdef receive_in_syn_sent(Connection connection, Segment segment, int64_t now)

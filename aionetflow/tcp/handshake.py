@@ -2,7 +2,7 @@
 
 import errno
 
-from aionetflow.config import DEFAULT_MSS, MIN_MSS, NEVER, RTO_FALLBACK, TCP_BUFFER_MAX
+from aionetflow.config import DEFAULT_MSS, DELAYED_ACK_MAX, MIN_MSS, NEVER, RTO_FALLBACK, TCP_BUFFER_MAX
 from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
@@ -10,6 +10,7 @@ from aionetflow.tcp.ecn import offer_ecn, take_ecn_offer
 from aionetflow.tcp.segment import ACK, ECE, RST, SYN, Segment, emit
 from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq
 from aionetflow.tcp.states import SYN_SENT, Event
+from aionetflow.tcp.timeouts import arm_keepalive
 from aionetflow.widths import i64
 
 _PASSIVE_OPEN = int(Event.PASSIVE_OPEN)
@@ -47,6 +48,8 @@ def open_passively(connection: Connection, syn: Segment, now: i64) -> None:
     connection.passive = True
     connection.snd.snd_nxt = seq_add(connection.snd.iss, 1)
     _take_syn(connection, syn, now)
+    rcv = connection.rcv
+    rcv.rcv_adv = seq_add(rcv.rcv_nxt, rcv.first_window(connection.advertised_mss()))
     connection.syn_due = True
 
 
@@ -58,8 +61,6 @@ def resume_passively(connection: Connection, syn: Segment, sent_at: i64, retries
     connection.syn_due = False
     connection.syn_sent = True
     connection.retries = retries
-    rcv = connection.rcv
-    rcv.rcv_adv = seq_add(rcv.rcv_nxt, min(rcv.limit, 65535))
     connection.sent_at = sent_at
 
 
@@ -84,8 +85,13 @@ def receive_in_syn_sent(connection: Connection, segment: Segment, now: i64) -> N
     _take_syn(connection, segment, now)
     if acknowledges:
         connection.transition(_RCV_SYN_ACK)
-        connection.need_ack = True
         _establish(connection, segment, now)
+        if connection.acks.ping_pong == 0:
+            connection.need_ack = True
+        else:  # TCP_QUICKACK was turned off: data that go with it are about to come
+            connection.acks.be_quick(connection.rcv)
+            connection.acks.scheduled = True
+            connection.timers.delayed_ack = now + DELAYED_ACK_MAX
     else:
         connection.transition(_RCV_SYN)  # simultaneous open
         connection.syn_due = True
@@ -113,7 +119,7 @@ def emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
         flags = SYN | ACK | (ECE if connection.ecn else 0)
         scale = rcv.rcv_wscale if connection.scaling else -1
         sack, timestamps = connection.recovery.selective, connection.timestamps
-    window = min(rcv.limit, 65535)  # RFC 7323 2.2: not scaled
+    window = rcv.first_window(connection.advertised_mss())
     rcv.rcv_adv = seq_add(rcv.rcv_nxt, window)
     rcv.rcv_wup = rcv.rcv_nxt
     offer = options.emit_syn(
@@ -172,4 +178,8 @@ def _establish(connection: Connection, segment: Segment, now: i64) -> None:
     connection.syn_due = False  # a late SYN may have asked for another SYN-ACK in the same batch
     connection.retries = 0
     connection.timers.stop()
+    connection.acks.received_at = connection.heard_at = now
+    connection.stuck_since = NEVER
+    if connection.patience is not None:
+        arm_keepalive(connection, now)
     connection.wake = True

@@ -6,7 +6,11 @@ from aionetflow.tcp.reassembly cimport Reassembly
 from aionetflow.tcp.segment cimport Segment
 from aionetflow.tcp.sequence cimport seq_add, seq_geq, seq_gt, seq_leq, seq_lt, seq_sub
 
+cdef int64_t DEFAULT_MSS
+cdef int64_t MIN_MSS
 cdef int64_t TCP_TUNED_RTT
+cdef int _REMNANT
+cdef int64_t _LARGEST_FIELD
 cdef int _OLD
 cdef int _IN_ORDER
 cdef int _OUT_OF_ORDER
@@ -18,9 +22,13 @@ cdef class Receiver:
     cdef readonly ReceiveQueue queue
     cdef readonly Reassembly reassembly
     cdef public int64_t mss
+    cdef public int64_t last_size
+    cdef public int64_t low_water
+    cdef public int64_t clamp
     cdef public int64_t limit
     cdef public int64_t most
     cdef public int64_t tuned_at
+    cdef readonly int64_t received
     cdef public uint32_t tuned_nxt
     cdef public int64_t ts_recent_at
     cdef public uint32_t ts_recent
@@ -35,6 +43,7 @@ cdef class Receiver:
     cdef public bint fin_received
     cdef public uint32_t fin_seq
     cdef public bint ended
+    cdef public bint told_closed
     cpdef start(self, uint32_t irs)
     @cython.locals(end=uint32_t)
     cpdef bint acceptable(self, Segment segment) except -1
@@ -42,15 +51,29 @@ cdef class Receiver:
         seq=uint32_t, data=bytes, behind=uint32_t, edge=uint32_t, room=uint32_t, held=int64_t, block=bytes)
     cpdef int take(self, Segment segment) except? -1
     cpdef take_next(self, Segment segment)
+    @cython.locals(length=int64_t, count=int64_t, last=int64_t)
+    cpdef bint measure(self, Segment segment) except -1
     @cython.locals(fin_seq=uint32_t)
     cpdef note_fin(self, Segment segment)
     cpdef bint reaches_fin(self) except -1
-    @cython.locals(offered=int64_t, space=int64_t, unit=int64_t)
+    @cython.locals(offered=int64_t, unit=int64_t)
     cpdef int64_t window(self) except? -1
-    @cython.locals(offered=int64_t, space=int64_t)
+    @cython.locals(space=int64_t)
+    cpdef int64_t first_window(self, int64_t mss) except? -1
+    @cython.locals(full=int64_t, free=int64_t, mss=int64_t, unit=int64_t, window=int64_t)
+    cpdef int64_t select_window(self) except? -1
+    @cython.locals(offered=int64_t, window=int64_t)
     cpdef bint window_opened(self) except -1
+    cpdef bint keeps_window(self) except -1
+    cpdef uint32_t offered(self) except? -1
+    cpdef int64_t open(self) except? -1
+    cpdef int64_t free(self) except? -1
+    cpdef bint is_tight(self) except -1
+    @cython.locals(length=int64_t)
+    cpdef bint is_readable(self) except -1
     cpdef uint32_t unacknowledged(self) except? -1
     @cython.locals(done=uint32_t, wanted=int64_t)
     cpdef grow(self, int64_t rtt, int64_t now)
-    cpdef int64_t _step(self) except? -1
+    @cython.locals(most=int64_t)
+    cpdef int64_t _most_offered(self) except? -1
     cpdef _deliver(self, bytes data)

@@ -5,10 +5,10 @@
       acknowledged     received     the window we offered      not allowed yet
 """
 
-from aionetflow.config import TCP_TUNED_RTT
+from aionetflow.config import DEFAULT_MSS, MIN_MSS, TCP_TUNED_RTT
 from aionetflow.tcp.buffer import ReceiveQueue
 from aionetflow.tcp.reassembly import Reassembly
-from aionetflow.tcp.segment import Segment
+from aionetflow.tcp.segment import FIN, PSH, SYN, URG, Segment
 from aionetflow.tcp.sequence import seq_add, seq_geq, seq_gt, seq_leq, seq_lt, seq_sub
 from aionetflow.widths import i64, u32
 
@@ -23,6 +23,8 @@ _IN_ORDER = IN_ORDER
 _OUT_OF_ORDER = OUT_OF_ORDER
 _REFUSED = REFUSED
 _EMPTY = Reassembly()
+_REMNANT = FIN | SYN | PSH | URG  # Linux TCP_REMNANT: what a segment that need not be full has
+_LARGEST_FIELD = 65535
 
 
 class Receiver:
@@ -34,11 +36,15 @@ class Receiver:
         self.rcv_wup: u32 = 0  # what our last acknowledgment said
         self.rcv_adv: u32 = 0  # the right edge of the window that was offered: never taken back
         self.rcv_wscale = 0
-        self.mss: i64 = 536  # what the peer's full segments are taken to hold: the longest seen
+        self.mss: i64 = DEFAULT_MSS  # what the peer's full segments are taken to hold
+        self.last_size: i64 = 0  # of a segment that was shorter, and may have been full all the same
+        self.low_water: i64 = 1  # SO_RCVLOWAT
+        self.clamp: i64 = 0  # TCP_WINDOW_CLAMP: no larger window is offered; 0: no limit
         self.limit = limit  # octets that may wait to be read ...
         self.most = limit  # ... and how many it may come to
         self.tuned_at: i64 = 0  # when it was last looked at whether that is enough ...
         self.tuned_nxt: u32 = 0  # ... and what the application had read up to then
+        self.received: i64 = 0  # octets in all
         self.ts_recent: u32 = 0  # RFC 7323 4.3: the timestamp to give back ...
         self.ts_recent_at: i64 = 0  # ... and when it came
         self.dsack_due = False  # RFC 2883: the next acknowledgment says that this came twice
@@ -49,6 +55,7 @@ class Receiver:
         self.fin_received = False  # a FIN has been seen, perhaps ahead of its turn
         self.fin_seq: u32 = 0
         self.ended = False  # everything up to the FIN was received
+        self.told_closed = False  # the window that was told last is zero
 
     def start(self, irs: u32) -> None:
         """The peer's SYN has arrived."""
@@ -70,8 +77,6 @@ class Receiver:
     def take(self, segment: Segment) -> int:
         """Takes a segment's data: trims it to the window, delivers it, or keeps it until the hole is filled."""
         seq, data = segment.seq, segment.payload
-        if segment.length > self.mss * segment.count:
-            self.mss = segment.length // segment.count
         if seq_lt(seq, self.rcv_nxt):
             behind = seq_sub(self.rcv_nxt, seq)
             if behind >= segment.length:
@@ -99,10 +104,27 @@ class Receiver:
 
     def take_next(self, segment: Segment) -> None:
         """As take, of data that begin at rcv_nxt, lie inside the window, and have nothing waiting behind them."""
-        if segment.length > self.mss * segment.count:
-            self.mss = segment.length // segment.count
         self.queue.append(segment.payload)
+        self.received += segment.length
         self.rcv_nxt = seq_add(self.rcv_nxt, segment.length)
+
+    def measure(self, segment: Segment) -> bool:
+        """Learns from data in order what a full segment holds (Linux tcp_measure_rcv_mss): False if this is not one."""
+        length: i64 = segment.length
+        count: i64 = segment.count
+        last = self.last_size
+        self.last_size = 0
+        if length >= self.mss * count:
+            self.mss = length // count
+            return True
+        if count > 1:  # of a run the last may be short
+            return length > self.mss * (count - 1)
+        if length >= DEFAULT_MSS or (length >= MIN_MSS and not segment.flags & _REMNANT):
+            self.last_size = length
+            if length == last:
+                self.mss = length
+                return True
+        return False
 
     def note_fin(self, segment: Segment) -> None:
         """Remembers where the peer's stream ends, once its FIN lies inside the window."""
@@ -116,27 +138,69 @@ class Receiver:
         return self.fin_received and self.rcv_nxt == self.fin_seq
 
     def window(self) -> i64:
-        """The window to offer now; remembers its right edge.
+        """The window to offer now, which is never less than what was offered before; remembers its right edge."""
+        unit = 1 << self.rcv_wscale
+        offered = max(self.select_window(), (self.open() + unit - 1) & -unit)
+        self.rcv_adv = seq_add(self.rcv_nxt, offered)
+        return min(offered, _LARGEST_FIELD << self.rcv_wscale)
 
-        RFC 9293 3.8.6.2.2: it opens in steps of a segment or half the buffer, and never closes below what was
-        offered.
+    def first_window(self, mss: i64) -> i64:
+        """What a SYN offers: whole segments, and what its field holds unscaled (Linux tcp_select_initial_window)."""
+        space = min(self.limit, self.clamp) if self.clamp else self.limit
+        return min(space - space % mss if space > mss else space, _LARGEST_FIELD)
+
+    def select_window(self) -> i64:
+        """What would be offered if nothing had been before (Linux __tcp_select_window).
+
+        RFC 9293 3.8.6.2.2: rather none than one that is too small for a segment, or for a sixteenth of the buffer. With
+        window scaling it is what is free, else whole segments.
         """
-        offered: i64 = seq_sub(self.rcv_adv, self.rcv_nxt) if seq_geq(self.rcv_adv, self.rcv_nxt) else 0
-        space = self.limit - self.queue.length
-        if space - offered >= self._step():
+        full = self._most_offered()
+        free = max(self.free(), 0)
+        mss = min(self.mss, full)
+        if 2 * free < full:
+            free &= -(1 << self.rcv_wscale)
+            if free < self.limit >> 4 or free < mss:
+                return 0
+        free = min(free, full)
+        if self.rcv_wscale:
             unit = 1 << self.rcv_wscale
-            offered = min((space + unit - 1) & -unit, 65535 << self.rcv_wscale)
-            self.rcv_adv = seq_add(self.rcv_nxt, offered)
-        return offered
+            return (free + unit - 1) & -unit
+        window: i64 = self.offered()
+        if window <= free - mss or window > free:
+            return free - free % mss
+        return free if mss == full and free > window + full // 2 else window
 
     def window_opened(self) -> bool:
         """Whether reading made so much room that the peer should hear of it at once (Linux tcp_cleanup_rbuf).
 
-        That is when the window was at most half of what it can be now, and grows by at least a segment.
+        That is when the window was at most half of what it can be, and will be at least twice as large.
         """
-        offered: i64 = seq_sub(self.rcv_adv, self.rcv_nxt) if seq_geq(self.rcv_adv, self.rcv_nxt) else 0
-        space = min(self.limit - self.queue.length, 65535 << self.rcv_wscale)
-        return space - offered >= self._step() and space >= 2 * offered
+        offered = self.open()
+        if 2 * offered > self._most_offered():
+            return False
+        window = self.select_window()
+        return window > 0 and window >= 2 * offered
+
+    def keeps_window(self) -> bool:
+        """Whether an acknowledgment sent now would offer no less than the last one did: its right edge moves along."""
+        return self.select_window() >= self.offered()
+
+    def offered(self) -> u32:
+        """The window of the last acknowledgment, counted from what that acknowledged (Linux tp->rcv_wnd)."""
+        return seq_sub(self.rcv_adv, self.rcv_wup)
+
+    def open(self) -> i64:
+        """How much the peer may still send of it (Linux tcp_receive_window)."""
+        return seq_sub(self.rcv_adv, self.rcv_nxt) if seq_geq(self.rcv_adv, self.rcv_nxt) else 0
+
+    def free(self) -> i64:
+        """How much of the buffer is free."""
+        return self.limit - self.queue.length - self.reassembly.length
+
+    def is_tight(self) -> bool:
+        """Whether more than half of the buffer is taken."""
+        return 2 * self.free() < self._most_offered()
 
     def unacknowledged(self) -> u32:
         """How much was received since our last acknowledgment."""
@@ -156,11 +220,18 @@ class Receiver:
         self.tuned_at = now
         self.tuned_nxt = done
 
-    def _step(self) -> i64:
-        return min(self.limit // 2, self.mss)
+    def is_readable(self) -> bool:
+        """What poll(2) calls so: as much as SO_RCVLOWAT asks for, or no room for more (Linux tcp_epollin_ready)."""
+        length = self.queue.length
+        return length > 0 and (length >= self.low_water or self.open() <= self.mss)
+
+    def _most_offered(self) -> i64:
+        most = min(self.limit, _LARGEST_FIELD << self.rcv_wscale)
+        return min(most, self.clamp) if self.clamp else most
 
     def _deliver(self, data: bytes) -> None:
         self.queue.append(data)
+        self.received += len(data)
         self.rcv_nxt = seq_add(self.rcv_nxt, len(data))
         if seq_gt(self.rcv_nxt, self.rcv_adv):
             self.rcv_adv = self.rcv_nxt

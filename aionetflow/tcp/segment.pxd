@@ -41,6 +41,7 @@ cdef class Segment:
     cpdef _find_options(self)
     cpdef uint32_t occupies(self) except? -1
 
+cpdef int urgent_pointer(Segment segment) except? -1
 @cython.locals(offset=Py_ssize_t, acknowledged=uint32_t)
 cpdef emit(
     TxPacket packet, int source_port, int destination_port, uint32_t seq, uint32_t ack, int flags, int window,

@@ -125,6 +125,11 @@ class Segment:
         return f"<Segment {flag_names(self.flags)} seq {self.seq} ack {self.ack} win {self.window} len {self.length}>"
 
 
+def urgent_pointer(segment: Segment) -> int:
+    """The field of that name, which counts only with the URG flag."""
+    return get16(segment.frame, segment.options - 2)
+
+
 def flag_names(flags: int) -> str:
     """The flags as people write them.
 

@@ -15,6 +15,7 @@ cdef class Sender:
     cdef public int64_t mss
     cdef public int64_t limit
     cdef public int64_t most
+    cdef public int64_t unsent_limit
     cdef public uint32_t iss
     cdef public uint32_t snd_una
     cdef public uint32_t snd_nxt
@@ -26,6 +27,7 @@ cdef class Sender:
     cdef public bint nodelay
     cdef public bint corked
     cdef public bint push_once
+    cdef public bint more
     cdef public uint32_t snd_sml
     cpdef uint32_t in_flight(self) except? -1
     @cython.locals(flight=int64_t)
@@ -38,7 +40,7 @@ cdef class Sender:
     cpdef int64_t next_length(self, int64_t room, int64_t mss) except? -1
     @cython.locals(flight=int64_t)
     cpdef bint fin_due(self, int64_t room) except -1
-    cpdef bint is_held(self) except -1
+    cpdef bint is_writable(self) except -1
     cpdef sent(self, int64_t length, bint fin)
     @cython.locals(acked=int64_t, data=int64_t)
     cpdef int64_t acknowledge(self, uint32_t ack) except? -1

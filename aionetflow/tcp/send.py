@@ -26,12 +26,14 @@ class Sender:
         self.mss: i64 = DEFAULT_MSS
         self.limit = limit  # octets that may wait in the queue ...
         self.most = limit  # ... and how many it may come to
+        self.unsent_limit: i64 = 0  # TCP_NOTSENT_LOWAT: no more is taken while so many are unsent; 0: no limit
         self.queue = SendQueue()  # begins at snd_una, once the SYN is acknowledged
         self.syn_acked = False
         self.fin_queued = False
         self.fin_sent = False
         self.nodelay = False  # TCP_NODELAY
         self.corked = False  # TCP_CORK
+        self.more = False  # MSG_MORE: what was written last is held back as by the cork, until something comes
         self.push_once = False  # what is held back goes now: the cork's time is up
         self.snd_sml: u32 = iss  # the end of the last segment sent that was not full (Linux tp->snd_sml)
 
@@ -59,7 +61,15 @@ class Sender:
 
     def room(self) -> i64:
         """How much the application may write now."""
+        if self.unsent_limit and self.unsent() >= self.unsent_limit:
+            return 0
         return max(0, self.limit - self.queue.length)
+
+    def is_writable(self) -> bool:
+        """What poll(2) calls so: a third of the buffer is free, and not too much unsent (sk_stream_is_writeable)."""
+        if self.unsent_limit and self.unsent() >= self.unsent_limit:
+            return False
+        return 3 * self.queue.length <= 2 * self.limit
 
     def next_length(self, room: i64, mss: i64) -> i64:
         """How many octets may be sent now, in full segments of mss octets and perhaps a last short one.
@@ -89,10 +99,6 @@ class Sender:
             return False
         flight = self.in_flight()
         return flight == 0 or (flight < self.snd_wnd and room > 0)
-
-    def is_held(self) -> bool:
-        """Whether only the cork keeps back what could be sent."""
-        return self.corked and not self.push_once and self.unsent() > 0 and self.snd_wnd > self.in_flight()
 
     def sent(self, length: i64, fin: bool) -> None:
         """New data has left, with or without the FIN behind it."""
@@ -148,6 +154,6 @@ class Sender:
         """Whether a last segment that is not full may be sent (Linux tcp_nagle_check, with Minshall's variant)."""
         if self.push_once or self.fin_queued:
             return True
-        if self.corked:
+        if self.corked or self.more:
             return False
         return self.nodelay or not seq_gt(self.snd_sml, self.snd_una)

@@ -12,16 +12,15 @@ class Timers:
 
     def __init__(self) -> None:
         self.retransmit: i64 = NEVER  # RFC 6298: what was sent is not acknowledged in time
-        self.persist: i64 = NEVER  # RFC 9293 3.8.6.1: the peer's window is closed, ask whether it still is
+        # RFC 9293 3.8.6.1: the peer's window is closed, ask whether it still is; or what is corked goes at last
+        self.persist: i64 = NEVER
         self.delayed_ack: i64 = NEVER  # RFC 9293 3.8.6.3: an acknowledgment is owed
-        self.cork: i64 = NEVER  # tcp(7), TCP_CORK: what is held back goes at last
-        self.wait: i64 = NEVER  # TIME-WAIT's 2 MSL, Linux's limit on FIN-WAIT-2
+        self.wait: i64 = NEVER  # TIME-WAIT's 2 MSL, Linux's limit on FIN-WAIT-2; before them the next look of keepalive
 
     def deadline(self) -> i64:
         """The earliest of them."""
         earliest = min(self.retransmit, self.delayed_ack)
         earliest = min(earliest, self.persist)
-        earliest = min(earliest, self.cork)
         return min(earliest, self.wait)
 
     def stop(self) -> None:
@@ -29,5 +28,4 @@ class Timers:
         self.retransmit = NEVER
         self.persist = NEVER
         self.delayed_ack = NEVER
-        self.cork = NEVER
         self.wait = NEVER

@@ -317,8 +317,8 @@ async def test_no_route_is_network_unreachable() -> None:
 
 
 @in_virtual_time
-async def test_a_port_that_does_not_answer_times_out_after_seven_attempts() -> None:
-    """tcp(7): tcp_syn_retries is 6, which with 1 s for the first are 127 s."""
+async def test_a_port_that_does_not_answer_times_out_after_eleven_attempts() -> None:
+    """tcp(7): tcp_syn_retries is 6, and tcp_syn_linear_timeouts 4: 1, 1, 1, 1, 1, 2, 4, ... s, 131 in all."""
     async with Network(seed=1), Trial() as trial:
         with patch():
             address = trial.listener(backlog=0).getsockname()
@@ -326,7 +326,7 @@ async def test_a_port_that_does_not_answer_times_out_after_seven_attempts() -> N
         begun = loop().time()
         with pytest.raises(TimeoutError, match=r"^\[Errno 110\] Connect call failed \('127\.0\.0\.1', \d+\)$"):
             await asyncio.open_connection(*address)
-        assert loop().time() - begun == pytest.approx(127, abs=1)
+        assert loop().time() - begun == pytest.approx(131, abs=1)
 
 
 @in_virtual_time

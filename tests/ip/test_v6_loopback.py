@@ -154,6 +154,7 @@ def test_a_batch_of_segments_is_taken_as_one() -> None:
                                      ack=tcp.ack, window=tcp.window) / Raw(bytes([k]) * 100)
         for k in range(5)
     ]  # fmt: skip
+    server.setsockopt(6, 12, 0)  # TCP_QUICKACK
     before = loop.host.stack.stats.ip6.InReceives
     loop.hears(*pieces)
     assert server.recv(1000) == b"".join(bytes([k]) * 100 for k in range(5))

@@ -267,11 +267,10 @@ def test_reading_into_a_buffer_opens_the_window() -> None:
     assert received == data
 
 
-@pytest.mark.parametrize(("kind", "flag"), [("tcp", MSG_OOB), ("udp", MSG_OOB), ("udp", MSG_MORE)])
-def test_urgent_data_and_datagrams_in_parts_are_refused(kind: str, flag: int) -> None:
-    # the kernel has urgent data, which RFC 6093 says to leave alone, and UDP_CORK
-    world = StackWorld()
-    sender = pair(world)[0] if kind == "tcp" else datagrams(world)[1]
+@pytest.mark.parametrize("flag", [MSG_OOB, MSG_MORE])
+def test_urgent_datagrams_and_datagrams_in_parts_are_refused(flag: int) -> None:
+    # the kernel has UDP_CORK
+    sender = datagrams(StackWorld())[1]
     for call, arguments in ((sender.sock.send, (b"x", flag)), (sender.sock.sendmsg, ([b"x"], [], flag))):
         with pytest.raises(OSError, match="not supported") as failure:
             call(*arguments)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from aionetflow.socket.options import IPPROTO_TCP, TCP_QUICKACK
 from aionetflow.tcp.states import State
 from support.script import ACK, FIN, IRS, ISS, M32, MSS, PEER_PORT, RST, SERVER_PORT, SYN, Script
 
@@ -61,18 +62,25 @@ def syn_received(backlog: int = 8, *, mss: int | None = MSS, wscale: int | None 
 
 def established(
     *, rtt: float = 0.1, mss: int | None = MSS, wscale: int | None = None, window: int = 65535,
-    receive_buffer: int = 0,
+    receive_buffer: int = 0, quick: bool = False,
 ) -> Script:  # fmt: skip
-    """The stack has connected to the peer; a round trip took `rtt` seconds, so that the RTO is rtt + 0.2."""
+    """The stack has connected to the peer; a round trip took `rtt` seconds, so that the RTO is rtt + 0.2.
+
+    It does not acknowledge the first segments at once, as a new connection does; with `quick` it does.
+    """
     script = syn_sent(receive_buffer=receive_buffer)
     script.after(rtt)
     script.sends(SYN | ACK, mss=mss, wscale=wscale, window=window)
     script.expect(ACK)
     assert script.state == State.ESTABLISHED
+    if not quick:
+        script.sock.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 0)
     return script.mark()
 
 
-def accepted(*, mss: int | None = MSS, window: int = 65535, receive_buffer: int = 0) -> Script:
+def accepted(
+    *, mss: int | None = MSS, window: int = 65535, receive_buffer: int = 0, quick: bool = False
+) -> Script:  # fmt: skip
     """The peer has connected to a listener; `script.sock` is what accept() gave."""
     script = listening(receive_buffer=receive_buffer)
     script.sends(SYN, mss=mss, window=window)
@@ -83,6 +91,8 @@ def accepted(*, mss: int | None = MSS, window: int = 65535, receive_buffer: int 
     assert script.listener is not None
     script.sock = script.listener.accept()[0]
     assert script.state == State.ESTABLISHED
+    if not quick:
+        script.sock.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 0)
     return script.mark()
 
 

@@ -21,8 +21,8 @@ from support.lan import Numbers
 
 LO = "127.0.0.1"
 LO6 = "::1"
-IN, OUT, ERR, HUP, RDHUP = 0x001, 0x004, 0x008, 0x010, 0x2000
-EVENTS = {IN: "IN", OUT: "OUT", ERR: "ERR", HUP: "HUP", RDHUP: "RDHUP"}
+IN, PRI, OUT, ERR, HUP, RDHUP = 0x001, 0x002, 0x004, 0x008, 0x010, 0x2000
+EVENTS = {IN: "IN", PRI: "PRI", OUT: "OUT", ERR: "ERR", HUP: "HUP", RDHUP: "RDHUP"}
 Script = Callable[["World"], None]
 
 
@@ -164,7 +164,7 @@ class KernelWorld(World):
 
     def poll(self, sock: socket.socket) -> int:
         poller = select.poll()
-        poller.register(sock, IN | OUT | RDHUP)
+        poller.register(sock, IN | PRI | OUT | RDHUP)
         return sum(bits for _, bits in poller.poll(0))
 
     def wait(self, sock: socket.socket, mask: int) -> None:

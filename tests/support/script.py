@@ -58,6 +58,7 @@ class Heard(NamedTuple):
     data: bytes
     options: dict[int, bytes]  # by kind
     ports: tuple[int, int]
+    urgent: int = 0  # the urgent pointer
 
     @property
     def end(self) -> int:
@@ -104,11 +105,12 @@ def ip_packet(protocol: int, payload: bytes, source: bytes = PEER, destination: 
 
 def tcp_segment(
     ports: tuple[int, int], seq: int, ack: int, flags: int, window: int, data: bytes = b"", options: bytes = b"",
+    urgent: int = 0,
 ) -> bytes:  # fmt: skip
     """An IPv4 packet with a TCP segment from the peer (RFC 9293 3.1)."""
     options += b"\0" * (-len(options) % 4)
     offset = (5 + len(options) // 4) << 4
-    head = struct.pack("!HHIIBBHHH", *ports, seq & M32, ack & M32, offset, flags, window, 0, 0)
+    head = struct.pack("!HHIIBBHHH", *ports, seq & M32, ack & M32, offset, flags, window, 0, urgent)
     body = head + options + data
     pseudo = PEER + STACK + struct.pack("!HH", 6, len(body))
     return ip_packet(6, body[:16] + struct.pack("!H", checksum(pseudo + body)) + body[18:])
@@ -129,7 +131,8 @@ def parse(time: float, packet: bytes) -> Heard:
         size = packet[position + 1]
         options[packet[position]] = packet[position + 2 : position + size]
         position += size
-    return Heard(time, flags, seq, ack, window, packet[l5:], options, (source, destination))
+    (urgent,) = struct.unpack_from("!H", packet, l4 + 18)
+    return Heard(time, flags, seq, ack, window, packet[l5:], options, (source, destination), urgent)
 
 
 def syn_options(mss: int | None, wscale: int | None) -> bytes:
@@ -210,6 +213,7 @@ class Script:
     def segment(
         self, flags: int, *, seq: int | None = None, ack: int | None = None, data: bytes = b"",
         window: int | None = None, mss: int | None = None, wscale: int | None = None, options: bytes = b"",
+        urgent: int = 0,
     ) -> bytes:  # fmt: skip
         """The packet that `sends` would send; the peer goes on from there if no `seq` is given."""
         if window is not None:
@@ -223,7 +227,7 @@ class Script:
             self.nxt = (self.nxt + len(data) + bool(flags & SYN) + bool(flags & FIN)) & M32
         number = self.heard if ack is None else ack
         raw = min(raw, 65535)
-        return tcp_segment(self.ports, first, number if flags & ACK else 0, flags, raw, data, options)
+        return tcp_segment(self.ports, first, number if flags & ACK else 0, flags, raw, data, options, urgent)
 
     def sends(self, flags: int, **fields: object) -> Script:
         """The peer sends one segment: `seq` is next in order and `ack` all that was heard unless given."""

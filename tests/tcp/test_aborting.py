@@ -117,7 +117,7 @@ def test_close_after_reading_all_does_not_reset() -> None:
 
 def test_close_in_close_wait_with_unread_data_resets() -> None:
     script = established()
-    script.sends(FIN | PSH | ACK, data=b"unread").expect(ACK)
+    script.sends(FIN | PSH | ACK, data=b"unread").at(0.04).expect(ACK)
     script.sock.close()
     script.expect(RST | ACK)
     is_forgotten(script)

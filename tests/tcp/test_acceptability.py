@@ -147,7 +147,7 @@ def test_what_was_received_already_is_trimmed_on_the_left(overlap: int) -> None:
     script.sends(PSH | ACK, data=b"0123456789").after(0.04).expect(ACK)
     script.sends(PSH | ACK, seq=ISS + 11 - overlap, data=b"0123456789"[-overlap:] + b"abc")
     script.nxt = (script.nxt + 3) & M32
-    script.after(0.04).expect(ACK)
+    script.expect(ACK)
     assert received(script) == b"0123456789abc"
 
 
@@ -171,7 +171,7 @@ def test_more_than_the_window_ahead_of_its_turn_is_not_kept() -> None:
     script.sends(PSH | ACK, seq=script.nxt + room - 10, data=b"0123456789tail").expect(ACK)
     script.sends(PSH | ACK, data=bytes(room - 10))
     script.nxt = (script.nxt + 10) & M32
-    script.expect(ACK, window=0)
+    script.expect(ACK)
     assert received(script) == bytes(room - 10) + b"0123456789"
 
 

@@ -269,7 +269,7 @@ def test_a_socket_whose_connection_has_ended_says_so() -> None:
 @rule("RFC 9293 3.10.7.4", "A FIN counts behind the data of its segment", code="tcp/arrival.py")
 def test_fin_with_data_delivers_them_first() -> None:
     script = established()
-    script.sends(FIN | PSH | ACK, data=b"bye").expect(ACK)
+    script.sends(FIN | PSH | ACK, data=b"bye").at(0.04).expect(ACK)
     assert script.state == State.CLOSE_WAIT
     assert (script.sock.recv(100), script.sock.recv(100)) == (b"bye", b"")
 

@@ -102,7 +102,8 @@ def test_a_reader_that_does_not_read_is_sent_no_more_than_at_the_beginning() -> 
     pair = Pair(0.050, reading=False)
     pair.clock.advance(60)
     assert pair.reader.getsockopt(SOL_SOCKET, SO_RCVBUF) == DEFAULT
-    assert pair.reader.queued()[0] < DEFAULT // 2 + 128  # a window is told in units of 128
+    # a window is told in units of 128, and what that rounds up is not taken back
+    assert pair.reader.queued()[0] < DEFAULT // 2 * 1.01
 
 
 def test_without_delay_the_receive_buffer_stays_as_it_is() -> None:

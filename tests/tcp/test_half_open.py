@@ -127,7 +127,7 @@ def test_a_connection_opens_whose_syn_ack_came_late() -> None:
 def test_data_and_fin_may_come_with_the_last_ack() -> None:
     packets = syn_received()
     packets.sends(PSH | FIN | ACK, data=b"all at once")
-    packets.expect(ACK)
+    packets.after(0.04).expect(ACK)
     sock = accept(packets)
     assert (sock.recv(100), sock.recv(100)) == (b"all at once", b"")
 
@@ -348,7 +348,7 @@ def test_with_tcp_defer_accept_a_connection_begins_with_its_first_data() -> None
     packets.at(0.1).sends(ACK).expect_nothing()
     assert is_empty(packets)
     assert stats(packets).TCPDeferAcceptDrop == 1
-    packets.at(0.2).sends(PSH | ACK, data=b"GET").at(0.24).expect(ACK)
+    packets.at(0.2).sends(PSH | ACK, data=b"GET").expect(ACK)
     assert accept(packets).recv(10) == b"GET"
 
 

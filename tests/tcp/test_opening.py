@@ -146,13 +146,13 @@ def test_data_in_the_syn_ack_is_delivered_in_the_end() -> None:
 @rule("RFC 6298 2.1", "Before a round trip was measured the RTO is 1 s", code="tcp/rtt.py")
 def test_syn_lost_is_sent_again_with_back_off_and_given_up() -> None:
     script = syn_sent()
-    for when in (1, 3, 7, 15, 31, 63):
+    for when in (1, 2, 3, 4, 5, 7, 11, 19, 35, 67):  # net.ipv4.tcp_syn_linear_timeouts: the first four
         script.at(when - 0.000001).expect_nothing()
         script.at(when).expect(SYN, seq=IRS)
         script.expect_nothing()
-    script.at(126.999999).expect_nothing()
+    script.at(130.999999).expect_nothing()
     assert script.state == State.SYN_SENT
-    script.at(127).expect_nothing()
+    script.at(131).expect_nothing()
     fails(script, errno.ETIMEDOUT)
 
 
@@ -297,7 +297,7 @@ def test_syn_received_ignores_a_segment_without_ack() -> None:
 @rule("RFC 9293 3.10.7.4", "The ACK of our SYN may bring data and a FIN", code="tcp/arrival.py")
 def test_syn_received_takes_data_and_fin_with_the_ack() -> None:
     script = syn_received()
-    script.sends(FIN | PSH | ACK, data=b"all of it").expect(ACK)
+    script.sends(FIN | PSH | ACK, data=b"all of it").at(0.04).expect(ACK)
     assert script.listener is not None
     script.sock = script.listener.accept()[0]
     assert script.state == State.CLOSE_WAIT

@@ -150,7 +150,7 @@ def test_without_timestamps_nothing_else_is_offered() -> None:
 def test_data_that_comes_with_the_cookie_is_read() -> None:
     script = always()
     answered(script)
-    script.sends(PSH | FIN | ACK, data=b"request").expect(ACK)
+    script.sends(PSH | FIN | ACK, data=b"request").after(0.04).expect(ACK)
     assert script.listener is not None
     script.sock = script.listener.accept()[0]
     assert (script.sock.recv(10), script.sock.recv(10)) == (b"request", b"")
