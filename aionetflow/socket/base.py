@@ -1,4 +1,7 @@
-"""What stream and datagram sockets have in common: the control block, its addresses and options, its life."""
+"""What stream and datagram sockets have in common: the control block, its addresses and options, its life.
+
+What a socket asks of its host (Services) knows sockets and they know it: the two are better whole, in one file.
+"""
 
 import errno
 from collections.abc import Callable, Mapping
