@@ -97,48 +97,106 @@ _MACHINE = "about the kernel's own machinery, which has no counterpart here"
 _ROOT = "programs here may do what root may"
 _NAMES = "there are no marks, no virtual routing domains"
 _METRICS = "nothing is remembered of a destination after its connections"
+_PATHS = "of several ways to a destination one is used"
+_PROBES = "the MTU of a path is learnt from ICMP alone"
+_FAST = "there is no Fast Open (RFC 7413)"
+_PACING = "only a congestion control that asks for it is paced"
+_FIXED = "it is what Linux's default makes it, and cannot be changed"
+_LABELS = "flow labels are 0"
+_IGNORED: tuple[tuple[str, str, dict[str, Value]], ...] = (
+    (_MEMORY, "net.ipv4.", {
+        "tcp_mem": (0, 0, 0), "udp_mem": (0, 0, 0), "tcp_max_orphans": 262144, "udp_rmem_min": 4096,
+        "udp_wmem_min": 4096,
+    }),
+    (_MACHINE, "net.ipv4.", {
+        "tcp_low_latency": 0, "tcp_early_demux": 1, "udp_early_demux": 1, "ip_early_demux": 1,
+        "tcp_backlog_ack_defer": 1, "tcp_child_ehash_entries": 0, "tcp_ehash_entries": 0, "udp_child_hash_entries": 0,
+        "udp_hash_entries": 0, "tcp_migrate_req": 0, "inet_peer_maxttl": 600, "inet_peer_minttl": 120,
+        "inet_peer_threshold": 65664, "ip_dynaddr": 0, "tcp_fack": 0, "tcp_available_ulp": "",
+        "tcp_limit_output_bytes": 4194304, "tcp_tso_win_divisor": 3, "tcp_tso_rtt_log": 9, "tcp_min_tso_segs": 2,
+        "tcp_retrans_collapse": 1, "tcp_autocorking": 1, "tcp_workaround_signed_windows": 0, "fib_sync_mem": 524288,
+        "nexthop_compat_mode": 1, "xfrm4_gc_thresh": 32768,
+    }),
+    (_MACHINE, "net.core.", {
+        "busy_poll": 0, "busy_read": 0, "default_qdisc": "pfifo_fast", "dev_weight": 64, "netdev_budget": 300,
+        "netdev_max_backlog": 1000, "optmem_max": 131072, "txrehash": 1,
+    }),
+    (_NAMES, "net.ipv4.", {
+        "fwmark_reflect": 0, "tcp_fwmark_accept": 0, "tcp_l3mdev_accept": 0, "udp_l3mdev_accept": 0,
+        "raw_l3mdev_accept": 1,
+    }),
+    (_METRICS, "net.ipv4.", {
+        "tcp_no_metrics_save": 0, "tcp_no_ssthresh_metrics_save": 1,
+    }),
+    (_ROOT, "net.ipv4.", {
+        "ip_unprivileged_port_start": 1024, "ping_group_range": (1, 0), "tcp_allowed_congestion_control": "reno cubic",
+    }),
+    (_PATHS, "net.ipv4.", {
+        "fib_multipath_hash_policy": 0, "fib_multipath_hash_fields": 7, "fib_multipath_use_neigh": 0,
+        "tcp_plb_enabled": 0, "tcp_plb_cong_thresh": 128, "tcp_plb_idle_rehash_rounds": 3, "tcp_plb_rehash_rounds": 12,
+        "tcp_plb_suspend_rto_sec": 60,
+    }),
+    (_PROBES, "net.ipv4.", {
+        "tcp_mtu_probing": 0, "tcp_base_mss": 1024, "tcp_mtu_probe_floor": 48, "tcp_probe_interval": 600,
+        "tcp_probe_threshold": 8,
+    }),
+    (_FAST, "net.ipv4.", {
+        "tcp_fastopen": 1, "tcp_fastopen_blackhole_timeout_sec": 0, "tcp_fastopen_key": "",
+    }),
+    (_PACING, "net.ipv4.", {
+        "tcp_pacing_ss_ratio": 200, "tcp_pacing_ca_ratio": 120,
+    }),
+    (_FIXED, "net.ipv4.", {
+        "tcp_rto_min_us": 200000, "tcp_rto_max_ms": 120000, "tcp_min_rtt_wlen": 300, "tcp_min_snd_mss": 48,
+        "tcp_adv_win_scale": 1, "tcp_app_win": 31, "tcp_moderate_rcvbuf": 1, "tcp_shrink_window": 0, "tcp_stdurg": 0,
+        "tcp_pingpong_thresh": 1, "tcp_comp_sack_delay_ns": 1000000, "tcp_comp_sack_nr": 44,
+        "tcp_comp_sack_slack_ns": 100000, "tcp_ecn_fallback": 1, "tcp_thin_linear_timeouts": 0,
+        "tcp_syn_linear_timeouts": 4, "tcp_reflect_tos": 0, "tcp_keepalive_time": 7200, "tcp_keepalive_intvl": 75,
+        "tcp_keepalive_probes": 9, "tcp_notsent_lowat": 4294967295, "ip_default_ttl": 64,
+        "ip_no_pmtu_disc": 0, "ip_forward_use_pmtu": 0, "ip_forward_update_priority": 1, "icmp_echo_ignore_all": 0,
+        "icmp_echo_ignore_broadcasts": 1, "icmp_echo_enable_probe": 0, "icmp_errors_use_inbound_ifaddr": 0,
+        "icmp_ignore_bogus_error_responses": 1, "icmp_msgs_burst": 50, "icmp_msgs_per_sec": 1000,
+        "icmp_ratelimit": 1000, "icmp_ratemask": 6168, "ipfrag_high_thresh": 4194304, "ipfrag_low_thresh": 3145728,
+        "ipfrag_max_dist": 64, "ipfrag_time": 30, "ipfrag_secret_interval": 0, "igmp_link_local_mcast_reports": 1,
+        "igmp_max_memberships": 20, "igmp_max_msf": 10, "igmp_qrv": 2,
+    }),
+    (_FIXED, "net.ipv4.neigh.default.", {
+        "anycast_delay": 100, "app_solicit": 0, "base_reachable_time_ms": 30000, "delay_first_probe_time": 5,
+        "gc_interval": 30, "gc_stale_time": 60, "gc_thresh1": 128, "gc_thresh2": 512, "gc_thresh3": 1024,
+        "interval_probe_time_ms": 5000, "mcast_resolicit": 0, "mcast_solicit": 3, "retrans_time_ms": 1000,
+        "ucast_solicit": 3, "unres_qlen": 101, "unres_qlen_bytes": 212992,
+    }),
+    (_FIXED, "net.ipv6.neigh.default.", {
+        "anycast_delay": 100, "app_solicit": 0, "base_reachable_time_ms": 30000, "delay_first_probe_time": 5,
+        "gc_interval": 30, "gc_stale_time": 60, "gc_thresh1": 128, "gc_thresh2": 512, "gc_thresh3": 1024,
+        "interval_probe_time_ms": 5000, "mcast_resolicit": 0, "mcast_solicit": 3, "retrans_time_ms": 1000,
+        "ucast_solicit": 3, "unres_qlen": 101, "unres_qlen_bytes": 212992,
+    }),
+    (_FIXED, "net.ipv6.", {
+        "bindv6only": 0, "ip6frag_high_thresh": 4194304, "ip6frag_low_thresh": 3145728, "ip6frag_time": 60,
+        "ip_nonlocal_bind": 0, "mld_max_msf": 64, "mld_qrv": 2, "idgen_delay": 1, "idgen_retries": 3,
+        "max_dst_opts_number": 8, "max_dst_opts_length": 2147483647, "max_hbh_opts_number": 8,
+        "max_hbh_length": 2147483647,
+    }),
+    (_FIXED, "net.ipv6.icmp.", {
+        "ratelimit": 1000, "echo_ignore_all": 0,
+    }),
+    (_FIXED, "net.ipv6.conf.all.", {
+        "forwarding": 0, "hop_limit": 64, "mtu": 1280, "accept_ra": 1, "autoconf": 1, "dad_transmits": 1,
+        "router_solicitations": -1, "use_tempaddr": 0, "disable_ipv6": 0,
+    }),
+    (_LABELS, "net.ipv6.", {
+        "auto_flowlabels": 1, "flowlabel_consistency": 1, "flowlabel_reflect": 0, "flowlabel_state_ranges": 0,
+    }),
+)  # fmt: skip
 IGNORED: dict[str, Ignored] = {
-    "net.ipv4.tcp_mem": Ignored((0, 0, 0), _MEMORY),
-    "net.ipv4.udp_mem": Ignored((0, 0, 0), _MEMORY),
-    "net.ipv4.tcp_max_orphans": Ignored(262144, _MEMORY),
-    "net.ipv4.udp_rmem_min": Ignored(4096, _MEMORY),
-    "net.ipv4.udp_wmem_min": Ignored(4096, _MEMORY),
-    "net.ipv4.tcp_low_latency": Ignored(0, _MACHINE),
-    "net.ipv4.tcp_early_demux": Ignored(1, _MACHINE),
-    "net.ipv4.udp_early_demux": Ignored(1, _MACHINE),
-    "net.ipv4.ip_early_demux": Ignored(1, _MACHINE),
-    "net.ipv4.tcp_backlog_ack_defer": Ignored(1, _MACHINE),
-    "net.ipv4.tcp_child_ehash_entries": Ignored(0, _MACHINE),
-    "net.ipv4.tcp_ehash_entries": Ignored(0, _MACHINE),
-    "net.ipv4.udp_child_hash_entries": Ignored(0, _MACHINE),
-    "net.ipv4.udp_hash_entries": Ignored(0, _MACHINE),
-    "net.ipv4.tcp_migrate_req": Ignored(0, _MACHINE),
-    "net.ipv4.inet_peer_maxttl": Ignored(600, _MACHINE),
-    "net.ipv4.inet_peer_minttl": Ignored(120, _MACHINE),
-    "net.ipv4.inet_peer_threshold": Ignored(65664, _MACHINE),
-    "net.ipv4.ip_dynaddr": Ignored(0, _MACHINE),
-    "net.ipv4.tcp_fack": Ignored(0, _MACHINE),
-    "net.ipv4.tcp_available_ulp": Ignored('', _MACHINE),
-    "net.core.busy_poll": Ignored(0, _MACHINE),
-    "net.core.busy_read": Ignored(0, _MACHINE),
-    "net.core.default_qdisc": Ignored('pfifo_fast', _MACHINE),
-    "net.core.dev_weight": Ignored(64, _MACHINE),
-    "net.core.netdev_budget": Ignored(300, _MACHINE),
-    "net.core.netdev_max_backlog": Ignored(1000, _MACHINE),
-    "net.core.optmem_max": Ignored(131072, _MACHINE),
-    "net.core.txrehash": Ignored(1, _MACHINE),
-    "net.ipv4.fwmark_reflect": Ignored(0, _NAMES),
-    "net.ipv4.tcp_fwmark_accept": Ignored(0, _NAMES),
-    "net.ipv4.tcp_l3mdev_accept": Ignored(0, _NAMES),
-    "net.ipv4.udp_l3mdev_accept": Ignored(0, _NAMES),
-    "net.ipv4.raw_l3mdev_accept": Ignored(1, _NAMES),
-    "net.ipv4.tcp_no_metrics_save": Ignored(0, _METRICS),
-    "net.ipv4.tcp_no_ssthresh_metrics_save": Ignored(1, _METRICS),
-    "net.ipv4.tcp_retries1": Ignored(3, "the route is looked up anew with each retransmission"),
-    "net.ipv4.ip_unprivileged_port_start": Ignored(1024, _ROOT),
-    "net.ipv4.ping_group_range": Ignored((1, 0), _ROOT),
-    "net.ipv4.tcp_allowed_congestion_control": Ignored('reno cubic', _ROOT),
+    prefix + name: Ignored(default, why)
+    for why, prefix, group in _IGNORED
+    for name, default in group.items()
+    if prefix + name not in SETTINGS
 }
+IGNORED["net.ipv4.ip_forward"] = Ignored(0, "who forwards is made a router: Network.router()")
+IGNORED["net.ipv4.tcp_retries1"] = Ignored(3, "the route is looked up anew with each retransmission")
 
 
 def find(name: str) -> Setting | Ignored:

@@ -88,6 +88,14 @@ def test_what_changes_nothing_is_kept_and_says_so(name: str) -> None:
     assert Sysctl()[name] == IGNORED[name].default
 
 
+def test_the_congestion_control_is_one_that_there_is() -> None:
+    sysctl = raw_host().stack.sysctl
+    sysctl["net.ipv4.tcp_congestion_control"] = "reno"
+    with pytest.raises(ValueError, match="no congestion control named 'westwood'"):
+        sysctl["net.ipv4.tcp_congestion_control"] = "westwood"
+    assert sysctl.tcp_congestion_control == "reno"
+
+
 def test_with_ip_nonlocal_bind_any_address_can_be_bound() -> None:
     host = raw_host()
     with pytest.raises(OSError, match="Cannot assign"):

@@ -143,11 +143,14 @@ class RoutingTable:
         """The same for who uses one interface alone (SO_BINDTODEVICE): what no route leads to by it is on its link."""
         if not index:
             return self.lookup(destination)
-        fitting = [route for route in self if route.interface.up and route.matches(destination)]
-        for route in fitting:
-            if route.interface.index == index or route.kind == LOCAL:
+        interface: Interface | None = None
+        for route in self:
+            if route.interface.index == index:
+                interface = route.interface
+            elif route.kind != LOCAL:
+                continue
+            if route.interface.up and route.matches(destination):
                 return route
-        interface = next((route.interface for route in self if route.interface.index == index), None)
         if interface is None or not interface.up:
             return None
         source = source_address(interface.addresses, destination)

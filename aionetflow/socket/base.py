@@ -1,4 +1,7 @@
-"""What stream and datagram sockets have in common: the control block, its addresses and options, its life."""
+"""What stream and datagram sockets have in common: the control block, its addresses and options, its life.
+
+What a socket asks of its host (Services) knows sockets and they know it: the two are better whole, in one file.
+"""
 
 import errno
 from collections.abc import Callable, Mapping
@@ -24,12 +27,14 @@ from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTab
 from aionetflow.ip.selection import Sources
 from aionetflow.ip.v4 import IPv4
 from aionetflow.rng import Random
+from aionetflow.settings import Value
 from aionetflow.socket import options
 from aionetflow.socket.options import SOCK_STREAM
 from aionetflow.socket.ports import PortHold, is_unspecified
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats
 from aionetflow.sysctl import Sysctl
+from aionetflow.tcp import congestion
 from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.connection import Connection, ConnectionUser
 from aionetflow.tcp.isn import InitialNumbers
@@ -66,6 +71,7 @@ class Services(Node):
         self.ip = ip
         self.stats = stats
         self.sysctl: Sysctl = table.sysctl
+        self.sysctl.watch("net.ipv4.tcp_congestion_control", _check_congestion)
         self.isn = InitialNumbers(random)
         self.challenges = ChallengeLimit(random)
         self.interfaces: list[Interface] = []
@@ -110,6 +116,14 @@ class Services(Node):
     def released(self, sock: "Socket") -> None:
         """A socket has been closed by the application."""
         raise NotImplementedError
+
+
+def _check_congestion(name: Value) -> None:
+    """Raises ValueError if there is no congestion control of that name."""
+    try:
+        congestion.create(str(name))
+    except OSError as error:
+        raise ValueError(f"no congestion control named {name!r}") from error
 
 
 class Watcher:

@@ -311,10 +311,6 @@ def _set_congestion(sock: "Socket", data: bytes) -> None:
     sock.set_congestion(data[: _NAME_LENGTH - 1].partition(b"\0")[0].decode("ascii", "replace"))
 
 
-def _refuse(sock: "Socket", data: bytes) -> None:
-    raise os_error(errno.ENOPROTOOPT)
-
-
 def _set_device(sock: "Socket", data: bytes) -> None:
     """socket(7), SO_BINDTODEVICE: the name of an interface; none for all of them. ENODEV if there is no such."""
     name = data[: _DEVICE_LENGTH - 1].partition(b"\0")[0].decode("utf-8", "replace")
@@ -327,9 +323,13 @@ def _get_device(sock: "Socket") -> bytes:
     return name + b"\0" if name else b""
 
 
+def _refuse(sock: "Socket", data: bytes) -> None:
+    raise os_error(errno.ENOPROTOOPT)
+
+
 RAW_OPTIONS: dict[tuple[int, int], RawOption] = {
-    (IPPROTO_TCP, TCP_INFO): RawOption(lambda sock: sock.info_octets(), _refuse),
     (SOL_SOCKET, SO_BINDTODEVICE): RawOption(_get_device, _set_device),
+    (IPPROTO_TCP, TCP_INFO): RawOption(lambda sock: sock.info_octets(), _refuse),
     (SOL_SOCKET, SO_LINGER): RawOption(
         lambda sock: _LINGER.pack(int(sock.linger_on), sock.linger_seconds), _set_linger
     ),
