@@ -24,7 +24,7 @@ cpdef void put_ipv4_header(
     object header, Py_ssize_t l3, uint32_t tos, uint32_t ttl, uint32_t protocol, bytes source, bytes destination
 ) except *
 cpdef void put_ipv6_header(
-    object header, Py_ssize_t l3, uint32_t traffic_class, uint32_t hop_limit, uint32_t next_header, bytes source,
+    object header, Py_ssize_t l3, uint32_t class_and_label, uint32_t hop_limit, uint32_t next_header, bytes source,
     bytes destination
 ) except *
 

@@ -266,11 +266,11 @@ cpdef void put_ipv4_header(
 
 
 cpdef void put_ipv6_header(
-    object header, Py_ssize_t l3, uint32_t traffic_class, uint32_t hop_limit, uint32_t next_header, bytes source,
+    object header, Py_ssize_t l3, uint32_t class_and_label, uint32_t hop_limit, uint32_t next_header, bytes source,
     bytes destination
 ) except *:
     cdef uint8_t* out = writable(header, l3, 40)
-    set32(out, 0x60 << 24 | (traffic_class & 0xFF) << 20)
+    set32(out, 0x60 << 24 | (class_and_label & 0xFFFFFFF))
     set16(out + 4, 0)
     set16(out + 6, (next_header & 0xFF) << 8 | (hop_limit & 0xFF))
     memcpy(out + 8, window(source, 0, 16), 16)

@@ -179,16 +179,17 @@ def put_ipv4_header(
 
 
 def put_ipv6_header(
-    header: bytearray, l3: int, traffic_class: u32, hop_limit: u32, next_header: u32, source: bytes,
+    header: bytearray, l3: int, class_and_label: u32, hop_limit: u32, next_header: u32, source: bytes,
     destination: bytes,
 ) -> None:  # fmt: skip
-    """Stores an IPv6 header; its length and flow label are left 0, and the addresses without their scopes.
+    """Stores an IPv6 header; its length is left 0, and the addresses without their scopes.
 
-    What stands in octets 2 and 3 of an address of one link (fe80::/10, ff01::/16, ff02::/16 and their kin) says which
-    link that is, and stays inside the host (ip/address.py).
+    class_and_label is what follows the version: traffic class (8 bits) and flow label (20). What stands in octets 2 and
+    3 of an address of one link (fe80::/10, ff01::/16, ff02::/16 and their kin) says which link that is, and stays
+    inside the host (ip/address.py).
     """
     _inside(header, l3, _FIXED_HEADER[6])
-    put32(header, l3, 0x60 << 24 | (traffic_class & 0xFF) << 20)
+    put32(header, l3, 0x60 << 24 | (class_and_label & 0xFFFFFFF))
     put16(header, l3 + 4, 0)
     put16(header, l3 + 6, (next_header & 0xFF) << 8 | (hop_limit & 0xFF))
     for at, address in ((l3 + 8, source), (l3 + 24, destination)):

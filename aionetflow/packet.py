@@ -11,6 +11,8 @@ Both carry more than one segment's worth: a received packet may stand for a run 
 (as after Linux's GRO), one to send is cut into frames by the interface, as late as possible (as by GSO).
 """
 
+from typing import Any
+
 from aionetflow.config import MAX_SEGMENT_RUN
 from aionetflow.fast import get16, tcp_run
 from aionetflow.fast_paths import FAST
@@ -46,7 +48,7 @@ class RxPacket:
         self.protocol = 0
         self.ttl = 0
         self.broadcast = False  # sent to more than one host: never answered with an error (RFC 1122 3.2.2)
-        self.interface: object = None
+        self.interface: Any = None
         self.merged_by = 0  # octets: the MTU by which `frames` is merged (see gso.py); 0 if it is not
 
     def take(self, interface: object, frames: list[bytes], first: int, l2: int, l3: int, broadcast: bool) -> None:

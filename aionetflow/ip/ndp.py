@@ -86,7 +86,7 @@ class Message:
 
     def __init__(self, packet: RxPacket, kind: int, body: bytes, found: dict[int, list[bytes]]) -> None:
         self.kind = kind
-        self.interface: EthernetInterface = packet.interface  # type: ignore[assignment]  # checked by whoever made it
+        self.interface: EthernetInterface = packet.interface  # checked by whoever made it
         self.source = packet.source
         self.destination = packet.destination
         self.flags = packet.frame[packet.l4 + 4]

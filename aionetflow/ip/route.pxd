@@ -19,3 +19,4 @@ cdef class RoutingTable:
     cdef dict _cache
     cdef readonly int64_t version
     cpdef Route lookup(self, bytes destination)
+    cpdef Route lookup_by(self, bytes destination, int index)

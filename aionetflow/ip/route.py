@@ -139,6 +139,20 @@ class RoutingTable:
             return self._cache[destination]
         return self._search(destination)
 
+    def lookup_by(self, destination: bytes, index: int) -> Route | None:
+        """The same for who uses one interface alone (SO_BINDTODEVICE): what no route leads to by it is on its link."""
+        if not index:
+            return self.lookup(destination)
+        fitting = [route for route in self if route.interface.up and route.matches(destination)]
+        for route in fitting:
+            if route.interface.index == index or route.kind == LOCAL:
+                return route
+        interface = next((route.interface for route in self if route.interface.index == index), None)
+        if interface is None or not interface.up:
+            return None
+        source = source_address(interface.addresses, destination)
+        return Route(destination, 8 * len(destination), interface, source=source)
+
     def _search(self, wanted: bytes) -> Route | None:
         destination = wanted
         routes = self._routes[len(destination)]

@@ -3,9 +3,11 @@
 IPv4 addresses take part in the second question as mapped ones; what they are sent from the route says.
 """
 
+import errno
 from collections.abc import Iterable
 
 from aionetflow.config import ROUTE_CACHE_SIZE
+from aionetflow.errors import os_error
 from aionetflow.ethernet.interface import Interface
 from aionetflow.ip.address import MAPPED, bare, is_scoped, pack, pack_network, scope_of, unpack
 from aionetflow.ip.route import Route, RoutingTable
@@ -106,6 +108,18 @@ class Sources:
             )  # fmt: skip
 
         return max(candidates, key=merits)[0] if candidates else b""
+
+    def first_link(self) -> int:
+        """The index of the first interface that has a link-local address; 0 if none has."""
+        return next((nic.index for nic in self._interfaces if nic.link_local and nic.up), 0)
+
+    def check_link(self, address: bytes) -> None:
+        """Linux inet6_bind: an address of one link says which (EINVAL), and that one is there (ENODEV)."""
+        index = scope_of(address)
+        if not index:
+            raise os_error(errno.EINVAL)
+        if not any(nic.index == index for nic in self._interfaces):
+            raise os_error(errno.ENODEV)
 
     def order(self, literals: tuple[str, ...]) -> list[str]:
         """A name's addresses, the one to try first at the head (RFC 6724 6), without those that no route leads to.

@@ -1,7 +1,7 @@
 import cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 
-from aionetflow._fast cimport equal, get16, part, put_ipv6_header
+from aionetflow._fast cimport equal, get16, get32, part, put_ipv6_header
 from aionetflow.ethernet.interface cimport Interface
 from aionetflow.fast_paths cimport FastPaths
 from aionetflow.ip.route cimport Route, RoutingTable
@@ -13,8 +13,14 @@ cdef int _TCP
 cdef int _HOP_BY_HOP
 cdef int LOCAL
 cdef int UNREACHABLE
+cdef uint32_t _M32
+cdef uint32_t _GOLDEN
+cdef uint32_t _MIXED
 cdef bytes _LOOPBACK
 cdef bytes _ANY
+
+@cython.locals(mixed=uint32_t)
+cpdef uint32_t flow_label(bytes source, bytes destination, uint32_t ports) except? 0
 
 cdef class Icmp6Errors:
     cpdef parameter_problem(self, RxPacket packet, int code, int pointer, int64_t now)
@@ -45,6 +51,7 @@ cdef class IPv6(PacketHandler):
     cdef bytes _last_addresses
     @cython.locals(destination=bytes, route=Route)
     cpdef receive(self, RxPacket packet, int64_t now)
+    @cython.locals(flow=uint32_t)
     cpdef output(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
     @cython.locals(frame=bytes, l3=Py_ssize_t)
     cpdef bint _parse(self, RxPacket packet) except -1

@@ -17,19 +17,22 @@ Extension headers (extension.py) are passed on the way to the transport's; a fra
 from typing import Any
 
 from aionetflow.ethernet.interface import Interface
-from aionetflow.fast import equal, get16, part, put_ipv6_header
+from aionetflow.fast import equal, get16, get32, part, put_ipv6_header
 from aionetflow.fast_paths import FAST
 from aionetflow.ip import extension
 from aionetflow.ip.address import AF_INET6, ANY, LOOPBACK, MAPPED, bare, is_scoped, scope_of, scoped
 from aionetflow.ip.route import LOCAL, UNREACHABLE, Route, RoutingTable
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket
 from aionetflow.stats import Ip6Stats
-from aionetflow.widths import i64
+from aionetflow.widths import i64, u32
 
 HEADER_LENGTH = 40
 MIN_MTU = 1280  # RFC 8200 5: every link takes that much
 PROTOCOL_ICMPV6 = 58
 _TCP = 6
+_M32 = 0xFFFFFFFF
+_GOLDEN = 0x9E3779B1  # 2**32 divided by the golden ratio: odd, its bits without a pattern ...
+_MIXED = 0x85EBCA6B  # ... and another such number
 _HOP_BY_HOP = extension.HOP_BY_HOP
 _LOOPBACK = LOOPBACK[AF_INET6]
 _ANY = ANY[AF_INET6]
@@ -69,6 +72,15 @@ class Fragments:
         Returns whether it did; a packet that it completes comes back by `IPv6.receive`.
         """
         return False
+
+
+def flow_label(source: bytes, destination: bytes, ports: u32) -> u32:
+    """The label of a flow's packets: the same for all, another for others (RFC 6437 3, net.ipv6.auto_flowlabels).
+
+    The hash is ours; that the first bit is set is Linux's mark of a label without state.
+    """
+    mixed: u32 = (get32(source, 12) * _GOLDEN & _M32) ^ (get32(destination, 12) * _MIXED & _M32) ^ ports
+    return ((mixed * _GOLDEN & _M32) >> 13) | 0x80000
 
 
 class IPv6(PacketHandler):
@@ -120,9 +132,8 @@ class IPv6(PacketHandler):
     def output(self, packet: TxPacket, route: Route, source: bytes, destination: bytes, now: i64) -> None:
         """Writes the header in front of a transport's and hands the packet to the route's interface."""
         packet.l3 = packet.l4 - 40
-        put_ipv6_header(
-            packet.header, packet.l3, packet.tos, packet.ttl, packet.protocol, source, destination
-        )  # fmt: skip
+        flow = packet.tos << 20 | flow_label(source, destination, get32(packet.header, packet.l4))
+        put_ipv6_header(packet.header, packet.l3, flow, packet.ttl, packet.protocol, source, destination)
         self.stats.OutRequests += 1
         route.interface.output(packet, route.via or destination, now)  # which writes the payload's length
 

@@ -4,10 +4,11 @@ The interfaces that reach each other without a router are a segment. Every segme
 addresses that were given to interfaces on it, or one of its own. Interfaces without an address get the next free one;
 then every host and router gets routes to all segments, by the fewest routers on the way.
 
-The IPv6 networks are of one unique local prefix (RFC 4193), which is the same on every virtual network: none of them
-meets another. An interface's number there is the one that it has in its IPv4 network. Both families are known to be
-without duplicates, so nothing is sent to find that out: no ARP announcement, no duplicate address detection. A segment
-with a link that takes less than 1280 octets has no IPv6 (RFC 8200 5).
+The IPv6 networks are of one unique local prefix (RFC 4193), which is the same on every virtual network, as those of
+IPv4 are: where two of them meet, by TAP links, addresses are given by hand. An interface's number there is the one that
+it has in its IPv4 network. Both families are known to be without duplicates, so nothing is sent to find that out: no
+ARP announcement, no duplicate address detection. A segment with a link that takes less than 1280 octets has no IPv6
+(RFC 8200 5).
 """
 
 from collections import deque

@@ -67,6 +67,7 @@ cdef class Socket(ConnectionUser):
     cdef public int hop_limit
     cdef public int traffic_class
     cdef public int error
+    cdef public int device
     @cython.locals(stream=bint, sysctl=Sysctl)
     cpdef _set_up(self, Services services, int fd, object owner, int family)
     cpdef int fileno(self) except? -1

@@ -75,6 +75,10 @@ class Services(Node):
         """The index of an interface; OSError(ENODEV) if there is none of that name."""
         raise NotImplementedError
 
+    def name_of(self, index: int) -> str:
+        """The name of an interface; empty if there is none of that index."""
+        return next((interface.name for interface in self.interfaces if interface.index == index), "")
+
     def take_over(self, key: bytes, now: int) -> int:
         """Ends what is in TIME-WAIT under a key, if that is allowed: the number to go on with, or -1."""
         raise NotImplementedError
@@ -160,6 +164,7 @@ class Socket(ConnectionUser):
         self.hop_limit: int = DEFAULT_TTL  # of IPv6 packets, as the traffic class
         self.traffic_class: int = 0
         self.error = 0
+        self.device = 0  # SO_BINDTODEVICE: the index of an interface; 0: any
 
     # Calls that all sockets answer -----------------------------------------------------------------------------
 
@@ -180,7 +185,7 @@ class Socket(ConnectionUser):
         if self.v6only and len(packed) == 4:
             raise os_error(errno.EINVAL)
         if is_scoped(packed):
-            self._check_link(packed)
+            self._services.sources.check_link(packed)
         if not is_unspecified(packed) and not self._may_bind(packed):
             raise os_error(errno.EADDRNOTAVAIL)
         if port or not self.bind_no_port:
@@ -305,7 +310,7 @@ class Socket(ConnectionUser):
             raise os_error(errno.ENETUNREACH)
         if len(remote) == 16 and len(self.local) == 4:
             raise os_error(errno.EAFNOSUPPORT)
-        route = self._services.routes.lookup(remote)
+        route = self._services.routes.lookup_by(remote, self.device)
         if route is None:
             raise os_error(errno.ENETUNREACH)
         if route.kind == UNREACHABLE:
@@ -340,9 +345,7 @@ class Socket(ConnectionUser):
 
         With any_link a link-local one without a scope is on the first link there is (Linux udpv6_sendmsg).
         """
-        first = 0
-        if any_link and self.family == AF_INET6:
-            first = next((nic.index for nic in self._services.interfaces if nic.link_local and nic.up), 0)
+        first = self._services.sources.first_link() if any_link and self.family == AF_INET6 else 0
         return pack_endpoint(self.family, address, self._services.index_of, scope_of(self.local), first)
 
     def notify(self) -> None:
@@ -384,16 +387,11 @@ class Socket(ConnectionUser):
             return True
         return len(address) == 4 and (address[0] >> 4 == 14 or address == LIMITED_BROADCAST)
 
-    def _check_link(self, address: bytes) -> None:
-        """Linux inet6_bind: an address of one link says which, and that one is there."""
-        index = scope_of(address)
-        if not index:
-            raise os_error(errno.EINVAL)
-        if not any(interface.index == index for interface in self._services.interfaces):
-            raise os_error(errno.ENODEV)
-
     def _hold_port(self, address: bytes, port: int) -> None:
-        hold = PortHold(address, port, self.reuse_address, reuse_port=self.reuse_port, v6only=self.v6only)
+        hold = PortHold(
+            address, port, self.reuse_address, reuse_port=self.reuse_port, v6only=self.v6only,
+            device=self.device,
+        )  # fmt: skip
         self._services.table.hold(self.proto, hold, self._services.random)
         self.hold = hold
         self.local_port = hold.port

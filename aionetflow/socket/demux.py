@@ -96,7 +96,7 @@ class TcpDemux(PacketHandler):
             if request is not None and half_open.receive(request, packet, segment, now):
                 return
         listener = self.table.listener_of(
-            packet.destination, segment.destination_port, packet.source, segment.source_port
+            packet.destination, segment.destination_port, packet.source, segment.source_port, packet.interface.index
         )  # fmt: skip
         flags = segment.flags & (SYN | ACK | RST)
         if listener is not None and flags == SYN:
@@ -156,7 +156,9 @@ class UdpDemux(PacketHandler):
             return
         frame, l4 = packet.frame, packet.l4
         source, port = packet.source, get16(frame, l4)
-        sockets = self.table.datagrams_of(source, port, packet.destination, get16(frame, l4 + 2), packet.broadcast)
+        sockets = self.table.datagrams_of(
+            source, port, packet.destination, get16(frame, l4 + 2), packet.broadcast, packet.interface.index
+        )  # fmt: skip
         if not sockets:
             self.stats.NoPorts += 1
             self.errors.port_unreachable(packet, now)

@@ -110,7 +110,7 @@ class Driver:
     def _send(self, connection: Connection, now: i64) -> None:
         if connection.retries > 0:
             # the way may have changed since it worked (Linux dst_negative_advice)
-            route = self.routes.lookup(connection.remote)
+            route = self.routes.lookup_by(connection.remote, connection.device)
             if route is not None and route.kind != UNREACHABLE:
                 connection.route = route
         packet = self.packet

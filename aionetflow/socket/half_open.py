@@ -59,7 +59,7 @@ class HalfOpen:
                 return
             self._stats.TCPReqQFullDoCookies += 1
             cookie = True
-        route = self.driver.routes.lookup(packet.source)
+        route = self.driver.routes.lookup_by(packet.source, listener.device)
         if listener.is_full() or route is None or route.kind == UNREACHABLE or self._is_crowded(listener, iss):
             self._stats.ListenDrops += 1
             return
@@ -184,7 +184,7 @@ class HalfOpen:
             self._stats.SyncookiesFailed += 1
             return False
         self._stats.SyncookiesRecv += 1
-        route = self.driver.routes.lookup(packet.source)
+        route = self.driver.routes.lookup_by(packet.source, listener.device)
         if route is None or route.kind == UNREACHABLE or listener.is_full():
             self._stats.ListenDrops += 1
             return True
@@ -335,7 +335,7 @@ class HalfOpen:
         request.retransmitted = True
         self._stats.RetransSegs += 1
         self._stats.TCPSynRetrans += 1
-        route = self.driver.routes.lookup(request.remote)
+        route = self.driver.routes.lookup_by(request.remote, listener.device)
         if route is not None and route.kind != UNREACHABLE:
             request.route = route
         request.fill(self._syn)

@@ -14,6 +14,7 @@ cdef class Listener(ConnectionUser):
     cdef public object make
     cdef public bint reuse
     cdef public bint reuse_port
+    cdef public int device
     cdef public Connection template
     cdef public int half_open
     cdef public int young

@@ -29,6 +29,7 @@ class Listener(ConnectionUser):
         self.make = make  # makes the control block of a new connection
         self.reuse = False  # SO_REUSEADDR and SO_REUSEPORT of its connections' claims to the port
         self.reuse_port = False
+        self.device = 0  # SO_BINDTODEVICE
         self.template: Connection | None = None  # with which SYNs are answered
         self.half_open = 0  # connections
         self.young = 0  # of these, those whose SYN-ACK was sent once

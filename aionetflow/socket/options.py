@@ -41,6 +41,7 @@ SO_REUSEPORT = 15
 SO_RCVLOWAT = 18
 SO_RCVTIMEO = 20
 SO_SNDTIMEO = 21
+SO_BINDTODEVICE = 25
 SO_ACCEPTCONN = 30
 SO_MARK = 36
 SO_PROTOCOL = 38
@@ -86,6 +87,7 @@ SIOCOUTQNSD = 0x894B
 SIOCATMARK = 0x8905
 _LINGER = struct.Struct("ii")
 _TIMEVAL = struct.Struct("qq")  # seconds, microseconds
+_DEVICE_LENGTH = 16  # Linux IFNAMSIZ
 _NAME_LENGTH = 16  # Linux TCP_CA_NAME_MAX
 _MAX_LENGTH = 1024  # what Python's getsockopt takes
 
@@ -244,6 +246,8 @@ def get(sock: "Socket", level: int, option: int, length: int = 0) -> int | bytes
     raw = _find_raw(sock, level, option)
     if raw is not None:
         data = raw.get(sock)
+        if not length and len(data) < 4:
+            raise os_error(errno.EINVAL)  # no number
         return data[:length] if length else int(struct.unpack_from("i", data)[0])
     entry = _find(sock, level, option)
     if entry is None:  # Linux: the level is looked at only here, and of AF_INET6 not at all
@@ -311,8 +315,21 @@ def _refuse(sock: "Socket", data: bytes) -> None:
     raise os_error(errno.ENOPROTOOPT)
 
 
+def _set_device(sock: "Socket", data: bytes) -> None:
+    """socket(7), SO_BINDTODEVICE: the name of an interface; none for all of them. ENODEV if there is no such."""
+    name = data[: _DEVICE_LENGTH - 1].partition(b"\0")[0].decode("utf-8", "replace")
+    sock.device = sock._services.index_of(name) if name else 0
+    sock.options_changed()
+
+
+def _get_device(sock: "Socket") -> bytes:
+    name = sock._services.name_of(sock.device).encode()
+    return name + b"\0" if name else b""
+
+
 RAW_OPTIONS: dict[tuple[int, int], RawOption] = {
     (IPPROTO_TCP, TCP_INFO): RawOption(lambda sock: sock.info_octets(), _refuse),
+    (SOL_SOCKET, SO_BINDTODEVICE): RawOption(_get_device, _set_device),
     (SOL_SOCKET, SO_LINGER): RawOption(
         lambda sock: _LINGER.pack(int(sock.linger_on), sock.linger_seconds), _set_linger
     ),

@@ -272,7 +272,7 @@ class StreamSocket(StreamOptions):
         listener.receive_limit = self.receive_buffer // 2
         listener.defer_rounds = self.defer_accept
         listener.syn_retries = self.kept((IPPROTO_TCP, TCP_SYNCNT), 0)
-        listener.reuse, listener.reuse_port = self.reuse_address, self.reuse_port
+        listener.reuse, listener.reuse_port, listener.device = self.reuse_address, self.reuse_port, self.device
 
     def _connection_ready(self) -> None:
         self.notify()  # which is cpdef: in C no object
@@ -295,7 +295,7 @@ class StreamSocket(StreamOptions):
             connection.snd.most = self._services.sysctl.tcp_wmem[2] // 2
         if not self.receive_locked:
             connection.rcv.most = self._services.sysctl.tcp_rmem[2] // 2
-        connection.user_mss = self.user_mss
+        connection.user_mss, connection.device = self.user_mss, self.device
         connection.snd.nodelay = self.nodelay
         connection.snd.corked = self.cork
         if self.stored is not None or self._services.sysctl.tcp_notsent_lowat != NO_UNSENT_LIMIT:
@@ -332,8 +332,7 @@ class StreamSocket(StreamOptions):
         self.hop_limit, self.traffic_class = listening.hop_limit, listening.traffic_class
         self.nodelay, self.cork = listening.nodelay, listening.cork
         self.defer_accept, self._congestion = listening.defer_accept, listening._congestion
-        self.v6only = listening.v6only
-        self.user_mss = listening.user_mss
+        self.v6only, self.user_mss, self.device = listening.v6only, listening.user_mss, listening.device
         if listening.stored is not None:
             self.stored = dict(listening.stored)
 

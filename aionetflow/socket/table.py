@@ -84,36 +84,50 @@ class SocketTable(PortTable):
         return (((address ^ (ports * _GOLDEN & _M32)) * _MIXED & _M32) >> 8) & self._slot_mask
 
     def listener_of(
-        self, address: bytes, port: int, source: bytes = b"", source_port: int = 0
+        self, address: bytes, port: int, source: bytes = b"", source_port: int = 0, device: int = -1
     ) -> "Listener | None":
         """The listener for a SYN to that address: one bound to it before one bound to all addresses of its family,
-        and that before one bound to "::"; of those that share a port, the one that the SYN's source decides on.
+        and that before one bound to "::", then one bound to the interface that it came by, whose index is device; of
+        those that share a port, the one that the SYN's source decides on.
         """
         listeners = self.listeners.get(port)
         if listeners is None:
             return None
-        fitting = [listener for listener in listeners if listener.hold.takes(address)]
+        fitting = [
+            listener for listener in listeners
+            if listener.hold.takes(address) and _comes_by(listener.device, device)
+        ]  # fmt: skip
         if len(fitting) < 2:
             return fitting[0] if fitting else None
-        best = max(fitting, key=lambda listener: _closeness(listener.address, address))
-        group = [listener for listener in fitting if listener.address == best.address and listener.hold.reuse_port]
+        best = max(fitting, key=lambda listener: (*_closeness(listener.address, address), listener.device != 0))
+        group = [
+            listener for listener in fitting
+            if listener.address == best.address and listener.device == best.device and listener.hold.reuse_port
+        ]  # fmt: skip
         return group[spread(source, source_port, address, port, len(group))] if group else best
 
     def datagrams_of(
-        self, source: bytes, source_port: int, destination: bytes, port: int, to_all: bool
+        self, source: bytes, source_port: int, destination: bytes, port: int, to_all: bool, device: int = -1
     ) -> "list[DatagramSocket]":
         """The sockets for a datagram: the one that fits best, or, for a broadcast, all that fit."""
         bound = self.datagrams.get(port)
         if bound is None:
             return []
-        fitting = [sock for sock in bound if sock.fits(source, source_port, destination)]
+        fitting = [
+            sock for sock in bound
+            if _comes_by(sock.device, device) and sock.fits(source, source_port, destination)
+        ]  # fmt: skip
         if to_all or len(fitting) < 2:
             return fitting
         # Linux udp4_lib_lookup2: the best match; of equals, the one bound last
-        best = max(reversed(fitting), key=lambda sock: (sock.is_connected(), *_closeness(sock.local, destination)))
+        best = max(
+            reversed(fitting),
+            key=lambda sock: (sock.is_connected(), *_closeness(sock.local, destination), sock.device != 0),
+        )
         if not best.reuse_port or best.is_connected():
             return [best]
         group = [s for s in fitting if s.reuse_port and s.local == best.local and not s.is_connected()]
+        group = [sock for sock in group if sock.device == best.device]
         return [group[spread(source, source_port, destination, port, len(group))]]
 
     # Connections ------------------------------------------------------------------------------------------------------
@@ -146,6 +160,11 @@ class SocketTable(PortTable):
 def _is_key(key: bytes, frame: bytes, at: i64, length: i64) -> bool:
     """Whether a connection's key is what stands in a frame."""
     return len(key) == length and equal(frame, at, key, 0, length)
+
+
+def _comes_by(own: int, device: int) -> bool:
+    """Whether a socket bound to the interface `own`, 0 for any, hears what comes by another; -1: whatever that is."""
+    return own == 0 or own == device or device < 0
 
 
 def _closeness(own: bytes, address: bytes) -> tuple[bool, bool]:

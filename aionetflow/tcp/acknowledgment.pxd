@@ -13,7 +13,6 @@ from aionetflow.tcp.sack cimport check_reordering, take_blocks
 
 cdef int64_t NEVER
 cdef int OPEN
-cdef int REORDER
 cdef int TIMEOUT
 cdef int ECE
 cdef int SYN
@@ -25,8 +24,7 @@ cpdef bint receive_ack(Connection connection, Segment segment, int64_t now) exce
 @cython.locals(snd=Sender, recovery=Recovery, advanced=bint, acked=int64_t, sent_at=int64_t, rtt=int64_t)
 cpdef take_plain(Connection connection, Segment segment, int64_t now)
 @cython.locals(
-    snd=Sender, recovery=Recovery, ack=Ack, updated=bint, lost=int64_t, acked=int64_t, rtt=int64_t, fresh=bint,
-    pending=int)
+    snd=Sender, recovery=Recovery, ack=Ack, updated=bint, lost=int64_t, acked=int64_t, rtt=int64_t, fresh=bint)
 cpdef _take(Connection connection, Segment segment, bint advanced, bint ece, int64_t now)
 @cython.locals(snd=Sender, recovery=Recovery, highest=uint32_t, any_sacked=bint, mss=int64_t)
 cpdef _take_off(Connection connection, int64_t acked, Ack ack)

@@ -4,7 +4,7 @@ from aionetflow.config import NEVER
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.loss import on_ack
 from aionetflow.tcp.rack import arm_timeout, schedule_probe, take_probe_ack, update_reordering_window
-from aionetflow.tcp.recovery import OPEN, REORDER, TIMEOUT
+from aionetflow.tcp.recovery import OPEN, TIMEOUT
 from aionetflow.tcp.sack import check_reordering, take_blocks
 from aionetflow.tcp.scoreboard import Ack
 from aionetflow.tcp.segment import ECE, SYN, Segment
@@ -106,7 +106,6 @@ def _take(connection: Connection, segment: Segment, advanced: bool, ece: bool, n
     if not fresh and not ack.dsack:
         ack.duplicates = max(1, segment.count)
         recovery.dup_acks += 1
-    pending = recovery.pending
     if not fresh or ack.sacked or ack.ece or ack.dsack or recovery.state != OPEN:
         on_ack(connection, ack)
     if advanced:
@@ -114,7 +113,7 @@ def _take(connection: Connection, segment: Segment, advanced: bool, ece: bool, n
     if recovery.head is None:
         connection.timers.retransmit = NEVER
         recovery.pending = TIMEOUT
-    elif advanced and (recovery.pending != REORDER or pending == REORDER) and not schedule_probe(connection, True, now):
+    elif advanced and not ack.timer_set and not schedule_probe(connection, True, now):
         arm_timeout(connection, now)
     recovery.delivered += ack.delivered
     _control(connection, ack, rtt, max(recovery.lost - lost, 0))

@@ -88,6 +88,7 @@ cdef class Connection:
     cdef public uint32_t total_retrans
     cdef public int total_rto
     cdef public int user_mss
+    cdef public int device
     cdef public int retries
     cdef public bint syn_due
     cdef public bint syn_sent

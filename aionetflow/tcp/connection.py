@@ -97,6 +97,7 @@ class Connection:
         self.recovery = Recovery(iss, cc, RttEstimator(), sysctl.tcp_reordering)
         self.sent_at: i64 = NEVER  # when new data, or the first SYN, was last sent
         self.user_mss = 0  # TCP_MAXSEG; 0: no limit
+        self.device = 0  # the index of the interface that it is bound to; 0: any
         self.mtu: i64 = 0  # of the interface, when the segment size was last looked at
         self.path_mtu: i64 = _LONGEST  # RFC 1191: no packet longer than this has been refused
         self.retries = 0  # retransmissions, or probes, since the peer was last heard

@@ -2,7 +2,15 @@
 
 import errno
 
-from aionetflow.config import DEFAULT_MSS, DELAYED_ACK_MAX, MIN_MSS, NEVER, RTO_FALLBACK, TCP_BUFFER_MAX
+from aionetflow.config import (
+    DEFAULT_MSS,
+    DEFAULT_MSS_6,
+    DELAYED_ACK_MAX,
+    MIN_MSS,
+    NEVER,
+    RTO_FALLBACK,
+    TCP_BUFFER_MAX,
+)
 from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
@@ -148,7 +156,8 @@ def _take_syn(connection: Connection, syn: Segment, now: i64) -> None:
         rcv.ts_recent = offered.tsval
         rcv.ts_recent_at = now
     take_ecn_offer(connection, syn)
-    peer_mss = max(offered.mss or DEFAULT_MSS, MIN_MSS)
+    said_nothing = DEFAULT_MSS if len(connection.remote) == 4 else DEFAULT_MSS_6
+    peer_mss = max(offered.mss or said_nothing, MIN_MSS)
     connection.set_mss(min(peer_mss, connection.max_mss()))
     rcv.mss = min(snd.mss, DEFAULT_MSS)  # until a longer one is seen
     snd.set_window(syn.window)  # never scaled in a SYN

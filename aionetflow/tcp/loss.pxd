@@ -58,7 +58,7 @@ cpdef _count_duplicates(Connection connection, Ack ack)
 @cython.locals(recovery=Recovery, mss=int64_t, before=int64_t, out=int64_t, holes=int64_t, wider=int64_t)
 cpdef _add_duplicates(Connection connection, Ack ack)
 @cython.locals(recovery=Recovery, head=Run)
-cpdef bint _is_reneging(Connection connection, int64_t now) except -1
+cpdef bint _is_reneging(Connection connection, Ack ack) except -1
 @cython.locals(recovery=Recovery, head=Run, run=Run, reneged=bint, young=bint)
 cpdef _mark_all_lost(Connection connection, int64_t now)
 @cython.locals(recovery=Recovery, stats=TcpStats)

@@ -22,7 +22,7 @@ def on_ack(connection: Connection, ack: Ack) -> None:
     recovery.resend_held = recovery.head_due = False
     if ack.ece:
         recovery.prior_ssthresh = 0  # congestion was marked: there is nothing to undo
-    if _is_reneging(connection, ack.now):
+    if _is_reneging(connection, ack):
         return
     if recovery.state == OPEN:
         recovery.retrans_stamp = NEVER
@@ -310,15 +310,16 @@ def _add_duplicates(connection: Connection, ack: Ack) -> None:
 # Time-outs and lies -------------------------------------------------------------------------------------------------
 
 
-def _is_reneging(connection: Connection, now: i64) -> bool:
+def _is_reneging(connection: Connection, ack: Ack) -> bool:
     """The peer dropped what it had reported (RFC 2018 8): snd_una stands at something it said it has."""
     recovery = connection.recovery
     head = recovery.head
     if head is None or not head.flags & SACKED:
         return False
     # Linux tcp_check_sack_reneging: a moment's patience, then as after a time-out
-    connection.timers.retransmit = min(connection.timers.retransmit, now + max(recovery.rtt.srtt >> 1, _PATIENCE))
+    connection.timers.retransmit = ack.now + max(recovery.rtt.srtt >> 1, _PATIENCE)
     recovery.pending = TIMEOUT
+    ack.timer_set = True
     return True
 
 

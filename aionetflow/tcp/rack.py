@@ -40,6 +40,7 @@ def identify_losses(connection: Connection, ack: Ack) -> bool:
         if wait > 0:
             connection.timers.retransmit = ack.now + min(wait + _LEAST_WAIT, recovery.rtt.rto())
             recovery.pending = REORDER
+            ack.timer_set = True
     return recovery.resent < resent
 
 

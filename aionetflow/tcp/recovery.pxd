@@ -60,7 +60,7 @@ cdef class Recovery(Scoreboard):
     @cython.locals(used=int64_t)
     cpdef _wear_off(self, int64_t now)
     cpdef begin_reduction(self, uint32_t snd_nxt, int64_t now)
-    @cython.locals(cc=CongestionControl, flight=int64_t, delta=int64_t, allowed=int64_t)
+    @cython.locals(cc=CongestionControl, flight=int64_t, delta=int64_t, share=int64_t, allowed=int64_t)
     cpdef reduce(self, int64_t delivered, int64_t newly_lost, bint advanced, int64_t outstanding)
     cpdef end_reduction(self, int64_t now)
     cpdef enter_cwr(self, uint32_t snd_nxt, int64_t now)

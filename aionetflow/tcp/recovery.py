@@ -159,7 +159,8 @@ class Recovery(Scoreboard):
         self.prr_delivered += delivered
         delta = cc.ssthresh - flight
         if delta < 0:
-            allowed = (cc.ssthresh * self.prr_delivered + self.prior_cwnd - 1) // self.prior_cwnd - self.prr_out
+            share = cc.ssthresh * self.prr_delivered // self.prior_cwnd
+            allowed = segments_in(share, cc.mss) * cc.mss - self.prr_out  # whole segments, as Linux counts
         else:
             allowed = max(self.prr_delivered - self.prr_out, delivered)
             if advanced and newly_lost == 0:

@@ -40,6 +40,7 @@ cdef class Ack:
     cdef public int duplicates
     cdef public bint ece
     cdef public int64_t echoed
+    cdef public bint timer_set
     cpdef note_order(self, uint32_t start)
 
 cdef class Scoreboard:

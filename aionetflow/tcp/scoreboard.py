@@ -63,6 +63,7 @@ class Ack:
         self.any_reordered = False  # ... if there is any
         self.duplicates = 0  # how many duplicate ACKs it is
         self.ece = False  # the peer has seen congestion marked
+        self.timer_set = False  # the retransmission timer has been set for a reason of its own
         self.echoed: i64 = -1  # the round-trip time by its timestamp; -1 if it tells none
 
     def note_order(self, start: u32) -> None:

@@ -233,6 +233,15 @@ def test_a_host_that_does_not_configure_itself_takes_nothing() -> None:
     assert routers(host) == []
 
 
+@rule("RFC 4861 6.2.2", "A router does not make addresses or routes of what others advertise", code=CODE)
+def test_a_router_takes_nothing() -> None:
+    host = started()
+    host.stack.ip6.forwarding = True
+    host.wire.hears(advertisement())
+    host.clock.advance(2)
+    assert (addresses(host), routers(host)) == ([], [])
+
+
 @rule("RFC 4861 6.3.4", "A lifetime of 0 ends a default router", code=CODE)
 @rule("RFC 4861 6.3.5", "A default router whose lifetime has ended is not used", code=CODE)
 def test_default_routers_end() -> None:

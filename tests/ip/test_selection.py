@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aionetflow.ip.address import pack, unpack
+from aionetflow.ip.route import Route
 from aionetflow.ip.selection import precedence_and_label, scope
 from support.lan import Host
 from support.rules import rule
@@ -124,6 +125,15 @@ def test_matching_scopes() -> None:
     assert order(host, "2001:db8::1", "10.2.3.4") == ["10.2.3.4", "2001:db8::1"]
 
 
+@rule("RFC 6724 6", "Rule 3: what only a deprecated address is there for comes last", code=CODE)
+def test_deprecated_sources() -> None:
+    host = everywhere("2001:db8::1/64", "10.0.0.1/8")
+    assert order(host, "192.0.2.1", "2001:db8::9") == ["2001:db8::9", "192.0.2.1"]
+    host.wire.interface.deprecated = frozenset((pack("2001:db8::1"),))
+    host.stack.routes.forget()
+    assert order(host, "2001:db8::9", "192.0.2.1") == ["192.0.2.1", "2001:db8::9"]
+
+
 @rule("RFC 6724 6", "Rule 5: a destination whose label a source has comes first", code=CODE)
 def test_matching_labels() -> None:
     host = everywhere("fd00::1/64", "10.0.0.1/8")
@@ -138,11 +148,9 @@ def test_precedence() -> None:
 
 @rule("RFC 6724 6", "Rule 8: the smaller scope comes first", code=CODE)
 def test_smaller_scopes() -> None:
-    host = everywhere("2001:db8::1/64", "fec0::1/64")
-    assert order(host, "fec0::9", "2001:db8::9") == ["2001:db8::9", "fec0::9"]  # rule 6 is before it
-    host.wire.interface.addresses.clear()
-    host.stack.addresses.take(host.wire.interface, pack("::2"), 96)
-    assert order(host, "2001:db8::9", "2002::9")[0] == "2001:db8::9"
+    host = everywhere("2001:db8::1/64")
+    host.stack.routes.insert(Route(pack("fe80::"), 10, host.wire.interface))
+    assert order(host, "2001:db8::9", "fe80::9") == ["fe80::9", "2001:db8::9"]
 
 
 @rule("RFC 6724 6", "Rule 9: the longer prefix in common with its source comes first", code=CODE)

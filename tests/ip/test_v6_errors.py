@@ -153,6 +153,16 @@ def test_an_error_about_other_numbers_is_not_believed() -> None:
     assert sock.max_segment() == 1440
 
 
+@rule("RFC 9293 3.7.1", "A peer that names no MSS takes 1220 octets over IPv6", code="tcp/handshake.py")
+def test_a_peer_that_names_no_mss() -> None:
+    host = knowing()
+    sock, syn = connecting(host)
+    tcp = syn[TCP]
+    host.wire.hears(frame6() / TCP(sport=80, dport=tcp.sport, flags="SA", seq=ISS, ack=tcp.seq + 1, window=65535))
+    sock.connect((PEER6, 80))
+    assert sock.max_segment() == 1220
+
+
 @pytest.mark.parametrize("size", [0, 39, 40, 47])
 def test_a_quote_that_says_nothing_is_counted(size: int) -> None:
     host = knowing()

@@ -89,13 +89,26 @@ def test_a_datagram_has_the_header_of_rfc_8200() -> None:
     sender.setsockopt(IPPROTO_IPV6, IPV6_TCLASS, 0xA9)
     sender.sendto(b"data", (LO6, 5000))
     (packet,) = loop.said()
-    assert (packet.version, packet.tc, packet.fl, packet.plen, packet.nh, packet.hlim) == (6, 0xA9, 0, 12, 17, 7)
+    assert (packet.version, packet.tc, packet.plen, packet.nh, packet.hlim) == (6, 0xA9, 12, 17, 7)
     assert (packet.src, packet.dst, packet[UDP].dport, packet[Raw].load) == (LO6, LO6, 5000, b"data")
     assert receiver.recvfrom(10) == (b"data", (LO6, packet[UDP].sport, 0, 0))
     stats = loop.host.stack.stats.as_dict()
     assert (stats["Udp6"]["InDatagrams"], stats["Udp6"]["OutDatagrams"]) == (1, 1)
     assert (stats["Ip6"]["InDelivers"], stats["Ip6"]["OutRequests"]) == (1, 1)
     assert stats["Udp"]["OutDatagrams"] == stats["Ip"]["OutRequests"] == 0
+
+
+@rule("RFC 6437 3", "The packets of a flow have one flow label, those of others another", code="ip/v6.py")
+def test_each_flow_has_its_label() -> None:
+    loop = Loop()
+    one, other = loop.udp(), loop.udp()
+    for sock in (one, other):
+        sock.bind((LO6, 0))
+        sock.sendto(b"x", (LO6, 5000))
+        sock.sendto(b"y", (LO6, 5000))
+    labels = [packet.fl for packet in loop.said() if UDP in packet]
+    assert labels[0] == labels[1] != labels[2] == labels[3]
+    assert all(label >> 19 == 1 for label in labels)  # Linux IPV6_FLOWLABEL_STATELESS_FLAG
 
 
 @pytest.mark.parametrize("size", [0, 1, 1232, LOOPBACK_MTU - 48])

@@ -38,5 +38,4 @@ differs(
     "Link-local addresses have 54 zero bits behind their prefix",
     "One that has not is dropped, as these bits say inside a host which link it is on",
 )
-differs("RFC 6437 3", "A source gives each flow a label", "The label is 0, which is allowed")
 differs("RFC 8981 3", "A host makes temporary addresses for its privacy", "On a network of one's own nobody looks")
