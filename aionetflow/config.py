@@ -25,8 +25,6 @@ DEFAULT_TTL = 64  # net.ipv4.ip_default_ttl
 ROUTE_CACHE_SIZE = 4096  # destinations remembered by a routing table before it forgets them all
 ICMP_ERROR_QUOTE = 548  # RFC 1812 4.3.2.3: as much of the packet as fits 576 octets
 ICMPV6_ERROR_SIZE = 1280  # RFC 4443 2.4 (c): as much of the packet as fits the smallest IPv6 MTU
-ICMP_RATE_LIMIT = 50  # net.ipv4.icmp_msgs_burst: errors at once; refilled by ICMP_RATE_PER_SECOND
-ICMP_RATE_PER_SECOND = 1000  # net.ipv4.icmp_msgs_per_sec
 
 # Ports and sockets -----------------------------------------------------------------------------------------------
 EPHEMERAL_PORTS = (32768, 60999)  # net.ipv4.ip_local_port_range

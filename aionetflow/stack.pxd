@@ -1,6 +1,7 @@
 import cython
 from libc.stdint cimport int64_t
 
+from aionetflow.alarms cimport Alarms
 from aionetflow.ethernet.interface cimport Interface, LoopbackInterface
 from aionetflow.fast_paths cimport FastPaths
 from aionetflow.ip.route cimport Route
@@ -20,6 +21,7 @@ cdef class Stack(Services):
     cdef public object sockets
     cdef readonly IPv6 ip6
     cdef readonly object icmp
+    cdef readonly Alarms alarms
     cdef readonly Driver driver
     cdef readonly LoopbackInterface lo
     cdef readonly list interfaces

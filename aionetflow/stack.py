@@ -26,6 +26,7 @@ sent when the clock gets there.
 
 from heapq import heappop, heappush
 
+from aionetflow.alarms import Alarms
 from aionetflow.clock import Clock, Timer
 from aionetflow.config import DEFAULT_MTU, NEVER
 from aionetflow.ethernet.interface import (
@@ -52,6 +53,7 @@ from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats
+from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.connection import Connection
 from aionetflow.udp.datagram import emit
 from aionetflow.widths import i64
@@ -72,10 +74,11 @@ class Stack(Services):
     """
 
     def __init__(self, clock: Clock, random: Random) -> None:
-        stats, routes = Stats(), RoutingTable()
-        Services.__init__(self, clock, random, routes, SocketTable(), IPv4(routes, stats.ip), stats)
+        stats, routes, self.alarms = Stats(), RoutingTable(), Alarms()
+        ip = IPv4(routes, stats.ip, Sysctl(), self.alarms)
+        Services.__init__(self, clock, random, routes, SocketTable(), ip, stats)
         self.sockets: dict[int, Socket] = {}  # what applications have open, by descriptor
-        self.ip.ident = random.getrandbits(16)
+        self.ip.idents.secret = random.getrandbits(16)
         self.icmp = Icmp(self.ip, self.stats.icmp)
         errors = IcmpErrorSender(self.icmp)
         self.ip6 = IPv6(self.routes, self.stats.ip6)
@@ -182,12 +185,13 @@ class Stack(Services):
         """Sends a UDP datagram of a socket."""
         packet = self._datagram
         emit(packet, sock.local_port, port, data)
-        packet.ttl, packet.tos = sock.hops(remote)
+        now = self.clock.now()
+        sock.mark(packet, route, remote, now)
         if len(remote) == 4:
             self.stats.udp.OutDatagrams += 1
         else:
             self.stats.udp6.OutDatagrams += 1
-        self.driver.transmit(packet, route, source, remote, self.clock.now())
+        self.driver.transmit(packet, route, source, remote, now)
         self.run()
 
     def touch(self, connection: Connection) -> None:
@@ -266,7 +270,7 @@ class Stack(Services):
 
     def deadline(self) -> int:
         """When the stack has something to do by itself, in nanoseconds; NEVER if it has not."""
-        deadline = self.driver.deadline()
+        deadline = min(self.driver.deadline(), self.alarms.deadline)
         for interface in self.interfaces:
             deadline = min(deadline, interface.deadline)
         return deadline
@@ -275,6 +279,8 @@ class Stack(Services):
         """Does what is due by timer."""
         now = self.clock.now()
         self.driver.expire(now)
+        if self.alarms.deadline <= now:
+            self.alarms.expire(now)
         for interface in self.interfaces:
             if interface.deadline <= now:
                 interface.expire(now)

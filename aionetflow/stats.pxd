@@ -14,7 +14,14 @@ cdef class IpStats(Counters):
     cdef public uint64_t InDelivers
     cdef public uint64_t OutRequests
     cdef public uint64_t OutNoRoutes
+    cdef public uint64_t ReasmTimeout
+    cdef public uint64_t ReasmReqds
+    cdef public uint64_t ReasmOKs
+    cdef public uint64_t ReasmFails
+    cdef public uint64_t ReasmOverlaps
+    cdef public uint64_t FragOKs
     cdef public uint64_t FragFails
+    cdef public uint64_t FragCreates
 
 cdef class Ip6Stats(Counters):
     cdef public uint64_t InReceives
@@ -30,14 +37,24 @@ cdef class IcmpStats(Counters):
     cdef public uint64_t InCsumErrors
     cdef public uint64_t InDestUnreachs
     cdef public uint64_t InTimeExcds
+    cdef public uint64_t InParmProbs
+    cdef public uint64_t InSrcQuenchs
+    cdef public uint64_t InRedirects
     cdef public uint64_t InEchos
     cdef public uint64_t InEchoReps
+    cdef public uint64_t InTimestamps
+    cdef public uint64_t InTimestampReps
     cdef public uint64_t OutMsgs
     cdef public uint64_t OutErrors
     cdef public uint64_t OutRateLimitGlobal
+    cdef public uint64_t OutRateLimitHost
     cdef public uint64_t OutDestUnreachs
     cdef public uint64_t OutTimeExcds
+    cdef public uint64_t OutParmProbs
+    cdef public uint64_t OutRedirects
+    cdef public uint64_t OutEchos
     cdef public uint64_t OutEchoReps
+    cdef public uint64_t OutTimestampReps
 
 cdef class Icmp6Stats(Counters):
     cdef public uint64_t InMsgs

@@ -24,7 +24,14 @@ class IpStats(Counters):
         self.InDelivers: u64 = 0
         self.OutRequests: u64 = 0
         self.OutNoRoutes: u64 = 0
+        self.ReasmTimeout: u64 = 0
+        self.ReasmReqds: u64 = 0
+        self.ReasmOKs: u64 = 0
+        self.ReasmFails: u64 = 0
+        self.ReasmOverlaps: u64 = 0
+        self.FragOKs: u64 = 0
         self.FragFails: u64 = 0
+        self.FragCreates: u64 = 0
 
 
 class Ip6Stats(Counters):
@@ -48,14 +55,24 @@ class IcmpStats(Counters):
         self.InCsumErrors: u64 = 0
         self.InDestUnreachs: u64 = 0
         self.InTimeExcds: u64 = 0
+        self.InParmProbs: u64 = 0
+        self.InSrcQuenchs: u64 = 0
+        self.InRedirects: u64 = 0
         self.InEchos: u64 = 0
         self.InEchoReps: u64 = 0
+        self.InTimestamps: u64 = 0
+        self.InTimestampReps: u64 = 0
         self.OutMsgs: u64 = 0
         self.OutErrors: u64 = 0
         self.OutRateLimitGlobal: u64 = 0
+        self.OutRateLimitHost: u64 = 0
         self.OutDestUnreachs: u64 = 0
         self.OutTimeExcds: u64 = 0
+        self.OutParmProbs: u64 = 0
+        self.OutRedirects: u64 = 0
+        self.OutEchos: u64 = 0
         self.OutEchoReps: u64 = 0
+        self.OutTimestampReps: u64 = 0
 
 
 class Icmp6Stats(Counters):

@@ -15,3 +15,18 @@ cdef class Sysctl:
     cdef public int tcp_retries1
     cdef public int tcp_retries2
     cdef public int tcp_orphan_retries
+    cdef public int ip_default_ttl
+    cdef public int ip_no_pmtu_disc
+    cdef public int min_pmtu
+    cdef public int mtu_expires
+    cdef public int ipfrag_high_thresh
+    cdef public int ipfrag_time
+    cdef public int ipfrag_max_dist
+    cdef public int icmp_echo_ignore_all
+    cdef public int icmp_echo_ignore_broadcasts
+    cdef public int icmp_ratelimit
+    cdef public int icmp_ratemask
+    cdef public int icmp_msgs_per_sec
+    cdef public int icmp_msgs_burst
+    cdef public int ip6frag_high_thresh
+    cdef public int ip6frag_time

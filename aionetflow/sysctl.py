@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from aionetflow.config import DEFAULT_TTL
+
 
 class Setting(NamedTuple):
     """What is known of a setting: the attribute that holds it, the least and the largest value."""
@@ -17,8 +19,15 @@ class Setting(NamedTuple):
     high: int
 
 
+_INT_MAX = (1 << 31) - 1
+
+
 def _ipv4(attribute: str, low: int, high: int) -> tuple[str, Setting]:
-    return f"net.ipv4.{attribute}", Setting(attribute, low, high)
+    return f"net.ipv4.{attribute}".replace("/", "."), Setting(attribute.rpartition("/")[2], low, high)
+
+
+def _ipv6(attribute: str, low: int, high: int) -> tuple[str, Setting]:
+    return f"net.ipv6.{attribute}", Setting(attribute, low, high)
 
 
 SETTINGS: dict[str, Setting] = dict(
@@ -39,6 +48,21 @@ SETTINGS: dict[str, Setting] = dict(
         _ipv4("tcp_retries1", 0, 255),
         _ipv4("tcp_retries2", 0, 255),
         _ipv4("tcp_orphan_retries", 0, 255),
+        _ipv4("ip_default_ttl", 1, 255),
+        _ipv4("ip_no_pmtu_disc", 0, 3),
+        _ipv4("route/min_pmtu", 68, _INT_MAX),
+        _ipv4("route/mtu_expires", 0, _INT_MAX),
+        _ipv4("ipfrag_high_thresh", 0, _INT_MAX),
+        _ipv4("ipfrag_time", 0, _INT_MAX),
+        _ipv4("ipfrag_max_dist", 0, _INT_MAX),
+        _ipv4("icmp_echo_ignore_all", 0, 1),
+        _ipv4("icmp_echo_ignore_broadcasts", 0, 1),
+        _ipv4("icmp_ratelimit", 0, _INT_MAX),
+        _ipv4("icmp_ratemask", 0, _INT_MAX),
+        _ipv4("icmp_msgs_per_sec", 0, _INT_MAX),
+        _ipv4("icmp_msgs_burst", 0, _INT_MAX),
+        _ipv6("ip6frag_high_thresh", 0, _INT_MAX),
+        _ipv6("ip6frag_time", 0, _INT_MAX),
     )
 )
 
@@ -72,6 +96,21 @@ class Sysctl:
         self.tcp_retries1 = 3
         self.tcp_retries2 = 15
         self.tcp_orphan_retries = 0
+        self.ip_default_ttl = DEFAULT_TTL
+        self.ip_no_pmtu_disc = 0
+        self.min_pmtu = 552
+        self.mtu_expires = 600  # s
+        self.ipfrag_high_thresh = 4 << 20  # octets
+        self.ipfrag_time = 30  # s
+        self.ipfrag_max_dist = 64
+        self.icmp_echo_ignore_all = 0
+        self.icmp_echo_ignore_broadcasts = 1
+        self.icmp_ratelimit = 1000  # ms between errors to one destination, of which six may be saved up
+        self.icmp_ratemask = 0x1818  # by ICMP type: unreachable, source quench, time exceeded, parameter problem
+        self.icmp_msgs_per_sec = 1000
+        self.icmp_msgs_burst = 50
+        self.ip6frag_high_thresh = 4 << 20  # octets
+        self.ip6frag_time = 60  # s
 
     def __getitem__(self, name: str) -> int:
         value: int = getattr(self, _find(name).attribute)

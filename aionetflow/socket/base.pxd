@@ -5,6 +5,7 @@ from aionetflow.clock cimport Clock
 from aionetflow.ethernet.interface cimport Node
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.ip.v4 cimport IPv4
+from aionetflow.packet cimport TxPacket
 from aionetflow.socket.table cimport PortHold, SocketTable, is_unspecified
 from aionetflow.stats cimport Stats
 from aionetflow.sysctl cimport Sysctl
@@ -57,17 +58,22 @@ cdef class Socket(ConnectionUser):
     cdef public int tos
     cdef public int hop_limit
     cdef public int traffic_class
+    cdef public int mtu_discover
+    cdef public int mtu_discover6
+    cdef public int asked
     cdef public int error
     @cython.locals(stream=bint)
     cpdef _set_up(self, Services services, int fd, object owner, int family)
     cpdef int fileno(self) except? -1
     cpdef int events(self) except? -1
     cpdef bint is_connected(self) except -1
+    cpdef mark(self, TxPacket packet, Route route, bytes remote, int64_t now)
     cpdef int take_error(self) except? -1
     cpdef check_open(self)
     cpdef Route route_to(self, bytes remote)
     cpdef bytes reached_by(self, bytes remote)
     cpdef tuple hops(self, bytes remote)
+    cpdef int discovers(self, bytes remote) except? -1
     cpdef bytes source_for(self, Route route)
     @cython.locals(watcher=Watcher)
     cpdef notify(self)

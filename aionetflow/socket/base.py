@@ -11,13 +11,15 @@ from aionetflow.ethernet.interface import LIMITED_BROADCAST, Node
 from aionetflow.ip.address import AF_INET, AF_INET6, ANY, LOOPBACK, Address, endpoint, pack_endpoint, unpack
 from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
 from aionetflow.ip.v4 import IPv4
+from aionetflow.packet import TxPacket
 from aionetflow.rng import Random
-from aionetflow.socket import options
+from aionetflow.socket import ip_options, options
 from aionetflow.socket.options import SOCK_STREAM
 from aionetflow.socket.table import PortHold, SocketTable, is_unspecified
 from aionetflow.stats import Stats
 from aionetflow.sysctl import Sysctl
-from aionetflow.tcp.connection import Connection, ConnectionUser
+from aionetflow.tcp.connection import IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, Connection, ConnectionUser
+from aionetflow.widths import i64
 
 if TYPE_CHECKING:
     from aionetflow.socket.stream import StreamSocket
@@ -28,6 +30,10 @@ OUT = 0x004
 ERR = 0x008
 HUP = 0x010
 RDHUP = 0x2000
+
+
+options.OPTIONS.update(ip_options.OPTIONS)
+options.IPV6_OPTIONS.update(ip_options.IPV6_OPTIONS)
 
 
 class Owner(NamedTuple):
@@ -49,7 +55,7 @@ class Services(Node):
         self.table = table
         self.ip = ip
         self.stats = stats
-        self.sysctl = Sysctl()
+        self.sysctl: Sysctl = ip.sysctl
 
     def touch(self, connection: Connection) -> None:
         """Something about the connection has changed: it may have segments to send."""
@@ -121,10 +127,14 @@ class Socket(ConnectionUser):
         self.send_buffer = TCP_SEND_BUFFER if stream else UDP_QUEUE_LIMIT
         self.receive_locked = False  # SO_RCVBUF was set: that stays its size (Linux SOCK_RCVBUF_LOCK)
         self.send_locked = False
-        self.ttl: int = DEFAULT_TTL
+        self.ttl: int = services.sysctl.ip_default_ttl
         self.tos: int = 0
         self.hop_limit: int = DEFAULT_TTL  # of IPv6 packets, as the traffic class
         self.traffic_class: int = 0
+        # IP_MTU_DISCOVER and IPV6_MTU_DISCOVER: how the way's MTU is gone by (Linux inet_create, inet6_create)
+        self.mtu_discover: int = IP_PMTUDISC_DONT if services.sysctl.ip_no_pmtu_disc else IP_PMTUDISC_WANT
+        self.mtu_discover6: int = IP_PMTUDISC_WANT
+        self.asked: int = 0  # what recvmsg tells beside the data: see socket/ancillary.py
         self.error = 0
 
     # Calls that all sockets answer -----------------------------------------------------------------------------
@@ -218,6 +228,10 @@ class Socket(ConnectionUser):
         """Octets to read, octets not yet acknowledged: ss(8)'s Recv-Q and Send-Q."""
         return 0, 0
 
+    def mark(self, packet: TxPacket, route: Route, remote: bytes, now: i64) -> None:
+        """Says of a packet to an address what its IP header is to say, and whether it may be cut on the way."""
+        packet.ttl, packet.tos = self.hops(remote)
+
     def options_changed(self) -> None:
         """An option that the transport needs to know of was set."""
 
@@ -261,6 +275,17 @@ class Socket(ConnectionUser):
     def hops(self, remote: bytes) -> tuple[int, int]:
         """TTL and type of service, or hop limit and traffic class, of packets to an address."""
         return (self.ttl, self.tos) if len(remote) == 4 else (self.hop_limit, self.traffic_class)
+
+    def discovers(self, remote: bytes) -> int:
+        """How the MTU of the way to an address is gone by: IP_PMTUDISC_WANT and its like."""
+        return self.mtu_discover if len(remote) == 4 else self.mtu_discover6
+
+    def path_mtu(self) -> int:
+        """IP_MTU: the longest packet that the way to the other end takes; ENOTCONN if there is none."""
+        route = self._services.routes.lookup(self.remote) if self.is_connected() else None
+        if route is None:
+            raise os_error(errno.ENOTCONN)
+        return route.path_mtu(self._services.clock.now())
 
     def source_for(self, route: Route) -> bytes:
         """The address to send from: the socket's own, or the route's; EADDRNOTAVAIL if there is none."""

@@ -12,8 +12,11 @@ from aionetflow.tcp.departure cimport expire, output
 
 cdef int64_t NEVER
 cdef int CLOSED
+cdef int SYN_RECEIVED
 cdef int TIME_WAIT
 cdef int _TIMEOUT
+cdef int _WANT
+cdef int _DO
 cdef int UNREACHABLE
 
 @cython.final
@@ -37,10 +40,12 @@ cdef class Driver:
     cpdef int64_t deadline(self) except? -1
     @cython.locals(connection=Connection, when=int64_t)
     cpdef expire(self, int64_t now)
+    @cython.locals(connection=Connection, route=Route)
+    cpdef learn_mtu(self, bytes destination, int mtu, int64_t now)
     cpdef transmit(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
     @cython.locals(user=ConnectionUser)
     cpdef _tell(self, Connection connection)
-    @cython.locals(packet=TxPacket, route=Route)
+    @cython.locals(packet=TxPacket, route=Route, count=Py_ssize_t)
     cpdef _send(self, Connection connection, int64_t now)
     cpdef _count_waiting(self, Connection connection)
     @cython.locals(connection=Connection)

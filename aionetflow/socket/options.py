@@ -229,8 +229,6 @@ OPTIONS: dict[tuple[int, int], Option] = {
             _stored((SOL_SOCKET, SO_PRIORITY), 0, int),
             _stored((SOL_SOCKET, SO_MARK), 0, int),
             _stored((SOL_SOCKET, SO_RCVLOWAT), 1, _low_water),
-            _stored((IPPROTO_IP, IP_MTU_DISCOVER), 1, _within(0, 5)),  # IP_PMTUDISC_DONT to IP_PMTUDISC_OMIT
-            _stored((IPPROTO_IP, IP_RECVERR), 0, _truth),
         )
     ),
 }
@@ -240,8 +238,6 @@ IPV6_OPTIONS: dict[tuple[int, int], Option] = {
     (IPPROTO_IPV6, IPV6_TCLASS): Option(lambda sock: sock.traffic_class, _set_traffic_class),
     **dict(
         (
-            _stored((IPPROTO_IPV6, IPV6_MTU_DISCOVER), 1, _within(0, 5)),
-            _stored((IPPROTO_IPV6, IPV6_RECVERR), 0, _truth),
             _stored((IPPROTO_IPV6, IPV6_DONTFRAG), 0, _truth),
         )
     ),

@@ -244,6 +244,7 @@ class StreamSocket(StreamData):
         if (snd.corked and not self.cork) or (self.nodelay and not snd.nodelay):
             snd.push_once = snd.unsent() > 0
         connection.ttl, connection.tos = self.hops(connection.remote)
+        connection.mtu_discover = self.discovers(connection.remote)
         snd.nodelay = self.nodelay
         snd.corked = self.cork
         if self.send_locked:
@@ -331,6 +332,7 @@ class StreamSocket(StreamData):
             self._services.sysctl,
         )  # fmt: skip
         connection.ttl, connection.tos = self.hops(remote)
+        connection.mtu_discover = self.discovers(remote)
         if not self.send_locked:
             connection.snd.most = TCP_SEND_BUFFER_MAX // 2
         if not self.receive_locked:
@@ -355,6 +357,8 @@ class StreamSocket(StreamData):
         self.receive_locked, self.send_locked = listening.receive_locked, listening.send_locked
         self.ttl, self.tos = listening.ttl, listening.tos
         self.hop_limit, self.traffic_class = listening.hop_limit, listening.traffic_class
+        self.mtu_discover, self.mtu_discover6 = listening.mtu_discover, listening.mtu_discover6
+        self.asked = listening.asked
         self.nodelay, self.cork = listening.nodelay, listening.cork
         self.v6only = listening.v6only
         self.user_mss = listening.user_mss

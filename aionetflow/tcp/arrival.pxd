@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.fast_paths cimport FastPaths
 from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.departure cimport follow_mtu
 from aionetflow.tcp.handshake cimport receive_ack_of_syn, receive_in_syn_sent
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.segment cimport Segment
@@ -39,11 +40,10 @@ cdef int _MAX_DUP_ACKS
 cdef int ECONNRESET
 cdef int EPIPE
 cdef int EMSGSIZE
-cdef int64_t _MIN_PATH_MTU
-cdef int64_t _NO_MTU_SAID
+cdef int IP_PMTUDISC_DONT
 
 cpdef receive(Connection connection, Segment segment, int64_t now)
-cpdef receive_icmp(Connection connection, int code, int64_t mtu, int64_t now)
+cpdef receive_icmp(Connection connection, int code, int64_t now)
 @cython.locals(snd=Sender, rcv=Receiver)
 cdef bint _is_predicted(Connection connection, Segment segment) except -1
 cdef _receive_predicted(Connection connection, Segment segment, int64_t now)
@@ -65,5 +65,3 @@ cpdef _receive_data(Connection connection, Segment segment, int64_t now)
 cpdef _receive_fin(Connection connection, Segment segment, int64_t now)
 @cython.locals(rcv=Receiver)
 cpdef _deliver_fin(Connection connection, int64_t now)
-@cython.locals(snd=Sender)
-cpdef _receive_path_mtu(Connection connection, int64_t mtu)

@@ -7,7 +7,8 @@ import errno
 
 from aionetflow.config import DELAYED_ACK, INVALID_RATELIMIT, NEVER, TIME_WAIT_TIME
 from aionetflow.fast_paths import FAST
-from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.connection import IP_PMTUDISC_DONT, Connection
+from aionetflow.tcp.departure import follow_mtu
 from aionetflow.tcp.handshake import receive_ack_of_syn, receive_in_syn_sent
 from aionetflow.tcp.receive import IN_ORDER, OUT_OF_ORDER, REFUSED
 from aionetflow.tcp.recovery import OPEN
@@ -34,8 +35,6 @@ _MAX_DUP_ACKS = 64  # what one batch of frames ahead of their turn may call for
 ECONNRESET = errno.ECONNRESET
 EPIPE = errno.EPIPE
 EMSGSIZE = errno.EMSGSIZE
-_MIN_PATH_MTU = 88  # net.ipv4.tcp_min_snd_mss + 40. Not min_pmtu, 552: below it Linux lets routers fragment
-_NO_MTU_SAID = 576  # RFC 1191 5: the router is older than that RFC
 
 
 def receive(connection: Connection, segment: Segment, now: i64) -> None:
@@ -60,13 +59,14 @@ def receive(connection: Connection, segment: Segment, now: i64) -> None:
         _deliver_fin(connection, now)
 
 
-def receive_icmp(connection: Connection, code: int, mtu: i64, now: i64) -> None:
+def receive_icmp(connection: Connection, code: int, now: i64) -> None:
     """ICMP says that a segment of ours did not get through (RFC 1122 4.2.3.9, Linux tcp_v4_err).
 
-    code is an errno; with EMSGSIZE, mtu is that of the link that refused it.
+    code is an errno; with EMSGSIZE, the connection's route knows by now what the way takes.
     """
     if code == EMSGSIZE:
-        _receive_path_mtu(connection, mtu)
+        if is_synchronized(connection.state) and connection.mtu_discover != IP_PMTUDISC_DONT:
+            follow_mtu(connection, now)
     elif connection.state == SYN_SENT or connection.state == SYN_RECEIVED:
         connection.fail(_ABORT, code)
     else:
@@ -276,13 +276,3 @@ def _deliver_fin(connection: Connection, now: i64) -> None:
     connection.wake = True
     connection.transition(_RCV_FIN)
     connection.settle(now)
-
-
-def _receive_path_mtu(connection: Connection, mtu: i64) -> None:
-    """Our packets are longer than a link on the way takes (RFC 1191 6.4): cut smaller, and send again."""
-    snd = connection.snd
-    connection.path_mtu = min(connection.path_mtu, max(mtu or _NO_MTU_SAID, _MIN_PATH_MTU))
-    if is_synchronized(connection.state) and connection.max_mss() < snd.mss:
-        connection.set_mss(connection.max_mss())
-        if snd.syn_acked and snd.in_flight():
-            connection.recovery.resend_all(snd.snd_una, snd.snd_nxt)

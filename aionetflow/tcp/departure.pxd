@@ -29,7 +29,7 @@ cdef int ETIMEDOUT
 @cython.locals(snd=Sender)
 cpdef bint output(Connection connection, TxPacket packet, int64_t now) except -1
 @cython.locals(snd=Sender)
-cpdef _follow_mtu(Connection connection)
+cpdef follow_mtu(Connection connection, int64_t now)
 @cython.locals(timers=Timers)
 cpdef expire(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver, window=int)

@@ -32,8 +32,8 @@ def output(connection: Connection, packet: TxPacket, now: i64) -> bool:
         _emit(connection, packet, snd.snd_nxt, ACK)
         return True
     if may_send(connection.state):
-        if connection.mtu != connection.route.interface.mtu:
-            _follow_mtu(connection)
+        if connection.mtu != connection.route.path_mtu(now):
+            follow_mtu(connection, now)
         if connection.recovery.retransmit_at(snd.snd_una):
             _emit_again(connection, packet, now)
             return True
@@ -72,10 +72,10 @@ def expire(connection: Connection, now: i64) -> None:
         connection.fail(_TIMEOUT, 0)
 
 
-def _follow_mtu(connection: Connection) -> None:
-    """The MTU of the interface has changed, or the interface (Linux tcp_current_mss)."""
+def follow_mtu(connection: Connection, now: i64) -> None:
+    """The MTU of the way has changed, or the way (RFC 1191 6.4, Linux tcp_current_mss): cut to fit, and send again."""
     snd = connection.snd
-    connection.mtu = connection.route.interface.mtu
+    connection.mtu = connection.route.path_mtu(now)
     if snd.mss > connection.max_mss():
         connection.set_mss(connection.max_mss())
         if snd.syn_acked and snd.in_flight():
