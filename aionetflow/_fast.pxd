@@ -23,6 +23,10 @@ cpdef void put_tcp_header(
 cpdef void put_ipv4_header(
     object header, Py_ssize_t l3, uint32_t tos, uint32_t ttl, uint32_t protocol, bytes source, bytes destination
 ) except *
+cpdef void put_ipv6_header(
+    object header, Py_ssize_t l3, uint32_t traffic_class, uint32_t hop_limit, uint32_t next_header, bytes source,
+    bytes destination
+) except *
 
 cpdef uint32_t sum16(object data, Py_ssize_t start, Py_ssize_t stop, uint32_t initial=*) except? -1
 cpdef uint32_t checksum(object data, Py_ssize_t start, Py_ssize_t stop, uint32_t initial=*) except? -1

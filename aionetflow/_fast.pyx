@@ -265,6 +265,29 @@ cpdef void put_ipv4_header(
     memcpy(out + 16, window(destination, 0, 4), 4)
 
 
+cpdef void put_ipv6_header(
+    object header, Py_ssize_t l3, uint32_t traffic_class, uint32_t hop_limit, uint32_t next_header, bytes source,
+    bytes destination
+) except *:
+    cdef uint8_t* out = writable(header, l3, 40)
+    set32(out, 0x60 << 24 | (traffic_class & 0xFF) << 20)
+    set16(out + 4, 0)
+    set16(out + 6, (next_header & 0xFF) << 8 | (hop_limit & 0xFF))
+    memcpy(out + 8, window(source, 0, 16), 16)
+    memcpy(out + 24, window(destination, 0, 16), 16)
+    if has_scope(out + 8):
+        set16(out + 10, 0)
+    if has_scope(out + 24):
+        set16(out + 26, 0)
+
+
+cdef bint has_scope(Octets address) noexcept nogil:
+    """Whether an IPv6 address means something on one link only: fe80::/10, or a group of that scope or less."""
+    if address[0] == 0xFE:
+        return address[1] >> 6 == 2
+    return address[0] == 0xFF and 0 < address[1] & 15 < 3
+
+
 cpdef uint32_t sum16(object data, Py_ssize_t start, Py_ssize_t stop, uint32_t initial=0) except? -1:
     return network_fold(words(window(data, start, stop - start), stop - start), initial)
 

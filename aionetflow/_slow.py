@@ -29,6 +29,7 @@ __all__ = [
     "put16",
     "put32",
     "put_ipv4_header",
+    "put_ipv6_header",
     "put_tcp_header",
     "segment",
     "store",
@@ -175,6 +176,31 @@ def put_ipv4_header(
     put16(header, l3 + 10, 0)
     put(header, l3 + 12, part(source, 0, 4))
     put(header, l3 + 16, part(destination, 0, 4))
+
+
+def put_ipv6_header(
+    header: bytearray, l3: int, traffic_class: u32, hop_limit: u32, next_header: u32, source: bytes,
+    destination: bytes,
+) -> None:  # fmt: skip
+    """Stores an IPv6 header; its length and flow label are left 0, and the addresses without their scopes.
+
+    What stands in octets 2 and 3 of an address of one link (fe80::/10, ff01::/16, ff02::/16 and their kin) says which
+    link that is, and stays inside the host (ip/address.py).
+    """
+    _inside(header, l3, _FIXED_HEADER[6])
+    put32(header, l3, 0x60 << 24 | (traffic_class & 0xFF) << 20)
+    put16(header, l3 + 4, 0)
+    put16(header, l3 + 6, (next_header & 0xFF) << 8 | (hop_limit & 0xFF))
+    for at, address in ((l3 + 8, source), (l3 + 24, destination)):
+        put(header, at, part(address, 0, 16))
+        if _has_scope(address):
+            put16(header, at + 2, 0)
+
+
+def _has_scope(address: bytes) -> bool:
+    if address[0] == 0xFE:
+        return address[1] >> 6 == 2
+    return address[0] == 0xFF and 0 < address[1] & 15 < 3
 
 
 def _put(buffer: bytearray, offset: int, value: u64, octets: int) -> None:

@@ -25,6 +25,23 @@ DEFAULT_TTL = 64  # net.ipv4.ip_default_ttl
 ROUTE_CACHE_SIZE = 4096  # destinations remembered by a routing table before it forgets them all
 ICMP_ERROR_QUOTE = 548  # RFC 1812 4.3.2.3: as much of the packet as fits 576 octets
 ICMPV6_ERROR_SIZE = 1280  # RFC 4443 2.4 (c): as much of the packet as fits the smallest IPv6 MTU
+ICMPV6_RATE_TIME = 1 * SECOND  # net.ipv6.icmp.ratelimit: between errors to one destination, at its widest
+ICMPV6_RATE_BURST = 6  # Linux XRLIM_BURST_FACTOR: as many at once
+ICMPV6_PEERS = 1024  # destinations of which that is remembered
+ICMP_RATE_LIMIT = 50  # net.ipv4.icmp_msgs_burst: errors at once; refilled by ICMP_RATE_PER_SECOND
+ICMP_RATE_PER_SECOND = 1000  # net.ipv4.icmp_msgs_per_sec
+DAD_TRANSMITS = 1  # net.ipv6.conf.default.dad_transmits
+RTR_SOLICITATIONS = 3  # RFC 4861 10: then no router is there
+RTR_SOLICITATION_INTERVAL = 4 * SECOND
+MAX_RTR_SOLICITATION_DELAY = 1 * SECOND
+RTR_ADVERT_INTERVAL = (200 * SECOND, 600 * SECOND)  # RFC 4861 6.2.1: MinRtrAdvInterval, MaxRtrAdvInterval
+RTR_INITIAL_ADVERTISEMENTS = 3  # RFC 4861 10 ...
+RTR_INITIAL_ADVERT_INTERVAL = 16 * SECOND  # ... not farther apart than this
+MIN_DELAY_BETWEEN_RAS = 3 * SECOND
+MAX_RA_DELAY = 500 * MILLISECOND
+RTR_LIFETIME = 1800 * SECOND  # RFC 4861 6.2.1: AdvDefaultLifetime
+PREFIX_VALID = 2592000 * SECOND  # RFC 4861 6.2.1: AdvValidLifetime, 30 days
+PREFIX_PREFERRED = 604800 * SECOND  # AdvPreferredLifetime, 7 days
 
 # Ports and sockets -----------------------------------------------------------------------------------------------
 EPHEMERAL_PORTS = (32768, 60999)  # net.ipv4.ip_local_port_range

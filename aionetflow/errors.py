@@ -23,6 +23,17 @@ UNREACHABLE_CODES = (
     (errno.EHOSTUNREACH, True),  # 15 precedence cutoff in effect
 )
 
+# RFC 4443 3.1 names the codes; errno and whether it ends a connection are Linux's icmpv6_err_convert.
+UNREACHABLE6_CODES = (
+    (errno.ENETUNREACH, False),  # 0 no route to destination
+    (errno.EACCES, True),  # 1 administratively prohibited
+    (errno.EHOSTUNREACH, False),  # 2 beyond scope of source address
+    (errno.EHOSTUNREACH, False),  # 3 address unreachable
+    (errno.ECONNREFUSED, True),  # 4 port unreachable
+    (errno.EACCES, True),  # 5 source address failed a policy
+    (errno.EACCES, True),  # 6 reject route to destination
+)
+
 
 def os_error(code: int, detail: str = "") -> OSError:
     """The exception for an errno, of the subclass that Python gives it.

@@ -5,6 +5,7 @@ from aionetflow._fast cimport get16, segment
 
 cdef Py_ssize_t _ETHERNET
 
+cpdef int64_t transport_at(bytes frame) except -1
 @cython.locals(l4=Py_ssize_t)
 cpdef int64_t payload_at(bytes frame) except -1
 @cython.locals(size=int64_t, start=int64_t, full=int64_t)

@@ -12,9 +12,14 @@ from aionetflow.widths import i64
 _ETHERNET = 14
 
 
+def transport_at(frame: bytes) -> i64:
+    """Where the TCP header of an Ethernet frame begins: in IPv4, or in IPv6 without extension headers."""
+    return _ETHERNET + ((frame[_ETHERNET] & 15) * 4 if frame[_ETHERNET] >> 4 == 4 else 40)
+
+
 def payload_at(frame: bytes) -> i64:
-    """Where the payload of an Ethernet frame with TCP in IPv4 begins."""
-    l4 = _ETHERNET + (frame[_ETHERNET] & 15) * 4
+    """Where the payload of such a frame begins."""
+    l4 = transport_at(frame)
     return l4 + (frame[l4 + 12] >> 4) * 4
 
 
@@ -58,7 +63,7 @@ def cut(frames: list[bytes], merged_by: i64) -> list[bytes]:
         if size <= merged_by + _ETHERNET:
             true.append(frame)
             continue
-        l4 = _ETHERNET + (frame[_ETHERNET] & 15) * 4
+        l4 = transport_at(frame)
         start = payload_at(frame)
         true += segment(
             frame, 0, _ETHERNET, l4, start, frame, start, size - start, merged_by + _ETHERNET - start,

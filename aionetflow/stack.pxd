@@ -2,7 +2,8 @@ import cython
 from libc.stdint cimport int64_t
 
 from aionetflow.alarms cimport Alarms
-from aionetflow.ethernet.interface cimport Interface, LoopbackInterface
+from aionetflow.ethernet.interface cimport Interface
+from aionetflow.ethernet.loopback cimport LoopbackInterface
 from aionetflow.fast_paths cimport FastPaths
 from aionetflow.ip.route cimport Route
 from aionetflow.ip.v6 cimport IPv6
@@ -16,15 +17,17 @@ cdef int64_t NEVER
 cdef FastPaths FAST
 cdef int LOCAL
 cdef int BROADCAST
+cdef int MULTICAST
 
 cdef class Stack(Services):
     cdef public object sockets
     cdef readonly IPv6 ip6
     cdef readonly object icmp
     cdef readonly Alarms alarms
+    cdef readonly object icmp6
+    cdef readonly object ndp
     cdef readonly Driver driver
     cdef readonly LoopbackInterface lo
-    cdef readonly list interfaces
     cdef TxPacket _datagram
     cdef list _free
     cdef list _failures

@@ -24,23 +24,23 @@ it has none. Everything that is due now has been sent when `receive` or a socket
 sent when the clock gets there.
 """
 
+import errno
 from heapq import heappop, heappush
 
 from aionetflow.alarms import Alarms
 from aionetflow.clock import Clock, Timer
 from aionetflow.config import DEFAULT_MTU, NEVER
-from aionetflow.ethernet.interface import (
-    LIMITED_BROADCAST,
-    EthernetInterface,
-    Interface,
-    InterfaceAddress,
-    LoopbackInterface,
-)
+from aionetflow.errors import os_error
+from aionetflow.ethernet.address import InterfaceAddress
+from aionetflow.ethernet.interface import LIMITED_BROADCAST, EthernetInterface, Interface
+from aionetflow.ethernet.loopback import LoopbackInterface
 from aionetflow.fast_paths import FAST
-from aionetflow.ip.address import AF_INET, AF_INET6, LOOPBACK, pack_interface
+from aionetflow.ip.address import AF_INET, AF_INET6, LOOPBACK, pack_interface, scoped
+from aionetflow.ip.fragment6 import Fragments6
 from aionetflow.ip.icmp import Icmp, IcmpErrorSender
-from aionetflow.ip.icmpv6 import Icmpv6
-from aionetflow.ip.route import BROADCAST, LOCAL, Route, RoutingTable
+from aionetflow.ip.icmpv6 import Icmp6ErrorSender, Icmpv6
+from aionetflow.ip.ndp import ALL_NODES, ALL_ROUTERS, NeighbourDiscovery, link_local, solicited_node
+from aionetflow.ip.route import BROADCAST, LOCAL, MULTICAST, Route, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, IPv4
 from aionetflow.ip.v6 import PROTOCOL_ICMPV6, IPv6
 from aionetflow.packet import TxPacket
@@ -82,19 +82,25 @@ class Stack(Services):
         self.icmp = Icmp(self.ip, self.stats.icmp)
         errors = IcmpErrorSender(self.icmp)
         self.ip6 = IPv6(self.routes, self.stats.ip6)
-        icmp6 = Icmpv6(self.ip6, self.stats.icmp6)
+        self.icmp6 = Icmpv6(self.ip6, self.sources, self.stats.icmp6)
+        self.ip6.fragments = Fragments6(
+            self.ip6, self.alarms, self.sysctl, self.ip.idents, self.icmp6.reassembly_time_exceeded
+        )
+        self.ndp = NeighbourDiscovery(self.icmp6)
+        errors6 = Icmp6ErrorSender(self.icmp6, self.ndp.redirect)
         self.driver = Driver(self.ip, self.ip6, self.routes, self.table, self.stats.tcp)
         self.ip.errors = errors
         self.ip.handlers[PROTOCOL_ICMP] = self.icmp
         self.ip.handlers[PROTOCOL_TCP] = tcp = TcpDemux(self.driver, self.table, self.stats.tcp)
         self.ip.handlers[PROTOCOL_UDP] = UdpDemux(self.table, self.stats.udp, errors)
-        self.ip6.handlers[PROTOCOL_ICMPV6] = icmp6
+        self.ip6.errors = errors6
+        self.ip6.handlers[PROTOCOL_ICMPV6] = self.icmp6
         self.ip6.handlers[PROTOCOL_TCP] = tcp
-        self.ip6.handlers[PROTOCOL_UDP] = UdpDemux(self.table, self.stats.udp6, icmp6)
+        self.ip6.handlers[PROTOCOL_UDP] = UdpDemux(self.table, self.stats.udp6, errors6)
         self.lo = LoopbackInterface(self, self.ip, 1)
         self.lo.upper6 = self.ip6
-        self.ip.loopback = self.lo
-        self.interfaces: list[Interface] = [self.lo]
+        self.ip.loopback = self.ip6.loopback = self.lo
+        self.interfaces.append(self.lo)
         self._datagram = TxPacket()
         self._free: list[int] = []  # descriptors below the highest in use, a heap
         self._failures: list[Exception] = []
@@ -108,27 +114,48 @@ class Stack(Services):
     def attach_ethernet(self, name: str, mac: bytes, mtu: int = DEFAULT_MTU) -> EthernetInterface:
         """A new Ethernet interface with that MAC (6 octets) and MTU (octets)."""
         interface = make_ethernet(self, self.ip, name, len(self.interfaces) + 1, mac, mtu)
-        self.interfaces.append(interface)
+        interface.asker = self.ndp
+        interface.link_local = link_local(mac, interface.index)
+        self._enable6(interface)
+        prefix = scoped(b"\xfe\x80" + bytes(14), interface.index)
+        self.routes.insert(Route(interface.link_local, 128, self.lo, kind=LOCAL, source=interface.link_local))
+        self.routes.insert(Route(prefix, 64, interface))
+        interface.join(solicited_node(interface.link_local))
         return interface
 
     def attach_raw(self, name: str, mtu: int = DEFAULT_MTU) -> Interface:
         """A new interface for bare IP packets, as Linux's tun."""
         interface = make_raw(self, self.ip, name, len(self.interfaces) + 1, mtu)
-        self.interfaces.append(interface)
+        self._enable6(interface)
         return interface
 
-    def add_address(self, interface: Interface, address: str) -> None:
+    def _enable6(self, interface: Interface) -> None:
+        """What every interface has of IPv6 without being told."""
+        interface.upper6 = self.ip6
+        self.interfaces.append(interface)
+        self.routes.insert(Route(b"\xff" + bytes(15), 8, interface, kind=MULTICAST))
+        interface.join(ALL_NODES)
+        if self.ip6.forwarding:
+            interface.join(ALL_ROUTERS)
+
+    def add_address(self, interface: Interface, address: str, *, announce: bool = True) -> None:
         """Gives an interface an address ("10.0.0.1/24"), and the routes that follow from it, as `ip addr add`.
 
-        The neighbours are told. Raises ValueError if the host has the address already, or it is none.
+        An IPv4 address is announced to the neighbours, unless told not to; an IPv6 address is taken to be nobody else's
+        (`ip addr add ... nodad`; see `autoconf` for one that is to be made sure of). Raises ValueError if the host has
+        the address already, or it is none.
         """
         packed, length = pack_interface(address)
+        packed = scoped(packed, interface.index)
         self.routes.insert(Route(packed, 8 * len(packed), self.lo, kind=LOCAL, source=packed))
         entry = InterfaceAddress(packed, length)
         interface.addresses.append(entry)
         self._add_routes(interface, entry)
-        interface.announce(self.clock.now())
-        self.run()
+        if len(packed) == 16:
+            interface.join(solicited_node(packed))
+        elif announce:
+            interface.announce(self.clock.now())
+            self.run()
 
     def _add_routes(self, interface: Interface, entry: InterfaceAddress) -> None:
         """The routes that follow from an address; a second address on the same network adds none."""
@@ -137,7 +164,7 @@ class Stack(Services):
         network = (int.from_bytes(packed, "big") >> bits << bits).to_bytes(len(packed), "big")
         wanted = []
         if bits:
-            wanted.append(Route(network, length, interface, source=packed))
+            wanted.append(Route(network, length, interface, source=packed if len(packed) == 4 else b""))
         if entry.broadcast:
             wanted.append(Route(entry.broadcast, 32, interface, kind=BROADCAST, source=packed))
         if len(packed) == 4:
@@ -148,9 +175,15 @@ class Stack(Services):
 
     def remove_address(self, interface: Interface, address: str) -> None:
         """Takes an address and its routes away again, as `ip addr del`; ValueError if the interface has it not."""
-        entry = InterfaceAddress(*pack_interface(address))
+        packed, length = pack_interface(address)
+        entry = InterfaceAddress(scoped(packed, interface.index), length)
         interface.addresses.remove(entry)
-        for route in [r for r in self.routes if r.source == entry.address and r.interface in (interface, self.lo)]:
+        if len(packed) == 16:
+            interface.leave(solicited_node(packed))
+        gone = [r for r in self.routes if r.source == entry.address and r.interface in (interface, self.lo)]
+        gone += [r for r in self.routes if len(packed) == 16 and r.interface is interface and not r.via and
+                 r.prefix_length == length and r.matches(entry.address)]  # fmt: skip
+        for route in gone:
             self.routes.remove(route)
         for remaining in interface.addresses:
             self._add_routes(interface, remaining)
@@ -232,7 +265,14 @@ class Stack(Services):
 
     def forwards(self) -> bool:
         """Whether this is a router."""
-        return self.ip.forwarding
+        return self.ip.forwarding or self.ip6.forwarding
+
+    def index_of(self, name: str) -> int:
+        """The index of the interface of a name; OSError(ENODEV) if there is none."""
+        for interface in self.interfaces:
+            if interface.name == name:
+                return interface.index
+        raise os_error(errno.ENODEV, name)
 
     def run(self) -> None:
         """Sends all that is due now, and sees to it that the clock calls for what is due later.

@@ -26,10 +26,24 @@ cdef class IpStats(Counters):
 cdef class Ip6Stats(Counters):
     cdef public uint64_t InReceives
     cdef public uint64_t InHdrErrors
+    cdef public uint64_t InTooBigErrors
+    cdef public uint64_t InNoRoutes
     cdef public uint64_t InAddrErrors
     cdef public uint64_t InUnknownProtos
+    cdef public uint64_t InTruncatedPkts
+    cdef public uint64_t InDiscards
     cdef public uint64_t InDelivers
+    cdef public uint64_t OutForwDatagrams
     cdef public uint64_t OutRequests
+    cdef public uint64_t InMcastPkts
+    cdef public uint64_t ReasmTimeout
+    cdef public uint64_t ReasmReqds
+    cdef public uint64_t ReasmOKs
+    cdef public uint64_t ReasmFails
+    cdef public uint64_t ReasmOverlaps
+    cdef public uint64_t FragOKs
+    cdef public uint64_t FragFails
+    cdef public uint64_t FragCreates
 
 cdef class IcmpStats(Counters):
     cdef public uint64_t InMsgs
@@ -60,13 +74,31 @@ cdef class Icmp6Stats(Counters):
     cdef public uint64_t InMsgs
     cdef public uint64_t InErrors
     cdef public uint64_t InCsumErrors
-    cdef public uint64_t InDestUnreachs
-    cdef public uint64_t InEchos
-    cdef public uint64_t InEchoReplies
     cdef public uint64_t OutMsgs
     cdef public uint64_t OutErrors
+    cdef public uint64_t OutRateLimitHost
+    cdef public uint64_t InDestUnreachs
+    cdef public uint64_t InPktTooBigs
+    cdef public uint64_t InTimeExcds
+    cdef public uint64_t InParmProblems
+    cdef public uint64_t InEchos
+    cdef public uint64_t InEchoReplies
+    cdef public uint64_t InRouterSolicits
+    cdef public uint64_t InRouterAdvertisements
+    cdef public uint64_t InNeighborSolicits
+    cdef public uint64_t InNeighborAdvertisements
+    cdef public uint64_t InRedirects
     cdef public uint64_t OutDestUnreachs
+    cdef public uint64_t OutPktTooBigs
+    cdef public uint64_t OutTimeExcds
+    cdef public uint64_t OutParmProblems
+    cdef public uint64_t OutEchos
     cdef public uint64_t OutEchoReplies
+    cdef public uint64_t OutRouterSolicits
+    cdef public uint64_t OutRouterAdvertisements
+    cdef public uint64_t OutNeighborSolicits
+    cdef public uint64_t OutNeighborAdvertisements
+    cdef public uint64_t OutRedirects
 
 cdef class UdpStats(Counters):
     cdef public uint64_t InDatagrams

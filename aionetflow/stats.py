@@ -40,10 +40,24 @@ class Ip6Stats(Counters):
     def __init__(self) -> None:
         self.InReceives: u64 = 0
         self.InHdrErrors: u64 = 0
+        self.InTooBigErrors: u64 = 0
+        self.InNoRoutes: u64 = 0
         self.InAddrErrors: u64 = 0
         self.InUnknownProtos: u64 = 0
+        self.InTruncatedPkts: u64 = 0
+        self.InDiscards: u64 = 0
         self.InDelivers: u64 = 0
+        self.OutForwDatagrams: u64 = 0
         self.OutRequests: u64 = 0
+        self.InMcastPkts: u64 = 0
+        self.ReasmTimeout: u64 = 0
+        self.ReasmReqds: u64 = 0
+        self.ReasmOKs: u64 = 0
+        self.ReasmFails: u64 = 0
+        self.ReasmOverlaps: u64 = 0
+        self.FragOKs: u64 = 0
+        self.FragFails: u64 = 0
+        self.FragCreates: u64 = 0
 
 
 class IcmpStats(Counters):
@@ -82,13 +96,31 @@ class Icmp6Stats(Counters):
         self.InMsgs: u64 = 0
         self.InErrors: u64 = 0
         self.InCsumErrors: u64 = 0
-        self.InDestUnreachs: u64 = 0
-        self.InEchos: u64 = 0
-        self.InEchoReplies: u64 = 0
         self.OutMsgs: u64 = 0
         self.OutErrors: u64 = 0
+        self.OutRateLimitHost: u64 = 0
+        self.InDestUnreachs: u64 = 0
+        self.InPktTooBigs: u64 = 0
+        self.InTimeExcds: u64 = 0
+        self.InParmProblems: u64 = 0
+        self.InEchos: u64 = 0
+        self.InEchoReplies: u64 = 0
+        self.InRouterSolicits: u64 = 0
+        self.InRouterAdvertisements: u64 = 0
+        self.InNeighborSolicits: u64 = 0
+        self.InNeighborAdvertisements: u64 = 0
+        self.InRedirects: u64 = 0
         self.OutDestUnreachs: u64 = 0
+        self.OutPktTooBigs: u64 = 0
+        self.OutTimeExcds: u64 = 0
+        self.OutParmProblems: u64 = 0
+        self.OutEchos: u64 = 0
         self.OutEchoReplies: u64 = 0
+        self.OutRouterSolicits: u64 = 0
+        self.OutRouterAdvertisements: u64 = 0
+        self.OutNeighborSolicits: u64 = 0
+        self.OutNeighborAdvertisements: u64 = 0
+        self.OutRedirects: u64 = 0
 
 
 class UdpStats(Counters):

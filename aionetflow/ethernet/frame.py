@@ -31,6 +31,17 @@ def ethertype_of(address: bytes) -> int:
     return ETHERTYPE_IPV4 if len(address) == 4 else ETHERTYPE_IPV6
 
 
+def group_mac(group: bytes) -> bytes:
+    """The MAC that packets to a group are sent to (RFC 1112 6.4, RFC 2464 7).
+
+    >>> group_mac(bytes((224, 0, 0, 1))).hex(":"), group_mac(bytes((255, 2)) + bytes(13) + b"\x01").hex(":")
+    ('01:00:5e:00:00:01', '33:33:00:00:00:01')
+    """
+    if len(group) == 4:
+        return bytes((1, 0, 0x5E, group[1] & 0x7F)) + group[2:]
+    return b"\x33\x33" + group[12:]
+
+
 def mac_text(mac: bytes) -> str:
     """A MAC address as people read it.
 

@@ -10,6 +10,7 @@ from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket, packet_end
 cdef int64_t NEVER
 cdef int ETHERTYPE_ARP
 cdef int ETHERTYPE_IPV4
+cdef int ETHERTYPE_IPV6
 
 cdef class Node:
     cpdef arrived(self, Interface interface, list frames)
@@ -17,15 +18,22 @@ cdef class Node:
     cpdef bint forwards(self) except -1
     cpdef failed(self, str what, object error)
 
+cdef class Asker:
+    cpdef ask(self, EthernetInterface interface, bytes target, bytes mac, int64_t now)
+
 cdef class Interface(Station):
     cdef readonly Node node
     cdef readonly PacketHandler upper
+    cdef public PacketHandler upper6
     cdef readonly str name
     cdef readonly int index
     cdef public Py_ssize_t mtu
     cdef public bytes mac
     cdef public bint up
     cdef public list addresses
+    cdef public bytes link_local
+    cdef public object deprecated
+    cdef readonly dict groups
     cdef public LinkEnd link
     cdef public list queue
     cdef public int64_t merged_by
@@ -58,19 +66,15 @@ cdef class Interface(Station):
     cpdef _count_in(self, list frames, int64_t now)
     cpdef _count_out(self, list frames, int64_t now, int64_t merged_by)
 
-cdef class LoopbackInterface(Interface):
-    cdef readonly list returning
-    cdef public PacketHandler upper6
-    cpdef bint take_back(self, int64_t now) except -1
-    @cython.locals(frame=bytes, packet=RxPacket)
-    cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now) except? -1
-
 cdef class EthernetInterface(Interface):
     cdef readonly NeighbourTable neighbours
+    cdef public Asker asker
+    cdef readonly dict group_macs
     @cython.locals(header=bytearray, neighbour=Neighbour)
     cpdef output(self, TxPacket packet, bytes next_hop, int64_t now)
-    @cython.locals(frame=bytes, destination=bytes, packet=RxPacket, broadcast=bint, ethertype=int)
+    @cython.locals(frame=bytes, destination=bytes, packet=RxPacket, broadcast=bint, ethertype=int, upper=PacketHandler)
     cpdef Py_ssize_t _input_one(self, list frames, Py_ssize_t first, int64_t now) except? -1
+    cpdef bint _hears(self, bytes group) except -1
     cpdef bint _may_merge(self, TxPacket packet) except -1
     @cython.locals(neighbour=Neighbour)
     cpdef Neighbour _neighbour(self, bytes next_hop, int64_t now)

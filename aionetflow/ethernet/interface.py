@@ -1,21 +1,23 @@
 """Network interfaces: where a host's packets become frames, and frames packets.
 
-Interface carries bare IP packets (as Linux's tun does) and is the base of the other two: EthernetInterface adds MAC
-headers and ARP, LoopbackInterface gives back what it is given. Frames to send are collected until `flush`, so that a
-link gets them as one batch.
+Interface carries bare IP packets (as Linux's tun does) and is the base of the others: EthernetInterface adds MAC
+headers and neighbours, LoopbackInterface (loopback.py) gives back what it is given. Frames to send are collected until
+`flush`, so that a link gets them as one batch.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
-from aionetflow.config import DEFAULT_MTU, LOOPBACK_MTU, NEVER
+from aionetflow.config import DEFAULT_MTU, NEVER
 from aionetflow.ethernet import arp
+from aionetflow.ethernet.address import InterfaceAddress, source_address
 from aionetflow.ethernet.frame import (
     BROADCAST,
     ETHERTYPE_ARP,
     ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
     NO_MAC,
     ethertype_of,
+    group_mac,
     mac_header,
 )
 from aionetflow.ethernet.neighbour import Neighbour, NeighbourTable
@@ -32,31 +34,6 @@ COUNTERS = (
     "rx_packets", "rx_bytes", "rx_errors", "rx_dropped", "rx_otherhost_dropped",
     "tx_packets", "tx_bytes", "tx_dropped",
 )  # fmt: skip
-
-
-class InterfaceAddress(NamedTuple):
-    """An address of an interface and the length of its network's prefix."""
-
-    address: bytes
-    prefix_length: int
-
-    @property
-    def broadcast(self) -> bytes:
-        """The last address of the network, which means all its hosts; empty if there is none (RFC 3021, IPv6)."""
-        if len(self.address) != 4 or self.prefix_length >= 31:
-            return b""
-        host_bits = 32 - self.prefix_length
-        return (int.from_bytes(self.address, "big") | ((1 << host_bits) - 1)).to_bytes(4, "big")
-
-
-def source_address(interface: "Interface", destination: bytes) -> bytes:
-    """The interface's address to send to a destination from: one on its network, else the first (RFC 1122 3.3.4.3)."""
-    candidates = [entry for entry in interface.addresses if len(entry.address) == len(destination)]
-    for entry in candidates:
-        bits = 8 * len(destination) - entry.prefix_length
-        if int.from_bytes(entry.address, "big") >> bits == int.from_bytes(destination, "big") >> bits:
-            return entry.address
-    return candidates[0].address if candidates else b""
 
 
 class Node:
@@ -78,6 +55,13 @@ class Node:
         return False
 
 
+class Asker:
+    """Who puts the question for an IPv6 neighbour into words: Neighbor Discovery (ip/ndp.py)."""
+
+    def ask(self, interface: "EthernetInterface", target: bytes, mac: bytes, now: i64) -> None:
+        """Asks for the MAC of target: the neighbour at mac, or all if that is empty."""
+
+
 class Interface(Station):
     """A point-to-point interface that carries bare IP packets, and what all interfaces have in common."""
 
@@ -86,12 +70,16 @@ class Interface(Station):
     def __init__(self, node: Node, upper: PacketHandler, name: str, index: int, mtu: int = DEFAULT_MTU) -> None:
         self.node = node
         self.upper = upper
+        self.upper6 = PacketHandler()  # takes the IPv6 packets; whoever makes the interface says who that is
         self.name = name
         self.index = index
         self.mtu = mtu
         self.mac = NO_MAC
         self.up = True
         self.addresses: list[InterfaceAddress] = []
+        self.link_local = b""  # its address in fe80::/10; none where the link has no neighbours
+        self.deprecated: frozenset[bytes] = frozenset()  # addresses not to begin anything new from (RFC 4862 5.5.4)
+        self.groups: dict[bytes, int] = {}  # that it hears, and how many want that
         self.link: LinkEnd | None = None
         self.queue: list[bytes] = []  # frames for the next flush
         self.merged_by: i64 = 0  # octets: the MTU by which they are merged (see gso.py); 0 if they are not
@@ -112,6 +100,16 @@ class Interface(Station):
         """Packets may be that many octets long from now on; connections cut their segments to fit."""
         self.queue, self.merged_by = cut(self.queue, self.merged_by), 0
         self.mtu = mtu
+
+    def join(self, group: bytes) -> None:
+        """Hears a group's packets from now on, until `leave` was called as often. Nobody is told."""
+        self.groups[group] = self.groups.get(group, 0) + 1
+
+    def leave(self, group: bytes) -> None:
+        """Takes one `join` back; KeyError if there was none."""
+        self.groups[group] -= 1
+        if not self.groups[group]:
+            del self.groups[group]
 
     def receive(self, frames: list[bytes]) -> None:
         """Takes frames from the link. What is due because of them has been sent when this returns."""
@@ -187,7 +185,10 @@ class Interface(Station):
     def _input_one(self, frames: list[bytes], first: int, now: i64) -> int:
         packet = self.rx
         packet.take(self, frames, first, 0, 0, False)
-        self.upper.receive(packet, now)
+        if len(packet.frame) > 0 and packet.frame[0] >> 4 == 6:
+            self.upper6.receive(packet, now)
+        else:
+            self.upper.receive(packet, now)
         return packet.count
 
     def _cut(self, packet: TxPacket, l2: int, frames: list[bytes]) -> list[bytes]:
@@ -224,48 +225,8 @@ class Interface(Station):
                 self.node.failed(f"exception in a tap of {self!r}", error)
 
 
-class LoopbackInterface(Interface):
-    """lo: what is sent comes back. The host takes it in again when it has finished what it was doing."""
-
-    def __init__(self, node: Node, upper: PacketHandler, index: int) -> None:
-        Interface.__init__(self, node, upper, "lo", index, LOOPBACK_MTU)
-        self.upper6: PacketHandler | None = None  # takes the IPv6 packets
-        self.returning: list[bytes] = []
-
-    def flush(self, now: i64) -> None:
-        """Keeps the queued packets for `take_back`."""
-        if not self.queue:
-            return
-        self._count_out(self.queue, now, 0)
-        if self.returning:
-            self.returning += self.queue
-            self.queue.clear()
-        else:
-            self.queue, self.returning = self.returning, self.queue
-
-    def take_back(self, now: i64) -> bool:
-        """Receives what was sent; False if there was nothing."""
-        if not self.returning:
-            return False
-        try:
-            self.input(self.returning, now)
-        finally:
-            self.returning.clear()
-        return True
-
-    def _input_one(self, frames: list[bytes], first: int, now: i64) -> int:
-        frame = frames[first]
-        packet = self.rx
-        packet.take(self, frames, first, 0, 0, False)
-        if self.upper6 is not None and len(frame) > 0 and frame[0] >> 4 == 6:
-            self.upper6.receive(packet, now)
-        else:
-            self.upper.receive(packet, now)
-        return packet.count
-
-
 class EthernetInterface(Interface):
-    """An Ethernet interface: MAC headers, and a neighbour table kept by ARP."""
+    """An Ethernet interface: MAC headers, and a neighbour table kept by ARP and Neighbor Discovery."""
 
     linktype = LINKTYPE_ETHERNET
 
@@ -275,6 +236,24 @@ class EthernetInterface(Interface):
         Interface.__init__(self, node, upper, name, index, mtu)
         self.mac = mac
         self.neighbours = NeighbourTable(mac)
+        self.asker = Asker()
+        self.group_macs: dict[bytes, int] = {}  # of the IPv6 groups that it hears, and of how many
+
+    def join(self, group: bytes) -> None:
+        """Hears a group's packets from now on, as `Interface.join`: its MAC is let in."""
+        if len(group) == 16 and group not in self.groups:
+            mac = group_mac(group)
+            self.group_macs[mac] = self.group_macs.get(mac, 0) + 1
+        Interface.join(self, group)
+
+    def leave(self, group: bytes) -> None:
+        """Takes one `join` back."""
+        Interface.leave(self, group)
+        if len(group) == 16 and group not in self.groups:
+            mac = group_mac(group)
+            self.group_macs[mac] -= 1
+            if not self.group_macs[mac]:
+                del self.group_macs[mac]
 
     def output(self, packet: TxPacket, next_hop: bytes, now: i64) -> None:
         """Cuts a packet into frames for the next hop, or lets them wait until its MAC is known."""
@@ -286,7 +265,7 @@ class EthernetInterface(Interface):
             self.neighbours.enqueue(neighbour, self._cut(packet, packet.l2, []))
             self._ask_questions(now)
             return
-        put(header, packet.l2, self._broadcast_header() if neighbour is None else neighbour.header)
+        put(header, packet.l2, self._group_header(next_hop) if neighbour is None else neighbour.header)
         if packet.mss > 0 and packet.length > packet.mss and self._may_merge(packet):
             self.merged_by = self.mtu
             packet.mss = 0
@@ -296,7 +275,7 @@ class EthernetInterface(Interface):
         """Rewrites the MAC header for the next hop, or lets the frames wait until its MAC is known."""
         neighbour = self._neighbour(next_hop, now)
         if neighbour is None:
-            return  # RFC 1812 5.3.5: directed broadcasts are not forwarded
+            return  # RFC 1812 5.3.5: directed broadcasts are not forwarded, nor are groups
         if neighbour.header:
             self._forward_all(packet, neighbour.header, self.queue)
             return
@@ -309,7 +288,7 @@ class EthernetInterface(Interface):
         """Queues finished IP packets for the next hop, or lets them wait until its MAC is known."""
         neighbour = self._neighbour(next_hop, now)
         if neighbour is None or neighbour.header:
-            header = self._broadcast_header() if neighbour is None else neighbour.header
+            header = self._group_header(next_hop) if neighbour is None else neighbour.header
             self.queue += [header + packet for packet in packets]
             return
         header = mac_header(NO_MAC, self.mac, ethertype_of(next_hop))
@@ -321,7 +300,8 @@ class EthernetInterface(Interface):
         failed = self.neighbours.expire(now)
         self._ask_questions(now)
         for frame in failed:
-            self.upper.unreachable(frame, 14, now)
+            upper = self.upper6 if get16(frame, 12) == ETHERTYPE_IPV6 else self.upper
+            upper.unreachable(frame, 14, now)
 
     def announce(self, now: i64) -> None:
         """Sends a gratuitous ARP for each IPv4 address."""
@@ -335,8 +315,8 @@ class EthernetInterface(Interface):
         self.deadline = NEVER
 
     def _neighbour(self, next_hop: bytes, now: i64) -> Neighbour | None:
-        """The neighbour for a next hop; None if that is everybody."""
-        if next_hop == LIMITED_BROADCAST:
+        """The neighbour for a next hop; None if that is everybody, or a group."""
+        if next_hop[0] >= 224 and (next_hop[0] == 255 or len(next_hop) == 4):
             return None
         neighbour = self.neighbours.resolve(next_hop, now)
         self.deadline = self.neighbours.deadline
@@ -344,12 +324,13 @@ class EthernetInterface(Interface):
 
     def _may_merge(self, packet: TxPacket) -> bool:
         """Whether the link takes a packet uncut, and whoever must cut it can see how: into frames of the MTU."""
-        if self.link is None or packet.header[packet.l3] >> 4 != 4:
+        if self.link is None:
             return False
         return self.link.offload_mtu == self.mtu and packet.l5 - packet.l3 + packet.mss == self.mtu
 
-    def _broadcast_header(self) -> bytes:
-        return mac_header(BROADCAST, self.mac, ETHERTYPE_IPV4)
+    def _group_header(self, group: bytes) -> bytes:
+        mac = BROADCAST if group == LIMITED_BROADCAST else group_mac(group)
+        return mac_header(mac, self.mac, ethertype_of(group))
 
     def _input_one(self, frames: list[bytes], first: int, now: i64) -> int:
         frame = frames[first]
@@ -358,20 +339,25 @@ class EthernetInterface(Interface):
             return 1
         destination = frame[0:6]
         broadcast = (destination[0] & 1) != 0
-        if destination != self.mac and not broadcast:
+        if destination != self.mac and not (broadcast and self._hears(destination)):
             self.rx_otherhost_dropped += 1
             return 1
         ethertype = get16(frame, 12)
-        if ethertype == ETHERTYPE_IPV4:
+        if ethertype == ETHERTYPE_IPV4 or ethertype == ETHERTYPE_IPV6:
             packet = self.rx
             packet.take(self, frames, first, 0, 14, broadcast)
-            self.upper.receive(packet, now)
+            upper = self.upper if ethertype == ETHERTYPE_IPV4 else self.upper6
+            upper.receive(packet, now)
             return packet.count
         if ethertype == ETHERTYPE_ARP:
             self._receive_arp(frame, now)
         else:
             self.rx_dropped += 1  # nobody here speaks it
         return 1
+
+    def _hears(self, group: bytes) -> bool:
+        """Whether a group's MAC is let in: all of them, but those of IPv6 groups that nobody here is in."""
+        return group[0] != 0x33 or group[1] != 0x33 or group in self.group_macs
 
     def _receive_arp(self, frame: bytes, now: i64) -> None:
         """RFC 826, packet reception: learn the sender if it is known already or asks for us, answer if it asks."""
@@ -402,5 +388,8 @@ class EthernetInterface(Interface):
     def _ask_questions(self, now: i64) -> None:
         questions, self.neighbours.questions = self.neighbours.questions, []
         for target, mac in questions:
-            self.queue.append(arp.request(self.mac, source_address(self, target) or bytes(4), target, mac))
+            if len(target) == 16:
+                self.asker.ask(self, target, mac, now)
+            else:
+                self.queue.append(arp.request(self.mac, source_address(self, target) or bytes(4), target, mac))
         self.deadline = self.neighbours.deadline

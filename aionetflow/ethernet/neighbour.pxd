@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 cdef int64_t NEVER
 cdef int _STALE
+cdef int _FAILED
 
 cdef class Neighbour:
     cdef readonly bytes address
@@ -11,6 +12,7 @@ cdef class Neighbour:
     cdef public list waiting
     cdef public int64_t deadline
     cdef public int asked
+    cdef public bint router
 
 cdef class NeighbourTable:
     cdef public bytes mac

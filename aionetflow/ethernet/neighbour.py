@@ -2,12 +2,13 @@
 
 An entry goes through the states of RFC 4861 7.3.2, which Linux uses for ARP too:
 
-    INCOMPLETE --answer--> REACHABLE --30 s--> STALE --used--> DELAY --5 s--> PROBE --3 questions unanswered--> gone
+    INCOMPLETE --answer--> REACHABLE --30 s--> STALE --used--> DELAY --5 s--> PROBE --3 questions unanswered--> FAILED
         | 3 questions unanswered                 ^                |             |
         v                                        |                +--answer-----+--> REACHABLE
-      gone, its waiting frames fail              (a question from the neighbour itself also tells its MAC)
+      FAILED, its waiting frames fail            (a question from the neighbour itself also tells its MAC)
 
-The table sends nothing. What must be asked is left in `questions`, for ARP (or Neighbor Discovery) to put into words.
+A failed one is asked for anew when it is needed again; a stale or failed one that nobody needs is forgotten.
+The table sends nothing. What must be asked is left in `questions`, for ARP or Neighbor Discovery to put into words.
 """
 
 from aionetflow.config import (
@@ -29,12 +30,14 @@ REACHABLE = 2
 STALE = 4
 DELAY = 8
 PROBE = 16
+FAILED = 32
 PERMANENT = 128
 STATE_NAMES = {
     INCOMPLETE: "INCOMPLETE", REACHABLE: "REACHABLE", STALE: "STALE", DELAY: "DELAY", PROBE: "PROBE",
-    PERMANENT: "PERMANENT",
+    FAILED: "FAILED", PERMANENT: "PERMANENT",
 }  # fmt: skip
 _STALE = STALE
+_FAILED = FAILED
 
 
 class Neighbour:
@@ -48,6 +51,7 @@ class Neighbour:
         self.waiting: list[bytes] = []
         self.deadline: i64 = NEVER
         self.asked = 0
+        self.router = False  # it has said so (RFC 4861 5.1)
 
     def __repr__(self) -> str:
         return f"<Neighbour {self.address.hex('.')} {self.mac.hex(':')} {STATE_NAMES[self.state]}>"
@@ -73,6 +77,9 @@ class NeighbourTable:
             # RFC 4861 7.3.3: use it, but if nothing confirms it within the delay, probe
             entry.state = DELAY
             self._arm(entry, now + NEIGHBOUR_DELAY_FIRST_PROBE)
+        elif entry.state == _FAILED:
+            entry.state = INCOMPLETE
+            self._ask(entry, now)
         return entry
 
     def enqueue(self, entry: Neighbour, frames: list[bytes]) -> None:
@@ -97,24 +104,44 @@ class NeighbourTable:
         if entry.state == PERMANENT:
             return []
         changed = entry.mac != mac
-        entry.mac = mac
-        entry.header = mac_header(mac, self.mac, ethertype_of(address))
+        self._set_mac(entry, mac)
         if confirmed:
-            entry.asked = 0
-            entry.state = REACHABLE
-            self._arm(entry, now + NEIGHBOUR_REACHABLE_TIME)
+            self._confirm(entry, now)
         elif changed or entry.state == INCOMPLETE:
-            entry.asked = 0
-            entry.state = STALE
-            self._arm(entry, now + NEIGHBOUR_GC_STALE_TIME)
-        waiting, entry.waiting = entry.waiting, []
-        return [mac + frame[6:] for frame in waiting]
+            self._doubt(entry, now)
+        return self._release(entry)
+
+    def advertise(
+        self, address: bytes, mac: bytes, now: i64, *, solicited: bool, override: bool, router: bool
+    ) -> list[bytes]:
+        """Takes a neighbor advertisement (RFC 4861 7.2.5) and returns the frames that waited for it, now addressed.
+
+        mac is empty if the neighbour did not name it. Nothing is learned of neighbours that nobody asked for.
+        """
+        entry = self.entries.get(address)
+        if entry is None or entry.state in (FAILED, PERMANENT):
+            return []
+        changed = mac != b"" and mac != entry.mac
+        if entry.state == INCOMPLETE:
+            if not mac:
+                return []
+        elif changed and not override:
+            if entry.state == REACHABLE:
+                self._doubt(entry, now)
+            return []
+        if changed:
+            self._set_mac(entry, mac)
+        if solicited:
+            self._confirm(entry, now)
+        elif changed:
+            self._doubt(entry, now)
+        entry.router = router
+        return self._release(entry)
 
     def add_permanent(self, address: bytes, mac: bytes) -> None:
         """Enters a neighbour that is never asked for and never ages."""
         entry = self._create(address)
-        entry.mac = mac
-        entry.header = mac_header(mac, self.mac, ethertype_of(address))
+        self._set_mac(entry, mac)
         entry.state = PERMANENT
 
     def flush(self) -> None:
@@ -141,12 +168,37 @@ class NeighbourTable:
         elif entry.state == DELAY:
             entry.state = PROBE
             self._ask(entry, now)
-        elif entry.state != STALE and entry.asked < self._questions_allowed(entry):
+        elif entry.state in (STALE, FAILED):
+            del self.entries[entry.address]
+        elif entry.asked < self._questions_allowed(entry):
             self._ask(entry, now)
         else:
-            del self.entries[entry.address]
-            return entry.waiting
+            waiting, entry.waiting = entry.waiting, []
+            entry.state, entry.asked = FAILED, 0
+            entry.mac = entry.header = b""
+            self._arm(entry, now + NEIGHBOUR_GC_STALE_TIME)
+            return waiting
         return []
+
+    def _set_mac(self, entry: Neighbour, mac: bytes) -> None:
+        entry.mac = mac
+        entry.header = mac_header(mac, self.mac, ethertype_of(entry.address))
+
+    def _confirm(self, entry: Neighbour, now: i64) -> None:
+        """It has been proved reachable."""
+        entry.asked = 0
+        entry.state = REACHABLE
+        self._arm(entry, now + NEIGHBOUR_REACHABLE_TIME)
+
+    def _doubt(self, entry: Neighbour, now: i64) -> None:
+        """Its MAC is known, but not whether it hears us."""
+        entry.asked = 0
+        entry.state = STALE
+        self._arm(entry, now + NEIGHBOUR_GC_STALE_TIME)
+
+    def _release(self, entry: Neighbour) -> list[bytes]:
+        waiting, entry.waiting = entry.waiting, []
+        return [entry.mac + frame[6:] for frame in waiting]
 
     def _questions_allowed(self, entry: Neighbour) -> int:
         return NEIGHBOUR_UCAST_SOLICIT if entry.state == PROBE else NEIGHBOUR_MCAST_SOLICIT

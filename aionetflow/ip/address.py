@@ -1,6 +1,12 @@
-"""IP addresses as text and as octets. Inside the stack an address is `bytes` of 4 (IPv4) or 16 (IPv6)."""
+"""IP addresses as text and as octets. Inside the stack an address is `bytes` of 4 (IPv4) or 16 (IPv6).
+
+An IPv6 address that means something on one link only (fe80::/10, and groups of interface or link scope) says inside the
+stack which link that is: octets 2 and 3, zero on the wire (RFC 4291 2.5.6), hold the index of the interface. So routes,
+sockets and tables need no second key. `scoped` puts it in, `bare` takes it out; the IP layer does both at the border.
+"""
 
 import errno
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_interface, ip_network
 from typing import Any
@@ -14,6 +20,7 @@ ANY = {AF_INET: bytes(4), AF_INET6: bytes(16)}
 MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291 2.5.5.2: ::ffff:0:0/96, IPv4 for an IPv6 socket
 
 Address = tuple[Any, ...]  # (host, port); of IPv6 (host, port, flow label, scope)
+Interfaces = Callable[[str], int]  # the index of the interface of a name; OSError(ENODEV)
 
 
 def family_of(address: bytes) -> int:
@@ -31,15 +38,50 @@ def pack(text: str) -> bytes:
     return ip_address(text).packed
 
 
+def is_scoped(address: bytes) -> bool:
+    """Whether an address means something on one link only (RFC 4007 4).
+
+    >>> is_scoped(pack("fe80::1")), is_scoped(pack("ff02::1")), is_scoped(pack("ff05::2")), is_scoped(pack("fd00::1"))
+    (True, True, False, False)
+    """
+    if len(address) == 4 or address[0] < 0xFE:
+        return False
+    return address[1] >> 6 == 2 if address[0] == 0xFE else 0 < address[1] & 15 < 3
+
+
+def is_link_local(address: bytes) -> bool:
+    """Whether it is an address in fe80::/10."""
+    return len(address) == 16 and address[0] == 0xFE and address[1] >> 6 == 2
+
+
+def scoped(address: bytes, index: int) -> bytes:
+    """The address as it is inside the stack, on the link of the interface of that index."""
+    return address[:2] + index.to_bytes(2, "big") + address[4:] if is_scoped(address) else address
+
+
+def bare(address: bytes) -> bytes:
+    """The address as it is on the wire."""
+    return address[:2] + b"\0\0" + address[4:] if is_scoped(address) else address
+
+
+def scope_of(address: bytes) -> int:
+    """The index of the interface to whose link an address belongs, 0 if it is good on all.
+
+    >>> scope_of(scoped(pack("fe80::1"), 2)), unpack(scoped(pack("fe80::1"), 2))
+    (2, 'fe80::1')
+    """
+    return int.from_bytes(address[2:4], "big") if is_scoped(address) else 0
+
+
 def unpack(address: bytes) -> str:
-    """The literal of an address.
+    """The literal of an address, without its scope.
 
     >>> unpack(bytes([10, 0, 0, 1]))
     '10.0.0.1'
     """
     if len(address) == 4:
         return f"{address[0]}.{address[1]}.{address[2]}.{address[3]}"
-    return str(IPv6Address(address))
+    return str(IPv6Address(bare(address)))
 
 
 def pack_interface(text: str) -> tuple[bytes, int]:
@@ -53,23 +95,27 @@ def pack_interface(text: str) -> tuple[bytes, int]:
 
 
 def pack_network(text: str) -> tuple[bytes, int]:
-    """A network: (octets of its first address, prefix length); "default" is 0.0.0.0/0.
+    """A network: (octets of its first address, prefix length); "default" is 0.0.0.0/0, "default6" ::/0.
 
     >>> pack_network("10.1.0.0/16")
     (b'\\n\\x01\\x00\\x00', 16)
     """
-    network = ip_network("0.0.0.0/0" if text == "default" else text)
+    network = ip_network({"default": "0.0.0.0/0", "default6": "::/0"}.get(text, text))
     return network.network_address.packed, network.prefixlen
 
 
-def pack_endpoint(family: int, address: object) -> tuple[bytes, int]:
+def pack_endpoint(
+    family: int, address: object, interfaces: Interfaces | None = None, scope: int = 0
+) -> tuple[bytes, int]:
     """The octets and port of a socket address: what bind and connect are given.
 
-    It is (host literal, port), for AF_INET6 with flow label and scope behind it if wanted; neither changes anything
-    here. There an IPv4-mapped host (::ffff:10.0.0.1) gives the four octets of the IPv4 address. An empty host means
-    any address, "<broadcast>" the limited broadcast, as in Python's socket module. Raises TypeError for what is no such
-    tuple, OverflowError for a port outside 0..65535, OSError for a host that is no literal (EINVAL), one of another
-    family (EAFNOSUPPORT), or a link-local one without a scope (EINVAL): names are resolved above this layer.
+    It is (host literal, port), for AF_INET6 with flow label and scope behind it if wanted. The scope of a link-local
+    host is the interface's index there, or stands behind the literal: "fe80::1%2", or "fe80::1%eth0" where `interfaces`
+    finds an index by name; `scope` is what it is without that. A flow label changes nothing. An IPv4-mapped host
+    (::ffff:10.0.0.1) gives the four octets of the IPv4 address. An empty host means any address, "<broadcast>" the
+    limited broadcast, as in Python's socket module. Raises TypeError for what is no such tuple, OverflowError for a
+    port outside 0..65535, OSError for a host that is no literal (EINVAL), one of another family (EAFNOSUPPORT), or a
+    link-local one without a scope (EINVAL): names of hosts are resolved above this layer.
 
     >>> pack_endpoint(AF_INET6, ("::ffff:10.0.0.1", 80, 0, 0))
     (b'\\n\\x00\\x00\\x01', 80)
@@ -88,9 +134,24 @@ def pack_endpoint(family: int, address: object) -> tuple[bytes, int]:
         raise os_error(errno.EAFNOSUPPORT, host)
     if packed[:12] == MAPPED:
         return packed[12:], port
-    if packed[0] == 0xFE and packed[1] >> 6 == 2 and "%" not in host and not any(address[3:]):
-        raise os_error(errno.EINVAL)  # Linux inet6_bind, tcp_v6_connect: on which link?
+    if is_scoped(packed):
+        scope = _scope(host, address, interfaces) or scope
+        if not scope and packed[0] == 0xFE:
+            raise os_error(errno.EINVAL)  # Linux inet6_bind, tcp_v6_connect: on which link?
+        packed = scoped(packed, scope)
     return packed, port
+
+
+def _scope(host: str, address: tuple[Any, ...], interfaces: Interfaces | None) -> int:
+    """Which interface's link a socket address names; 0 for none."""
+    zone = host.partition("%")[2]
+    if not zone:
+        return int(address[3]) & 0xFFFF if len(address) > 3 else 0
+    if zone.isdecimal():
+        return int(zone) & 0xFFFF
+    if interfaces is None:
+        raise os_error(errno.ENODEV, zone)
+    return interfaces(zone)
 
 
 def endpoint(family: int, address: bytes, port: int) -> Address:
@@ -101,7 +162,9 @@ def endpoint(family: int, address: bytes, port: int) -> Address:
     """
     if family == AF_INET:
         return unpack(address), port
-    return unpack(address) if len(address) == 16 else f"::ffff:{unpack(address)}", port, 0, 0
+    if len(address) == 4:
+        return f"::ffff:{unpack(address)}", port, 0, 0
+    return unpack(address), port, 0, scope_of(address) if address[0] == 0xFE else 0
 
 
 def _checked_tuple(family: int, address: object) -> tuple[Any, ...]:

@@ -8,20 +8,26 @@
     +---------------------------------------------------------------+
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+from aionetflow.alarms import Alarms
+from aionetflow.config import SECOND
 from aionetflow.fast import get16, put16
-from aionetflow.ip.fragment import Piece, Pile, joined_ecn
+from aionetflow.ip.extension import DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING
+from aionetflow.ip.fragment import Limits, Piece, Pile, Reassembly, joined_ecn
+from aionetflow.ip.identification import Identifications
+from aionetflow.ip.v6 import Fragments, IPv6
+from aionetflow.packet import RxPacket
+from aionetflow.sysctl import Sysctl
 
-PROTOCOL_FRAGMENT = 44
 HEADER_LENGTH = 8
 _FIXED = 40
 _LONGEST = 65535
 _MORE = 1
 _PARAMETER, _INCOMPLETE = 0, 3  # codes of ICMPv6 parameter problem
-# Where what is counted by the header's own length ends, and what follows must be all in the first fragment.
-_OPTIONS = (0, 43, 60, 135)  # hop-by-hop, routing, destination options, mobility: 8 octets times (length + 1)
-_UPPER = {6: 20, 17: 8, 58: 8}
+_EXTENSIONS = (HOP_BY_HOP, ROUTING, DESTINATION)
+_UPPER = {6: 20, 17: 8, 58: 8}  # octets of the transports' headers
 
 
 class Fault(NamedTuple):
@@ -41,7 +47,7 @@ def cut_ipv6(packet: bytes, mtu: int, ident: int) -> list[bytes]:
         return []
     pieces: list[bytes] = []
     header = bytearray(packet[:_FIXED])
-    protocol, header[6] = header[6], PROTOCOL_FRAGMENT
+    protocol, header[6] = header[6], FRAGMENT
     for offset in range(_FIXED, len(packet), room):
         data = packet[offset : offset + room]
         more = offset + room < len(packet)
@@ -103,8 +109,87 @@ def ipv6_joined(pile: Pile, chain: int) -> bytes:
 def _holds_headers(protocol: int, data: bytes) -> bool:
     """Whether all headers of a packet are in the first of its fragments, that of the transport too."""
     at = 0
-    while protocol in _OPTIONS:
+    while protocol in _EXTENSIONS:
         if at + 2 > len(data):
             return False
         protocol, at = data[at], at + 8 * (data[at + 1] + 1)
     return at + _UPPER.get(protocol, 0) <= len(data)
+
+
+class Fragments6(Fragments):
+    """Reassembly and cutting of one host's IPv6 packets.
+
+    time_exceeded is called with a first fragment, its source and the time, when the others have not come.
+    """
+
+    def __init__(
+        self, ip: IPv6, alarms: Alarms, sysctl: Sysctl, idents: Identifications,
+        time_exceeded: Callable[[bytes, bytes, int], None],
+    ) -> None:  # fmt: skip
+        self.reassembly = Reassembly(alarms, self._limits, self._give_up)
+        self._ip = ip
+        self._sysctl = sysctl
+        self._idents = idents
+        self._time_exceeded = time_exceeded
+
+    def take(self, packet: RxPacket, at: int, named_at: int, now: int) -> bool:
+        """Takes a fragment; delivers the packet that it was the last to complete (RFC 8200 4.5, RFC 5722, RFC 6946)."""
+        stats, l3 = self._ip.stats, packet.l3
+        stats.ReasmReqds += 1
+        frame, at, chain = packet.frame[l3 : packet.stop], at - l3, named_at - l3
+        if at + HEADER_LENGTH > len(frame):
+            stats.InHdrErrors += 1
+            return True
+        if is_atomic(frame, at):
+            stats.ReasmOKs += 1
+            self._ip.deliver_whole(without_fragment_header(frame, at, chain), packet, now)
+            return True
+        piece = ipv6_piece(frame, at)
+        if isinstance(piece, Fault):
+            stats.InHdrErrors += 1
+            stats.ReasmFails += piece.code == _INCOMPLETE
+            self._ip.errors.parameter_problem(packet, piece.code, piece.pointer, now)
+            return True
+        # Linux ip6frag_rhashfn: of one number, between two, by one interface
+        key = frame[at + 4 : at + 8] + packet.source + packet.destination, packet.interface
+        overlaps = self.reassembly.overlaps
+        pile, lost = self.reassembly.add(key, packet.source, piece, now)
+        stats.ReasmFails += lost
+        stats.ReasmOverlaps += self.reassembly.overlaps - overlaps
+        if pile is not None:
+            self._deliver(pile, packet, now)
+        return True
+
+    def cut(self, packet: bytes, mtu: int) -> list[bytes]:
+        """The fragments of a packet of this host's."""
+        number = self._idents.next(packet[8:24], packet[24:40], FRAGMENT)
+        return cut_ipv6(packet, mtu, self._idents.secret << 16 & 0xFFFF0000 | number)
+
+    def _deliver(self, pile: Pile, packet: RxPacket, now: int) -> None:
+        first = pile.first
+        assert first is not None
+        frame = ipv6_joined(pile, named_in(first.header))
+        if not frame:
+            self._ip.stats.ReasmFails += 1
+            return
+        self._ip.stats.ReasmOKs += 1
+        self._ip.deliver_whole(frame, packet, now)
+
+    def _limits(self) -> Limits:
+        return Limits(self._sysctl.ip6frag_high_thresh, self._sysctl.ip6frag_time * SECOND)
+
+    def _give_up(self, pile: Pile, now: int) -> None:
+        """RFC 8200 4.5: time exceeded, code 1, if the first fragment has come."""
+        self._ip.stats.ReasmTimeout += 1
+        self._ip.stats.ReasmFails += 1
+        first = pile.first
+        if first is not None:
+            self._time_exceeded(first.header + first.data, pile.source, now)
+
+
+def named_in(header: bytes) -> int:
+    """Which octet names the fragment header, of headers that end with it."""
+    named, at = 6, _FIXED
+    while at < len(header) - HEADER_LENGTH:
+        named, at = at, at + 8 * (header[at + 1] + 1)
+    return named

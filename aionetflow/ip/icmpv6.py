@@ -1,86 +1,274 @@
-"""ICMPv6 on loopback: echo, and port unreachable both ways (RFC 4443).
+"""ICMPv6: echo, and errors both ways (RFC 4443). Neighbor Discovery takes its messages from here (ndp.py).
 
      0               1               2               3
     +---------------+---------------+-------------------------------+
     |     type      |     code      |           checksum            |
     +---------------+---------------+-------------------------------+
-    |            identifier and sequence, or unused                 |
+    |   identifier and sequence, MTU, pointer, flags, or unused     |
     +---------------------------------------------------------------+
     |   echo data, or the IP header and first octets of the packet  |
 """
 
 import errno
+from collections.abc import Callable
 
-from aionetflow.config import ICMPV6_ERROR_SIZE
-from aionetflow.fast import verify
-from aionetflow.ip.v6 import HEADER_LENGTH, PROTOCOL_ICMPV6, IPv6
-from aionetflow.packet import PacketHandler, RxPacket, TxPacket
+from aionetflow.config import (
+    ICMP_RATE_LIMIT,
+    ICMP_RATE_PER_SECOND,
+    ICMPV6_ERROR_SIZE,
+    ICMPV6_PEERS,
+    ICMPV6_RATE_BURST,
+    ICMPV6_RATE_TIME,
+    SECOND,
+)
+from aionetflow.errors import UNREACHABLE6_CODES
+from aionetflow.fast import get32, verify
+from aionetflow.ip.address import is_scoped
+from aionetflow.ip.extension import UNRECOGNIZED_OPTION, transport_of
+from aionetflow.ip.route import LOCAL, UNREACHABLE, Route
+from aionetflow.ip.selection import Sources
+from aionetflow.ip.v6 import HEADER_LENGTH, MIN_MTU, PROTOCOL_ICMPV6, Icmp6Errors, IPv6
+from aionetflow.packet import IcmpOrigin, PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.stats import Icmp6Stats
 
 DESTINATION_UNREACHABLE = 1
+PACKET_TOO_BIG = 2
+TIME_EXCEEDED = 3
+PARAMETER_PROBLEM = 4
 ECHO = 128
 ECHO_REPLY = 129
-PORT_UNREACHABLE = 4
+REDIRECT = 137
+NO_ROUTE, PROHIBITED, BEYOND_SCOPE, ADDRESS_UNREACHABLE, PORT_UNREACHABLE = range(5)
+INFORMATIONAL = 128  # RFC 4443 2.1: types from here on are no errors
 _HEADER = 8
-_HOP_LIMIT = 64
+_HOP_LIMIT = 64  # net.ipv6.conf.default.hop_limit
+# The counters of each type, less In or Out (RFC 4293 and Linux's icmp6type2name)
+_NAMES = {
+    DESTINATION_UNREACHABLE: "DestUnreachs", PACKET_TOO_BIG: "PktTooBigs", TIME_EXCEEDED: "TimeExcds",
+    PARAMETER_PROBLEM: "ParmProblems", ECHO: "Echos", ECHO_REPLY: "EchoReplies", 133: "RouterSolicits",
+    134: "RouterAdvertisements", 135: "NeighborSolicits", 136: "NeighborAdvertisements", REDIRECT: "Redirects",
+}  # fmt: skip
 
 
 class Icmpv6(PacketHandler):
-    """ICMPv6 of one host. Errors are not limited in number: Linux does not limit those on loopback either."""
+    """ICMPv6 of one host: answers echo requests, hands errors to the transport they are about, sends messages."""
 
-    def __init__(self, ip: IPv6, stats: Icmp6Stats) -> None:
+    def __init__(self, ip: IPv6, sources: Sources, stats: Icmp6Stats) -> None:
         self.ip = ip
+        self.sources = sources
         self.stats = stats
+        self.handlers: dict[int, PacketHandler] = {}  # who takes the messages of a type, beside what is done here
+        self.limit = RateLimit()
         self._packet = TxPacket()
 
     def receive(self, packet: RxPacket, now: int) -> None:
-        """Takes a message that was sent to this host."""
+        """Takes a message that was sent to this host, or to a group that it is in."""
         self.stats.InMsgs += 1
         frame, l4 = packet.frame, packet.l4
         if packet.stop - l4 < _HEADER:
             self.stats.InErrors += 1
-        elif not verify(frame, packet.l3, l4, packet.stop, PROTOCOL_ICMPV6):
+            return
+        if not verify(frame, packet.l3, l4, packet.stop, PROTOCOL_ICMPV6):
             self.stats.InCsumErrors += 1
             self.stats.InErrors += 1
-        elif frame[l4] == ECHO:
-            self.stats.InEchos += 1
-            self.stats.OutEchoReplies += 1
-            data = frame[l4 + _HEADER : packet.stop]
-            self._send(packet, bytes((ECHO_REPLY, 0, 0, 0)) + frame[l4 + 4 : l4 + 8], data, now)
-        elif frame[l4] == ECHO_REPLY:
-            self.stats.InEchoReplies += 1
-        elif frame[l4] == DESTINATION_UNREACHABLE:
-            self.stats.InDestUnreachs += 1
-            if frame[l4 + 1] == PORT_UNREACHABLE:
-                self._receive_refusal(frame[l4 + _HEADER : packet.stop], now)
-
-    def port_unreachable(self, packet: RxPacket, now: int) -> None:
-        """Tells a datagram's sender that nobody has the port (RFC 4443 3.1)."""
-        self.stats.OutDestUnreachs += 1
-        stop = min(packet.stop, packet.l3 + ICMPV6_ERROR_SIZE - HEADER_LENGTH - _HEADER)
-        start = bytes((DESTINATION_UNREACHABLE, PORT_UNREACHABLE, 0, 0, 0, 0, 0, 0))
-        self._send(packet, start, packet.frame[packet.l3 : stop], now)
-
-    def _receive_refusal(self, quote: bytes, now: int) -> None:
-        if len(quote) < HEADER_LENGTH + 8:
-            self.stats.InErrors += 1
             return
-        handler = self.ip.handlers.get(quote[6])
+        kind, code = frame[l4], frame[l4 + 1]
+        self._count("In", kind)
+        if kind == ECHO:
+            self._answer_echo(packet, now)
+        elif kind == DESTINATION_UNREACHABLE and code < len(UNREACHABLE6_CODES):
+            self._receive_error(packet, *UNREACHABLE6_CODES[code], 0, now)
+        elif kind == PACKET_TOO_BIG:
+            mtu = get32(frame, l4 + 4)
+            if mtu >= MIN_MTU:  # RFC 8201 4: less is not to be believed
+                self._receive_error(packet, errno.EMSGSIZE, True, min(mtu, 0xFFFF), now)
+        elif kind == TIME_EXCEEDED:
+            self._receive_error(packet, errno.EHOSTUNREACH, False, 0, now)
+        elif kind == PARAMETER_PROBLEM:
+            self._receive_error(packet, errno.EPROTO, True, get32(frame, l4 + 4) & 0x7FFFFFFF, now)
+        handler = self.handlers.get(kind)
         if handler is not None:
-            handler.error(quote, HEADER_LENGTH, errno.ECONNREFUSED, True, 0, now)
+            handler.receive(packet, now)
 
-    def _send(self, cause: RxPacket, start: bytes, data: bytes, now: int) -> None:
-        """Sends a message to whom a packet came from, from the address that it was sent to."""
-        route = self.ip.routes.lookup(cause.source)
-        if route is None:
+    def send(
+        self, message: bytes, data: bytes, source: bytes, destination: bytes, now: int, *, route: Route | None = None,
+        hop_limit: int = _HOP_LIMIT, traffic_class: int = 0,
+    ) -> None:  # fmt: skip
+        """Sends a message whose first eight octets are given, checksum open, and what follows them.
+
+        An empty source is chosen; without a route the table is asked.
+        """
+        route = route or self.ip.routes.lookup(destination)
+        if route is not None and not source:
+            source = self.sources.choose(route, destination)
+        if route is None or route.kind == UNREACHABLE or not source:
             self.stats.OutErrors += 1
             return
         packet = self._packet
         packet.reset(PROTOCOL_ICMPV6, _HEADER)
-        packet.header[packet.l4 : packet.l5] = start
+        packet.header[packet.l4 : packet.l5] = message
         packet.payload = data
         packet.length = len(data)
-        packet.ttl = _HOP_LIMIT
-        packet.tos = 0
+        packet.ttl = hop_limit
+        packet.tos = traffic_class
         self.stats.OutMsgs += 1
-        self.ip.output(packet, route, cause.destination, cause.source, now)
+        self._count("Out", message[0])
+        self.ip.output(packet, route, source, destination, now)
+
+    def send_error(
+        self, frame: bytes, l3: int, sender: bytes, kind: int, code: int, info: int, now: int, group: bool = False
+    ) -> None:
+        """Tells the sender of the packet at l3 what became of it, if it may be told (RFC 4443 2.4 (e)).
+
+        group says that the packet was sent to more than one.
+        """
+        if group and kind != PACKET_TOO_BIG and (kind, code) != (PARAMETER_PROBLEM, UNRECOGNIZED_OPTION):
+            return
+        if sender == bytes(16) or sender[0] == 0xFF:
+            return
+        stop = packet_end(frame, l3)
+        protocol, at, _ = transport_of(frame, l3, min(stop, len(frame)))
+        if protocol == PROTOCOL_ICMPV6 and (
+            at >= len(frame) or frame[at] < INFORMATIONAL or frame[at] == REDIRECT
+        ):  # fmt: skip
+            return
+        route = self.ip.routes.lookup(sender)
+        if route is not None and not self._allowed(route, sender, kind, now):
+            return
+        quote = frame[l3 : min(stop, l3 + ICMPV6_ERROR_SIZE - HEADER_LENGTH - _HEADER)]
+        message = bytes((kind, code, 0, 0)) + info.to_bytes(4, "big")
+        self.send(message, quote, self._error_source(frame, l3), sender, now)
+
+    def reassembly_time_exceeded(self, fragment: bytes, sender: bytes, now: int) -> None:
+        """Type 3 code 1, RFC 8200 4.5."""
+        self.send_error(fragment, 0, sender, TIME_EXCEEDED, 1, 0, now)
+
+    def _allowed(self, route: Route, sender: bytes, kind: int, now: int) -> bool:
+        """RFC 4443 2.4 (f), Linux icmpv6_xrlim_allow: no limit on loopback, nor for what path-MTU discovery needs."""
+        if route.interface is self.ip.loopback or kind == PACKET_TOO_BIG:
+            return True  # net.ipv6.icmp.ratemask leaves type 2 out
+        if not self.limit.allows(sender, route.prefix_length, now):
+            self.stats.OutRateLimitHost += 1
+            return False
+        return True
+
+    def _answer_echo(self, packet: RxPacket, now: int) -> None:
+        """RFC 4443 4.2: from the address that was asked; a group's members each from their own."""
+        frame, l3, l4 = packet.frame, packet.l3, packet.l4
+        source = b"" if packet.destination[0] == 0xFF else packet.destination
+        message = bytes((ECHO_REPLY, 0, 0, 0)) + frame[l4 + 4 : l4 + 8]
+        data = frame[l4 + _HEADER : packet.stop]
+        traffic_class = (frame[l3] & 15) << 4 | frame[l3 + 1] >> 4  # Linux icmpv6_echo_reply
+        self.send(message, data, source, packet.source, now, traffic_class=traffic_class)
+
+    def _receive_error(self, packet: RxPacket, code: int, final: bool, info: int, now: int) -> None:
+        """Tells the transport that the quoted packet is of."""
+        quote = packet.frame[packet.l4 + _HEADER : packet.stop]
+        if len(quote) < HEADER_LENGTH or quote[0] >> 4 != 6:
+            self.stats.InErrors += 1
+            return
+        protocol, l4, _ = transport_of(quote, 0, len(quote))
+        if len(quote) < l4 + 8:
+            self.stats.InErrors += 1
+            return
+        handler = self.ip.handlers.get(protocol)
+        if handler is not None:
+            ip, link = self.ip, packet.interface
+            origin = IcmpOrigin(packet.frame[packet.l4], packet.frame[packet.l4 + 1], packet.source)
+            ends = ip.on_link(quote[8:24], link) + ip.on_link(quote[24:40], link)
+            handler.error(quote[:8] + ends + quote[40:], l4, code, final, info, now, origin)
+
+    def _error_source(self, frame: bytes, l3: int) -> bytes:
+        """RFC 4443 2.2: the address the packet was sent to, if it is ours; else the one that is best."""
+        destination = frame[l3 + 24 : l3 + 40]
+        if is_scoped(destination):
+            return b""
+        route = self.ip.routes.lookup(destination)
+        return destination if route is not None and route.kind == LOCAL else b""
+
+    def _count(self, direction: str, kind: int) -> None:
+        name = _NAMES.get(kind)
+        if name is not None:
+            name = direction + name
+            setattr(self.stats, name, getattr(self.stats, name) + 1)
+
+
+class RateLimit:
+    """How many errors go out: so many a second to all, and so many to one destination (Linux's token buckets)."""
+
+    def __init__(self) -> None:
+        self._tokens = ICMP_RATE_LIMIT
+        self._refilled_at = 0
+        self._peers: dict[bytes, tuple[int, int]] = {}  # tokens in ns, and when they were counted
+
+    def allows(self, destination: bytes, prefix_length: int, now: int) -> bool:
+        """Whether one more may be sent, by a route of that prefix length: the wider, the more often."""
+        return self._allows_any(now) and self._allows_one(destination, prefix_length, now)
+
+    def _allows_any(self, now: int) -> bool:
+        """Linux icmp_global_allow: net.ipv4.icmp_msgs_per_sec and icmp_msgs_burst, counted for each family."""
+        refill = (now - self._refilled_at) * ICMP_RATE_PER_SECOND // SECOND
+        if refill > 0:
+            self._tokens = min(ICMP_RATE_LIMIT, self._tokens + refill)
+            self._refilled_at = now
+        if self._tokens == 0:
+            return False
+        self._tokens -= 1
+        return True
+
+    def _allows_one(self, destination: bytes, prefix_length: int, now: int) -> bool:
+        """Linux inet_peer_xrlim_allow."""
+        time = ICMPV6_RATE_TIME >> ((128 - prefix_length) >> 5)
+        tokens, counted = self._peers.pop(destination, (ICMPV6_RATE_BURST * time, now))
+        tokens = min(tokens + now - counted, ICMPV6_RATE_BURST * time)
+        allowed = tokens >= time
+        if len(self._peers) >= ICMPV6_PEERS:
+            del self._peers[next(iter(self._peers))]
+        self._peers[destination] = (tokens - time if allowed else tokens, now)
+        return allowed
+
+
+class Icmp6ErrorSender(Icmp6Errors):
+    """The errors that IPv6 and the transports ask ICMPv6 to send."""
+
+    def __init__(self, icmp: Icmpv6, redirect: Callable[[RxPacket, Route, int], None]) -> None:
+        self._icmp = icmp
+        self._redirect = redirect  # Neighbor Discovery's
+
+    def redirect(self, packet: RxPacket, route: Route, now: int) -> None:
+        """Type 137, RFC 4861 8.2."""
+        self._redirect(packet, route, now)
+
+    def port_unreachable(self, packet: RxPacket, now: int) -> None:
+        """Type 1 code 4, RFC 4443 3.1."""
+        self._answer(packet, DESTINATION_UNREACHABLE, PORT_UNREACHABLE, 0, now)
+
+    def no_route(self, packet: RxPacket, now: int) -> None:
+        """Type 1 code 0."""
+        self._answer(packet, DESTINATION_UNREACHABLE, NO_ROUTE, 0, now)
+
+    def beyond_scope(self, packet: RxPacket, now: int) -> None:
+        """Type 1 code 2."""
+        self._answer(packet, DESTINATION_UNREACHABLE, BEYOND_SCOPE, 0, now)
+
+    def packet_too_big(self, packet: RxPacket, mtu: int, now: int) -> None:
+        """Type 2, RFC 4443 3.2."""
+        self._answer(packet, PACKET_TOO_BIG, 0, mtu, now)
+
+    def time_exceeded(self, packet: RxPacket, now: int) -> None:
+        """Type 3 code 0, RFC 4443 3.3."""
+        self._answer(packet, TIME_EXCEEDED, 0, 0, now)
+
+    def parameter_problem(self, packet: RxPacket, code: int, pointer: int, now: int) -> None:
+        """Type 4, RFC 4443 3.4."""
+        self._answer(packet, PARAMETER_PROBLEM, code, pointer, now)
+
+    def address_unreachable(self, frame: bytes, l3: int, now: int) -> None:
+        """Type 1 code 3, for a frame that waited in vain for its next hop's MAC."""
+        ip = self._icmp.ip
+        sender = ip.on_link(frame[l3 + 8 : l3 + 24], ip.loopback)
+        self._icmp.send_error(frame, l3, sender, DESTINATION_UNREACHABLE, ADDRESS_UNREACHABLE, 0, now)
+
+    def _answer(self, packet: RxPacket, kind: int, code: int, info: int, now: int) -> None:
+        group = packet.broadcast or packet.destination[0] == 0xFF
+        self._icmp.send_error(packet.frame, packet.l3, packet.source, kind, code, info, now, group)

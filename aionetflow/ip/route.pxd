@@ -23,7 +23,7 @@ cdef class Route:
     cpdef Route learned(self, bytes destination)
 
 cdef class RoutingTable:
-    cdef list _routes
+    cdef dict _routes
     cdef dict _cache
     cdef dict _learned
     cdef readonly int64_t version

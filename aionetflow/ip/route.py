@@ -4,18 +4,23 @@ One table answers both questions of a host: where to send a packet, and whether 
 of kind LOCAL), as Linux's fib does. The longest prefix wins, then the smaller metric, then the older route.
 """
 
+from bisect import insort
 from collections.abc import Iterator
 
 from aionetflow.config import ROUTE_CACHE_SIZE
-from aionetflow.ethernet.interface import Interface, source_address
-from aionetflow.ip.address import pack, pack_network, unpack
+from aionetflow.ethernet.address import source_address
+from aionetflow.ethernet.interface import Interface
+from aionetflow.ip.address import bare, pack, pack_network, scope_of, scoped, unpack
 from aionetflow.widths import i64
 
 UNICAST = 1
 LOCAL = 2
 BROADCAST = 3
+MULTICAST = 5
 UNREACHABLE = 7
-KIND_NAMES = {UNICAST: "", LOCAL: "local ", BROADCAST: "broadcast ", UNREACHABLE: "unreachable "}
+KIND_NAMES = {
+    UNICAST: "", LOCAL: "local ", BROADCAST: "broadcast ", MULTICAST: "multicast ", UNREACHABLE: "unreachable ",
+}  # fmt: skip
 
 
 class Route:
@@ -30,7 +35,8 @@ class Route:
         self.interface = interface
         self.kind = kind
         self.via = via  # empty: the destination is on the link itself
-        self.source = source  # the address to send from when the application has not bound one
+        # the address to send from when the application has not bound one; empty in IPv6: selection.py chooses
+        self.source = source
         self.metric = metric
         self.learned_mtu: i64 = 0  # octets: what the way to one destination takes, as ICMP told (RFC 1191); 0: nothing
         self.locked = False  # ... and too little to believe: packets may be cut on the way (Linux ip_mtu_locked)
@@ -80,11 +86,15 @@ class Route:
         return text + (f" metric {self.metric}" if self.metric else "")
 
 
+def _rank(route: Route) -> tuple[int, int]:
+    return -route.prefix_length, route.metric
+
+
 class RoutingTable:
     """The routes of one host."""
 
     def __init__(self) -> None:
-        self._routes: list[Route] = []
+        self._routes: dict[int, list[Route]] = {4: [], 16: []}  # by the octets of an address, the best match first
         self._cache: dict[bytes, Route | None] = {}
         self._learned: dict[bytes, Route] = {}  # by destination: ways of which ICMP has told something
         self.version: i64 = 0  # of the table: another number, perhaps other answers
@@ -95,19 +105,25 @@ class RoutingTable:
     ) -> Route:  # fmt: skip
         """Enters a route, as `ip route add` does.
 
-        prefix is a network ("10.0.0.0/8") or "default"; via the next hop, whose link tells the interface if none is
-        given; source the address to send from, by default the interface's own on the next hop's network. Of two routes
-        to the same prefix the one with the smaller metric is used. unreachable makes it a hole: packets for it are
-        refused with ICMP. Raises ValueError if the route exists or its next hop is on no link.
+        prefix is a network ("10.0.0.0/8", "fd00:1::/64") or "default", which is of via's family; via the next hop,
+        whose link tells the interface if none is given (a link-local one needs it); source the address to send from,
+        by default the interface's own on the next hop's network, in IPv6 what RFC 6724 chooses. Of two routes to the
+        same prefix the one with the smaller metric is used. unreachable makes it a hole: packets for it are refused
+        with ICMP. Raises ValueError if the route exists or its next hop is on no link.
         """
-        network, length = pack_network(prefix)
+        network, length = pack_network("default6" if prefix == "default" and ":" in via else prefix)
         next_hop = pack(via) if via else b""
+        if interface is not None:
+            next_hop = scoped(next_hop, interface.index) if via else b""
+            network = scoped(network, interface.index)
         if interface is None:
             hop = self.lookup(next_hop) if via else None
             if hop is None or hop.via or (hop.kind != UNICAST and not unreachable):
                 raise ValueError(f"no link leads to {via}" if via else f"route to {prefix}: name via or interface")
             interface = hop.interface
-        address = pack(source) if source else source_address(interface, next_hop or network)
+        address = pack(source) if source else b""
+        if not address and len(network) == 4:
+            address = source_address(interface, next_hop or network)
         kind = UNREACHABLE if unreachable else UNICAST
         route = Route(network, length, interface, kind=kind, via=next_hop, source=address, metric=metric)
         self.insert(route)
@@ -115,8 +131,8 @@ class RoutingTable:
 
     def delete(self, prefix: str, via: str = "") -> None:
         """Takes a route out, as `ip route del` does; ValueError if there is none."""
-        network, length = pack_network(prefix)
-        for route in self._routes:
+        network, length = pack_network("default6" if prefix == "default" and ":" in via else prefix)
+        for route in self:
             if (route.prefix, route.prefix_length) == (network, length) and (not via or route.via == pack(via)):
                 self.remove(route)
                 return
@@ -126,17 +142,16 @@ class RoutingTable:
         """Enters a finished route; ValueError if there is one to the same prefix with the same metric and kind."""
         if self.has(route):
             raise ValueError(f"route exists: {route}")
-        self._routes.append(route)
-        self._routes.sort(key=lambda r: (-r.prefix_length, r.metric))
+        insort(self._routes[len(route.prefix)], route, key=_rank)
         self.forget()
 
     def has(self, route: Route) -> bool:
         """Whether there is a route of the same kind to the same prefix by the same interface, with the same metric."""
-        return any(self._same(route, other) for other in self._routes)
+        return any(self._same(route, other) for other in self._routes[len(route.prefix)])
 
     def remove(self, route: Route) -> None:
         """Takes a route out; ValueError if it is not there."""
-        self._routes.remove(route)
+        self._routes[len(route.prefix)].remove(route)
         self.forget()
 
     def lookup(self, destination: bytes) -> Route | None:
@@ -194,10 +209,15 @@ class RoutingTable:
         self._learned.clear()
 
     def __iter__(self) -> Iterator[Route]:
-        return iter(self._routes)
+        return iter([*self._routes[4], *self._routes[16]])
 
     def _find(self, destination: bytes) -> Route | None:
-        return next((route for route in self._routes if route.interface.up and route.matches(destination)), None)
+        routes = self._routes[len(destination)]
+        index = scope_of(destination) if destination[0] == 0xFF else 0
+        if index:  # a group on one link: the route to groups there
+            routes = [route for route in routes if route.interface.index == index]
+            destination = bare(destination)
+        return next((route for route in routes if route.interface.up and route.matches(destination)), None)
 
     @staticmethod
     def _same(a: Route, b: Route) -> bool:

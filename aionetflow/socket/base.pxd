@@ -19,6 +19,8 @@ cdef class Services(Node):
     cdef readonly IPv4 ip
     cdef readonly Stats stats
     cdef readonly Sysctl sysctl
+    cdef readonly list interfaces
+    cdef readonly object sources
     cpdef Socket make_stream(self, object owner, int family)
     cpdef released(self, Socket sock)
     cpdef touch(self, Connection connection)
@@ -74,7 +76,8 @@ cdef class Socket(ConnectionUser):
     cpdef bytes reached_by(self, bytes remote)
     cpdef tuple hops(self, bytes remote)
     cpdef int discovers(self, bytes remote) except? -1
-    cpdef bytes source_for(self, Route route)
+    @cython.locals(source=bytes)
+    cpdef bytes source_for(self, Route route, bytes remote)
     @cython.locals(watcher=Watcher)
     cpdef notify(self)
     cpdef _hold_port(self, bytes address, int port)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from aionetflow.clock import Clock
 from aionetflow.config import DEFAULT_TTL, TCP_RECEIVE_BUFFER, TCP_SEND_BUFFER, UDP_QUEUE_LIMIT
 from aionetflow.errors import os_error
-from aionetflow.ethernet.interface import LIMITED_BROADCAST, Node
-from aionetflow.ip.address import AF_INET, AF_INET6, ANY, LOOPBACK, Address, endpoint, pack_endpoint, unpack
+from aionetflow.ethernet.interface import LIMITED_BROADCAST, Interface, Node
+from aionetflow.ip.address import AF_INET, AF_INET6, ANY, LOOPBACK, Address, endpoint, pack_endpoint, scope_of, unpack
 from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
+from aionetflow.ip.selection import Sources
 from aionetflow.ip.v4 import IPv4
 from aionetflow.packet import TxPacket
 from aionetflow.rng import Random
@@ -56,6 +57,12 @@ class Services(Node):
         self.ip = ip
         self.stats = stats
         self.sysctl: Sysctl = ip.sysctl
+        self.interfaces: list[Interface] = []
+        self.sources = Sources(self.interfaces, routes)
+
+    def index_of(self, name: str) -> int:
+        """The index of an interface; OSError(ENODEV) if there is none of that name."""
+        raise NotImplementedError
 
     def touch(self, connection: Connection) -> None:
         """Something about the connection has changed: it may have segments to send."""
@@ -150,7 +157,7 @@ class Socket(ConnectionUser):
         the socket has an address, EADDRNOTAVAIL if this one is not the host's, EADDRINUSE.
         """
         self.check_open()
-        packed, port = pack_endpoint(self.family, address)
+        packed, port = self.pack(address)
         if self.hold is not None and not self.hold.released:
             raise os_error(errno.EINVAL)
         if self.v6only and len(packed) == 4:
@@ -258,10 +265,12 @@ class Socket(ConnectionUser):
         if len(remote) == 16 and len(self.local) == 4:
             raise os_error(errno.EAFNOSUPPORT)
         route = self._services.routes.lookup(remote)
-        if route is None or (len(remote) == 16 and route.interface is not self._services.ip.loopback):
-            raise os_error(errno.ENETUNREACH)  # nobody asks for the MAC of an IPv6 neighbour yet
+        if route is None:
+            raise os_error(errno.ENETUNREACH)
         if route.kind == UNREACHABLE:
             raise os_error(errno.EHOSTUNREACH)
+        if scope_of(self.local) and scope_of(self.local) != scope_of(remote) and scope_of(remote):
+            raise os_error(errno.EINVAL)  # Linux __ip6_datagram_connect, tcp_v6_connect: bound to another link
         if len(self.local) == 4 and self.local[0] == 127 and route.interface is not self._services.ip.loopback:
             raise os_error(errno.EINVAL)  # Linux __mkroute_output: a loopback address does not leave the host
         return route
@@ -287,12 +296,18 @@ class Socket(ConnectionUser):
             raise os_error(errno.ENOTCONN)
         return route.path_mtu(self._services.clock.now())
 
-    def source_for(self, route: Route) -> bytes:
-        """The address to send from: the socket's own, or the route's; EADDRNOTAVAIL if there is none."""
-        source = route.source if is_unspecified(self.local) else self.local
+    def source_for(self, route: Route, remote: bytes) -> bytes:
+        """The address to send from: the socket's own, or the best for that way; EADDRNOTAVAIL if there is none."""
+        source = self.local
+        if is_unspecified(source):
+            source = route.source if len(remote) == 4 else self._services.sources.choose(route, remote)
         if not source:
             raise os_error(errno.EADDRNOTAVAIL)
         return source
+
+    def pack(self, address: Address) -> tuple[bytes, int]:
+        """The octets and port of a socket address, as `pack_endpoint`; one of a link is on that of the socket's own."""
+        return pack_endpoint(self.family, address, self._services.index_of, scope_of(self.local))
 
     def notify(self) -> None:
         """Tells whoever waits that something has changed; what that raises is reported when the stack has finished."""

@@ -19,6 +19,7 @@ cdef int _PROBE
 cdef int _INTERFACE
 cdef int EMSGSIZE
 cdef int64_t MAX_PAYLOAD
+cdef int64_t _MAX_PAYLOAD_6
 cdef int64_t _OVERHEAD
 
 cdef class DatagramSocket(MessageSocket):
@@ -48,7 +49,7 @@ cdef class DatagramSocket(MessageSocket):
     cpdef mark(self, TxPacket packet, Route route, bytes remote, int64_t now)
     @cython.locals(message=tuple, data=bytes)
     cpdef tuple _next(self, int flags)
-    @cython.locals(mode=int, mtu=int64_t)
+    @cython.locals(mode=int, mtu=int64_t, longest=int64_t)
     cpdef int64_t _limit(self, Route route, bytes remote) except? -1
     @cython.locals(payload=bytes, route=Route, source=bytes, size=int64_t, limit=int64_t)
     cpdef Py_ssize_t _send(self, object data, bytes remote, int port, int flags) except? -1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET, Address, endpoint, pack_endpoint
+from aionetflow.ip.address import AF_INET, Address, endpoint
 from aionetflow.ip.route import BROADCAST, Route
 from aionetflow.ip.v4 import PROTOCOL_UDP
 from aionetflow.packet import RxPacket, TxPacket
@@ -36,6 +36,7 @@ from aionetflow.udp.datagram import MAX_PAYLOAD
 from aionetflow.widths import i64
 
 _OVERHEAD = 256  # what a queued datagram counts for beside its octets (Linux truesize)
+_MAX_PAYLOAD_6 = 65535 - 8  # what IPv6's length field can say
 _MAX_SEGMENTS = 128  # Linux UDP_MAX_SEGMENTS
 _DONT, _WANT, _DO = IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, IP_PMTUDISC_DO
 _PROBE, _INTERFACE = IP_PMTUDISC_PROBE, IP_PMTUDISC_INTERFACE
@@ -67,10 +68,10 @@ class DatagramSocket(MessageSocket):
     def connect(self, address: Address) -> None:
         """Sets where send() sends to, and whose datagrams are received (connect(2)); never waits."""
         self.check_open()
-        remote, port = pack_endpoint(self.family, address)
+        remote, port = self.pack(address)
         remote = self.reached_by(remote)
         route = self._route(remote)
-        self.local = self.source_for(route)
+        self.local = self.source_for(route, remote)
         self.remote, self.remote_port = remote, port
         self._autobind()
         if self._ident < 0 and len(remote) == 4:
@@ -93,7 +94,7 @@ class DatagramSocket(MessageSocket):
         if address is self._sender and self._sender_port != 0:  # an answer: the very tuple that recvfrom() gave
             return self._send(data, self._sender_host, self._sender_port, flags)
         if address is not self._target or type(address) is not tuple:
-            remote, port = pack_endpoint(self.family, address)
+            remote, port = self.pack(address)
             if port == 0:
                 raise os_error(errno.EINVAL)
             self._target, self._target_host, self._target_port = address, remote, port
@@ -260,7 +261,7 @@ class DatagramSocket(MessageSocket):
         if self._write_shut:
             raise os_error(errno.EPIPE)
         self._autobind()
-        source = self.source_for(route)
+        source = self.source_for(route, remote)
         if self._wanted is not None and self._wanted.source:
             source = self._wanted.source
         if size:
@@ -279,10 +280,11 @@ class DatagramSocket(MessageSocket):
     def _limit(self, route: Route, remote: bytes) -> i64:
         """How many octets a datagram may have (Linux __ip_append_data, ip_sk_ignore_df)."""
         mode = self.discovers(remote)
-        if len(remote) == 4 and (mode == _WANT or mode == _DONT or mode > _INTERFACE):
-            return MAX_PAYLOAD
+        longest = MAX_PAYLOAD if len(remote) == 4 else _MAX_PAYLOAD_6
+        if mode == _WANT or mode == _DONT or mode > _INTERFACE:
+            return longest
         mtu = route.path_mtu(self._services.clock.now()) if mode == _DO else route.interface.mtu
-        return min(MAX_PAYLOAD, mtu - (28 if len(remote) == 4 else 48))
+        return min(longest, mtu - (28 if len(remote) == 4 else 48))
 
     def _check_segments(self, length: int, size: int, limit: i64) -> None:
         """Whether it can be sent as datagrams of size octets (Linux udp_send_skb)."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from aionetflow.errors import os_error
-from aionetflow.ethernet.interface import source_address
-from aionetflow.ip.address import AF_INET, Address, endpoint, pack_endpoint
+from aionetflow.ethernet.address import source_address
+from aionetflow.ip.address import AF_INET, Address, endpoint
 from aionetflow.ip.route import LOCAL
 from aionetflow.packet import IcmpOrigin
 from aionetflow.socket.ancillary import (
@@ -148,4 +148,4 @@ class MessageSocket(DataSocket):
         """Where sendmsg with that address sends to."""
         if address is None:
             return self.remote
-        return pack_endpoint(self.family, address)[0]
+        return self.pack(address)[0]

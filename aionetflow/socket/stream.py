@@ -8,8 +8,8 @@ import errno
 
 from aionetflow.config import DEFAULT_MSS, SOMAXCONN, TCP_BUFFER_MAX, TCP_SEND_BUFFER_MAX
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET, ANY, Address, endpoint, pack_endpoint
-from aionetflow.ip.route import BROADCAST, UNREACHABLE, Route
+from aionetflow.ip.address import AF_INET, ANY, Address, endpoint
+from aionetflow.ip.route import BROADCAST, MULTICAST, UNREACHABLE, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
 from aionetflow.packet import RxPacket
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
@@ -95,7 +95,7 @@ class StreamSocket(StreamData):
         succeeded, EISCONN from then on.
         """
         self.check_open()
-        remote, port = pack_endpoint(self.family, address)
+        remote, port = self.pack(address)
         if self.listener is not None:
             raise os_error(errno.EISCONN)
         if self.connection is not None:
@@ -108,7 +108,7 @@ class StreamSocket(StreamData):
         """As connect, of a socket that has no connection and does not listen; returns when the SYN is sent."""
         remote = self.reached_by(remote)
         route = self.route_to(remote)
-        if route.kind == BROADCAST or (len(remote) == 4 and remote[0] >= 224):
+        if route.kind in (BROADCAST, MULTICAST) or (len(remote) == 4 and remote[0] >= 224):
             raise os_error(errno.ENETUNREACH)
         self._start_connecting(route, remote, port)
 
@@ -269,7 +269,7 @@ class StreamSocket(StreamData):
 
     def _start_connecting(self, route: Route, remote: bytes, port: int) -> None:
         services = self._services
-        local = self.source_for(route)
+        local = self.source_for(route, remote)
         if self.hold is None or self.hold.released:
             self.hold = services.table.hold_for_connect(_TCP, local, remote, port, services.random)
             self.local_port = self.hold.port

@@ -41,7 +41,7 @@ cdef class SocketTable:
     @cython.locals(frame=bytes, l3=Py_ssize_t, l4=Py_ssize_t)
     cpdef Connection connection_of(self, RxPacket packet)
     @cython.locals(slot=uint32_t, connection=Connection)
-    cdef Connection _connection_at(self, bytes frame, int64_t at)
+    cdef Connection _connection_at(self, bytes frame, int64_t at, int64_t size)
     cdef uint32_t _slot(self, uint32_t address, uint32_t ports) noexcept
     @cython.locals(hold=PortHold)
     cpdef PortHold share(self, int protocol, bytes address, int port, bint reuse, bint reuse_port)
@@ -52,7 +52,7 @@ cdef class SocketTable:
     cpdef bint may_listen(self, int protocol, PortHold hold) except -1
     @cython.locals(key=bytes)
     cpdef add(self, Connection connection, PortHold hold)
-    @cython.locals(hold=PortHold, slot=uint32_t)
+    @cython.locals(hold=PortHold, slot=uint32_t, ports_at=Py_ssize_t)
     cpdef PortHold remove(self, Connection connection)
     cpdef PortHold _first(self, int protocol, int port)
     cpdef _enter(self, int protocol, PortHold hold)
@@ -65,5 +65,6 @@ cdef class SocketTable:
 
 cpdef bint is_unspecified(bytes address) except -1
 cpdef bint takes(bytes own, bint v6only, bytes address) except -1
+cdef bint _is_key(bytes key, bytes frame, int64_t at, int64_t length) except -1
 cpdef bytes connection_key(bytes remote, bytes local, uint32_t remote_port, uint32_t local_port)
 cpdef bytes key_of(Connection connection)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from aionetflow.config import EPHEMERAL_PORTS
 from aionetflow.errors import os_error
 from aionetflow.fast import equal, get32, part
+from aionetflow.ip.address import bare
 from aionetflow.packet import RxPacket
 from aionetflow.rng import Random
 from aionetflow.tcp.connection import Connection
@@ -102,20 +103,23 @@ class SocketTable:
         frame, l3, l4 = packet.frame, packet.l3, packet.l4
         if frame[l3] >> 4 == 4:
             if l4 == l3 + 20:
-                return self._connection_at(frame, l3 + 12)
+                return self._connection_at(frame, l3 + 12, 4)
             return self.connections.get(frame[l3 + 12 : l3 + 20] + frame[l4 : l4 + 4])
+        if l4 == l3 + 40:
+            return self._connection_at(frame, l3 + 8, 16)
         return self.connections.get(frame[l3 + 8 : l3 + 40] + frame[l4 : l4 + 4])
 
-    def _connection_at(self, frame: bytes, at: i64) -> Connection | None:
-        """The connection whose key is at `at` in a frame.
+    def _connection_at(self, frame: bytes, at: i64, size: i64) -> Connection | None:
+        """The connection whose key is at `at` in a frame; an address has `size` octets.
 
         Each that was asked for has a slot until another takes it: looking there needs no object, as the dictionary
         needs a key.
         """
-        slot = self._slot(get32(frame, at), get32(frame, at + 8))
+        length = 2 * size + 4
+        slot = self._slot(get32(frame, at + size - 4), get32(frame, at + 2 * size))
         connection = self._slots[slot]
-        if connection is None or connection.claim is None or not equal(frame, at, connection.key, 0, 12):
-            connection = self.connections.get(part(frame, at, at + 12))
+        if connection is None or connection.claim is None or not _is_key(connection.key, frame, at, length):
+            connection = self.connections.get(part(frame, at, at + length))
             self._slots[slot] = connection
         return connection
 
@@ -243,7 +247,8 @@ class SocketTable:
         if hold is not None:
             del self.connections[connection.key]
             connection.claim = None
-            slot = self._slot(get32(connection.key, 0), get32(connection.key, len(connection.key) - 4))
+            ports_at = len(connection.key) - 4
+            slot = self._slot(get32(connection.key, ports_at // 2 - 4), get32(connection.key, ports_at))
             if self._slots[slot] is connection:
                 self._slots[slot] = None
         return hold
@@ -297,6 +302,11 @@ class SocketTable:
         raise os_error(errno.EADDRINUSE, f"all ports from {_LOW} to {_HIGH} are in use")
 
 
+def _is_key(key: bytes, frame: bytes, at: i64, length: i64) -> bool:
+    """Whether a connection's key is what stands in a frame."""
+    return len(key) == length and equal(frame, at, key, 0, length)
+
+
 def _closeness(own: bytes, address: bytes) -> tuple[bool, bool]:
     """How well the address that a socket is bound to fits one that it takes: (exactly, in its family)."""
     return own == address, len(own) == len(address)
@@ -304,6 +314,8 @@ def _closeness(own: bytes, address: bytes) -> tuple[bool, bool]:
 
 def connection_key(remote: bytes, local: bytes, remote_port: u32, local_port: u32) -> bytes:
     """What stands for a connection in the table, as its incoming segments have it."""
+    if remote[0] == 0xFE:
+        remote, local = bare(remote), bare(local)
     return remote + local + (remote_port << 16 | local_port).to_bytes(4, "big")
 
 

@@ -9,7 +9,7 @@ from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.layers.l2 import ARP
 
 from aionetflow.ethernet.interface import EthernetInterface
-from aionetflow.ethernet.neighbour import DELAY, INCOMPLETE, PROBE, REACHABLE, STALE
+from aionetflow.ethernet.neighbour import DELAY, FAILED, INCOMPLETE, PROBE, REACHABLE, STALE
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.options import SO_ERROR, SOL_SOCKET
 from support.lan import EVERYBODY, ISS, OURS, PEER, Host, answer, back, ether, ethernet_host, mac, question
@@ -53,7 +53,7 @@ def test_incomplete_asks_three_times_a_second_apart_then_gives_up() -> None:
     assert questions(host) == [(5.0, EVERYBODY), (6.0, EVERYBODY), (7.0, EVERYBODY)]
     assert state(host) == INCOMPLETE
     host.clock.advance(0.001)
-    assert state(host) == 0
+    assert state(host) == FAILED
     host.clock.advance(100)
     assert questions(host) == []
 
@@ -264,7 +264,7 @@ def test_a_probe_asks_three_times_while_packets_still_go_out() -> None:
     host.clock.advance(1.499)
     assert (state(host), questions(host)) == (PROBE, [(37.0, mac(2))])
     host.clock.advance(0.001)
-    assert state(host) == 0
+    assert state(host) == FAILED
     sock.sendto(b"z", (PEER, 9))
     assert questions(host) == [(38.0, EVERYBODY)]
 
@@ -274,11 +274,25 @@ def test_a_neighbours_own_question_does_not_answer_a_probe() -> None:
     host, sock = reachable()
     host.clock.advance(30)
     sock.sendto(b"y", (PEER, 9))
-    for _ in range(20):
+    for _ in range(19):
         host.clock.advance(0.4)
         host.wire.hears(question(2, "10.0.0.77"))
     assert state(host) != REACHABLE
     host.clock.advance(0.4)
+    assert state(host) == FAILED
+
+
+def test_a_failed_neighbour_is_asked_for_anew_and_forgotten_when_nobody_needs_it() -> None:
+    host = ethernet_host()
+    host.udp().sendto(b"x", (PEER, 9))
+    host.clock.advance(3)
+    host.wire.says()
+    assert state(host) == FAILED
+    host.udp().sendto(b"y", (PEER, 9))
+    assert (state(host), questions(host)) == (INCOMPLETE, [(3.0, EVERYBODY)])
+    host.clock.advance(3)
+    assert state(host) == FAILED
+    host.clock.advance(60)
     assert state(host) == 0
 
 

@@ -64,8 +64,9 @@ def test_a_malformed_header_is_counted_and_dropped_without_a_word(name: str) -> 
     host = listening()
     assert host.wire.hears(MALFORMED[name]) == []
     assert delivered(host) == 0
-    assert (host.stack.stats.ip.InReceives, host.stack.stats.ip.InHdrErrors) == (1, 1)
-    assert host.stack.stats.ip.InDelivers == 0
+    ip = host.stack.stats.ip6 if name == "version 6" else host.stack.stats.ip  # a wire without MACs has both
+    assert (ip.InReceives, ip.InHdrErrors) == (1, 1)
+    assert ip.InDelivers == 0
 
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
