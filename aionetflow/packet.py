@@ -134,6 +134,7 @@ class IcmpOrigin(NamedTuple):
     kind: int
     code: int
     sender: bytes
+    hops: int = 0  # TTL << 8 | type of service of its packet, or hop limit << 8 | traffic class
 
 
 class PacketHandler:

@@ -168,7 +168,8 @@ class Icmp(PacketHandler):
             return
         handler = self.ip.handlers.get(quote[9])
         if handler is not None:
-            handler.error(quote, top, number, final, info, now, IcmpOrigin(kind, code, packet.source))
+            origin = IcmpOrigin(kind, code, packet.source, packet.ttl << 8 | packet.service())
+            handler.error(quote, top, number, final, info, now, origin)
 
     def _message(self, kind: int, code: int, data: bytes) -> TxPacket:
         packet = self._packet

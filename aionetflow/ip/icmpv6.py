@@ -174,7 +174,8 @@ class Icmpv6(PacketHandler):
         handler = self.ip.handlers.get(protocol)
         if handler is not None:
             ip, link = self.ip, packet.interface
-            origin = IcmpOrigin(packet.frame[packet.l4], packet.frame[packet.l4 + 1], packet.source)
+            kind, number = packet.frame[packet.l4], packet.frame[packet.l4 + 1]
+            origin = IcmpOrigin(kind, number, packet.source, packet.ttl << 8 | packet.service())
             ends = ip.on_link(quote[8:24], link) + ip.on_link(quote[24:40], link)
             handler.error(quote[:8] + ends + quote[40:], l4, code, final, info, now, origin)
 

@@ -91,6 +91,7 @@ class Told(NamedTuple):
     code: int = 0
     info: int = 0
     offender: bytes = b""
+    hops: int = 0
 
 
 class Wanted(NamedTuple):
@@ -121,18 +122,12 @@ def of_datagram(asked: int, family: int, message: Received, source: bytes) -> li
     if message.drops:
         tell(SOL_SOCKET, SO_RXQ_OVFL, SO_RXQ_OVFL, struct.pack("=I", message.drops & 0xFFFFFFFF))
     address, index = message.destination, message.interface.index
-    ttl, tos = message.hops >> 8, message.hops & 255
     if family == AF_INET6:
         shown = address if len(address) == 16 else MAPPED + address
         tell(IPPROTO_IPV6, IPV6_RECVPKTINFO, IPV6_PKTINFO, shown + _INT.pack(index))
-    if len(address) == 16:
-        tell(IPPROTO_IPV6, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT, _INT.pack(ttl))
-        tell(IPPROTO_IPV6, IPV6_RECVTCLASS, IPV6_TCLASS, _INT.pack(tos))
-        return items
-    tell(IPPROTO_IP, IP_PKTINFO, IP_PKTINFO, _INT.pack(index) + source + address)
-    tell(IPPROTO_IP, IP_RECVTTL, IP_TTL, _INT.pack(ttl))
-    tell(IPPROTO_IP, IP_RECVTOS, IP_TOS, bytes((tos,)))
-    return items
+    if len(address) == 4:
+        tell(IPPROTO_IP, IP_PKTINFO, IP_PKTINFO, _INT.pack(index) + source + address)
+    return items + _of_hops(asked, message.hops, len(address) == 4)
 
 
 def of_original_destination(address: bytes, port: int) -> Item:
@@ -140,12 +135,30 @@ def of_original_destination(address: bytes, port: int) -> Item:
     return IPPROTO_IP, IP_RECVORIGDSTADDR, sockaddr(AF_INET, address, port)
 
 
-def of_error(family: int, told: Told) -> list[Item]:
-    """The `sock_extended_err` of an error, and behind it who reported it (ip(7), IP_RECVERR)."""
+def of_error(asked: int, family: int, told: Told) -> list[Item]:
+    """The `sock_extended_err` of an error, and behind it who reported it (ip(7), IP_RECVERR).
+
+    What was asked of datagrams comes before it, of the packet that brought the report.
+    """
+    items = [] if told.origin == ORIGIN_LOCAL else _of_hops(asked, told.hops, len(told.offender) == 4)
     error = _EXTENDED_ERROR.pack(told.errno, told.origin, told.kind, told.code, told.info, 0)
     if family == AF_INET:
-        return [(IPPROTO_IP, IP_RECVERR, error + sockaddr(AF_INET, told.offender, 0))]
-    return [(IPPROTO_IPV6, IPV6_RECVERR, error + sockaddr(AF_INET6, told.offender, 0))]
+        return [*items, (IPPROTO_IP, IP_RECVERR, error + sockaddr(AF_INET, told.offender, 0))]
+    return [*items, (IPPROTO_IPV6, IPV6_RECVERR, error + sockaddr(AF_INET6, told.offender, 0))]
+
+
+def _of_hops(asked: int, hops: int, ipv4: bool) -> list[Item]:
+    """TTL and type of service, or what they are in IPv6."""
+    ttl, tos = hops >> 8, hops & 255
+    four = [
+        ((IPPROTO_IP, IP_RECVTTL), (IPPROTO_IP, IP_TTL, _INT.pack(ttl))),
+        ((IPPROTO_IP, IP_RECVTOS), (IPPROTO_IP, IP_TOS, bytes((tos,)))),
+    ]
+    six = [
+        ((IPPROTO_IPV6, IPV6_RECVHOPLIMIT), (IPPROTO_IPV6, IPV6_HOPLIMIT, _INT.pack(ttl))),
+        ((IPPROTO_IPV6, IPV6_RECVTCLASS), (IPPROTO_IPV6, IPV6_TCLASS, _INT.pack(tos))),
+    ]
+    return [item for key, item in (four if ipv4 else six) if asked & ASKED[key]]
 
 
 def sockaddr(family: int, address: bytes, port: int) -> bytes:

@@ -25,7 +25,7 @@ cdef int64_t _OVERHEAD
 cdef class DatagramSocket(MessageSocket):
     cdef public object _queue
     cdef int64_t _drops
-    cdef public int _segment
+    cdef public int segment
     cdef int _ident
     cdef public bint read_shut
     cdef public bint _write_shut
@@ -49,8 +49,9 @@ cdef class DatagramSocket(MessageSocket):
     cpdef mark(self, TxPacket packet, Route route, bytes remote, int64_t now)
     @cython.locals(message=tuple, data=bytes)
     cpdef tuple _next(self, int flags)
-    @cython.locals(mode=int, mtu=int64_t, longest=int64_t)
+    @cython.locals(mode=int, longest=int64_t)
     cpdef int64_t _limit(self, Route route, bytes remote) except? -1
+    cpdef int64_t _mtu(self, Route route, bytes remote) except? -1
     @cython.locals(payload=bytes, route=Route, source=bytes, size=int64_t, limit=int64_t)
     cpdef Py_ssize_t _send(self, object data, bytes remote, int port, int flags) except? -1
     cpdef Route _route(self, bytes remote)

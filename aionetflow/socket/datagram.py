@@ -55,7 +55,7 @@ class DatagramSocket(MessageSocket):
         # (data, sender, destination, interface, hops, when, drops): see ancillary.Received
         self._queue: deque[tuple[Any, ...]] = deque()
         self._drops = 0
-        self._segment = 0  # UDP_SEGMENT: octets of the datagrams that a longer one is cut into
+        self.segment: int = 0  # UDP_SEGMENT: octets of the datagrams that a longer one is cut into
         self._ident = -1  # of the next packet, once it is connected (Linux inet_id)
         self.read_shut = False
         self._write_shut = False
@@ -251,11 +251,11 @@ class DatagramSocket(MessageSocket):
         payload = data if type(data) is bytes else bytes(memoryview(data))
         route = self._route(remote)
         limit = self._limit(route, remote)
-        size = self._segment if self._wanted is None or self._wanted.segment < 0 else self._wanted.segment
+        size = self.segment if self._wanted is None or self._wanted.segment < 0 else self._wanted.segment
         if size:
             self._check_segments(len(payload), size, limit)
         elif len(payload) > limit:
-            self._refuse_length(remote, port, limit)
+            self._refuse_length(remote, len(payload), self._mtu(route, remote))
         if self.error:  # Linux sock_alloc_send_pskb: only now, and it is told after what is wrong with the call
             raise os_error(self.take_error())
         if self._write_shut:
@@ -283,8 +283,11 @@ class DatagramSocket(MessageSocket):
         longest = MAX_PAYLOAD if len(remote) == 4 else _MAX_PAYLOAD_6
         if mode == _WANT or mode == _DONT or mode > _INTERFACE:
             return longest
-        mtu = route.path_mtu(self._services.clock.now()) if mode == _DO else route.interface.mtu
-        return min(longest, mtu - (28 if len(remote) == 4 else 48))
+        return min(longest, self._mtu(route, remote) - (28 if len(remote) == 4 else 48))
+
+    def _mtu(self, route: Route, remote: bytes) -> i64:
+        """The longest packet that goes whole: as is known of the way, or of its first link (Linux ip_sk_use_pmtu)."""
+        return route.path_mtu(self._services.clock.now()) if self.discovers(remote) < _PROBE else route.interface.mtu
 
     def _check_segments(self, length: int, size: int, limit: i64) -> None:
         """Whether it can be sent as datagrams of size octets (Linux udp_send_skb)."""

@@ -1,23 +1,26 @@
 """Options of the IP levels (ip(7), ipv6(7)): what ancillary data tells, and how the way's MTU is gone by."""
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aionetflow.errors import os_error
-from aionetflow.socket.ancillary import ASKED
+from aionetflow.socket.ancillary import ASKED, UDP_SEGMENT
 from aionetflow.socket.options import (
     IP_MTU_DISCOVER,
     IPPROTO_IP,
     IPPROTO_IPV6,
+    IPPROTO_UDP,
     IPV6_MTU_DISCOVER,
     Option,
 )
 
 if TYPE_CHECKING:
     from aionetflow.socket.base import Socket
+    from aionetflow.socket.datagram import DatagramSocket
 
 IP_MTU = 14
 IPV6_MTU = 24
+_LONGEST = 65535  # Linux IP_MAX_MTU
 
 
 def _asking(bit: int) -> Option:
@@ -39,10 +42,23 @@ def _discovery(name: str) -> Option:
     return Option(lambda sock: int(getattr(sock, name)), set_mode)
 
 
+def _datagram(sock: "Socket") -> "DatagramSocket":
+    if sock.proto != IPPROTO_UDP:
+        raise os_error(errno.ENOPROTOOPT)
+    return cast("DatagramSocket", sock)
+
+
+def _set_segment(sock: "Socket", value: int) -> None:
+    if not 0 <= value <= _LONGEST:
+        raise os_error(errno.EINVAL)
+    _datagram(sock).segment = value
+
+
 OPTIONS: dict[tuple[int, int], Option] = {
     **{key: _asking(bit) for key, bit in ASKED.items() if key[0] != IPPROTO_IPV6},
     (IPPROTO_IP, IP_MTU_DISCOVER): _discovery("mtu_discover"),
-    (IPPROTO_IP, IP_MTU): Option(lambda sock: sock.path_mtu(), None),
+    (IPPROTO_IP, IP_MTU): Option(lambda sock: min(sock.path_mtu(), _LONGEST), None),
+    (IPPROTO_UDP, UDP_SEGMENT): Option(lambda sock: _datagram(sock).segment, _set_segment),
 }
 IPV6_OPTIONS: dict[tuple[int, int], Option] = {
     **{key: _asking(bit) for key, bit in ASKED.items() if key[0] == IPPROTO_IPV6},

@@ -34,7 +34,7 @@ from aionetflow.tcp.connection import IP_PMTUDISC_DONT, IP_PMTUDISC_INTERFACE
 from aionetflow.widths import i64
 
 _OVERHEAD = 256  # what a queued error counts for beside its octets (Linux truesize)
-_LONGEST = 65507
+_LONGEST = 65535
 
 
 class MessageSocket(DataSocket):
@@ -76,12 +76,9 @@ class MessageSocket(DataSocket):
             if self.discovers(host) == IP_PMTUDISC_DONT:
                 return
         if self.asked & ERRORS[len(host)]:
-            kind, number, offender = origin or (0, 0, b"")
-            told = Told(
-                data, endpoint(self.family, host, port), code, ORIGIN_ICMP if len(host) == 4 else ORIGIN_ICMP6, kind,
-                number, info, offender,
-            )  # fmt: skip
-            self._keep(told)
+            source = ORIGIN_ICMP if len(host) == 4 else ORIGIN_ICMP6
+            said = origin or IcmpOrigin(0, 0, b"")
+            self._keep(Told(data, endpoint(self.family, host, port), code, source, *said[:2], info, *said[2:]))
         elif not final or not self.is_connected():
             return
         self.error = code
@@ -96,7 +93,7 @@ class MessageSocket(DataSocket):
     def _take_message(self, limit: int, room: int, flags: int) -> tuple[bytes, list[Item], int, Address]:
         message = self._next(flags)
         if isinstance(message, Told):
-            items = of_error(self.family, message)
+            items = of_error(self.asked, self.family, message)
         else:
             items = self._describe(Received(*message)) if self.asked else []
         given, said = fitted(items, room) if items else (items, 0)
@@ -136,11 +133,11 @@ class MessageSocket(DataSocket):
             self.error = 0
         return told
 
-    def _refuse_length(self, remote: bytes, port: int, limit: i64) -> None:
-        """EMSGSIZE; with IP_RECVERR the error queue says what would have fit (Linux ip_local_error)."""
-        if limit < _LONGEST and self.asked & ERRORS[len(remote)]:
-            mtu = limit + (28 if len(remote) == 4 else 48)
-            self._keep(Told(b"", endpoint(self.family, remote, port), errno.EMSGSIZE, ORIGIN_LOCAL, info=mtu))
+    def _refuse_length(self, remote: bytes, length: int, mtu: i64) -> None:
+        """EMSGSIZE; with IP_RECVERR the error queue says what the way takes (Linux ip_local_error)."""
+        if length <= _LONGEST and self.asked & ERRORS[len(remote)]:
+            address = endpoint(self.family, remote, self.remote_port)
+            self._keep(Told(b"", address, errno.EMSGSIZE, ORIGIN_LOCAL, info=min(mtu, _LONGEST)))
             self.notify()
         raise os_error(errno.EMSGSIZE)
 
