@@ -28,6 +28,7 @@ cdef class Stack(Services):
     cdef readonly object ndp
     cdef readonly Driver driver
     cdef readonly LoopbackInterface lo
+    cdef dict _pings
     cdef TxPacket _datagram
     cdef list _free
     cdef list _failures

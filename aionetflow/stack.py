@@ -38,7 +38,7 @@ from aionetflow.fast_paths import FAST
 from aionetflow.ip.address import AF_INET, AF_INET6, LOOPBACK, pack_interface, scoped
 from aionetflow.ip.fragment6 import Fragments6
 from aionetflow.ip.icmp import Icmp, IcmpErrorSender
-from aionetflow.ip.icmpv6 import Icmp6ErrorSender, Icmpv6
+from aionetflow.ip.icmpv6 import ECHO_REPLY, Icmp6ErrorSender, Icmpv6
 from aionetflow.ip.ndp import ALL_NODES, ALL_ROUTERS, NeighbourDiscovery, link_local, solicited_node
 from aionetflow.ip.route import BROADCAST, LOCAL, MULTICAST, Route, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, IPv4
@@ -50,6 +50,7 @@ from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.demux import TcpDemux, UdpDemux
 from aionetflow.socket.driver import Driver
 from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
+from aionetflow.socket.ping import HEADER_LENGTH, Pings, PingSocket
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats
@@ -101,6 +102,9 @@ class Stack(Services):
         self.lo.upper6 = self.ip6
         self.ip.loopback = self.ip6.loopback = self.lo
         self.interfaces.append(self.lo)
+        self._pings = {AF_INET: Pings(), AF_INET6: Pings()}
+        self.icmp.pings = self._pings[AF_INET]
+        self.icmp6.handlers[ECHO_REPLY] = self._pings[AF_INET6]
         self._datagram = TxPacket()
         self._free: list[int] = []  # descriptors below the highest in use, a heap
         self._failures: list[Exception] = []
@@ -200,8 +204,20 @@ class Stack(Services):
 
     # Sockets ------------------------------------------------------------------------------------------------------
 
-    def socket(self, family: int = AF_INET, kind: int = SOCK_STREAM, owner: Owner = _NOBODY) -> Socket:
-        """A new socket; its descriptor is the lowest that is free on this host, as in a Unix process."""
+    def socket(
+        self, family: int = AF_INET, kind: int = SOCK_STREAM, owner: Owner = _NOBODY, protocol: int = 0
+    ) -> Socket:
+        """A new socket; its descriptor is the lowest that is free on this host, as in a Unix process.
+
+        With SOCK_DGRAM and the family's ICMP as protocol it is an echo socket (socket/ping.py). Raises
+        OSError(EPROTONOSUPPORT) for a protocol that the kind of socket has not.
+        """
+        if protocol:
+            echo = PROTOCOL_ICMP if family == AF_INET else PROTOCOL_ICMPV6
+            if kind == SOCK_DGRAM and protocol == echo:
+                return self._enter(PingSocket(self, self._free_descriptor(), owner, family, self._pings[family]))
+            if protocol != (PROTOCOL_UDP if kind == SOCK_DGRAM else PROTOCOL_TCP):
+                raise os_error(errno.EPROTONOSUPPORT)
         if kind == SOCK_DGRAM:
             return self._enter(DatagramSocket(self, self._free_descriptor(), owner, family))
         return self.make_stream(owner, family)
@@ -224,6 +240,25 @@ class Stack(Services):
             self.stats.udp.OutDatagrams += 1
         else:
             self.stats.udp6.OutDatagrams += 1
+        self.driver.transmit(packet, route, source, remote, now)
+        self.run()
+
+    def send_echo(self, sock: Socket, message: bytes, route: Route, source: bytes, remote: bytes) -> None:
+        """Sends an ICMP echo request, whose identifier is the socket's port."""
+        packet = self._datagram
+        packet.reset(sock.proto, HEADER_LENGTH)
+        ident = sock.local_port.to_bytes(2, "big")
+        packet.header[packet.l4 : packet.l5] = message[:2] + bytes(2) + ident + message[6:8]
+        packet.payload = message[HEADER_LENGTH:]
+        packet.length = len(packet.payload)
+        now = self.clock.now()
+        sock.mark(packet, route, remote, now)
+        if len(remote) == 4:
+            self.stats.icmp.OutMsgs += 1
+            self.stats.icmp.OutEchos += 1
+        else:
+            self.stats.icmp6.OutMsgs += 1
+            self.stats.icmp6.OutEchos += 1
         self.driver.transmit(packet, route, source, remote, now)
         self.run()
 

@@ -90,6 +90,14 @@ class Icmpv6(PacketHandler):
         if handler is not None:
             handler.receive(packet, now)
 
+    def error(
+        self, quote: bytes, l4: int, code: int, final: bool, info: int, now: int, origin: IcmpOrigin | None = None
+    ) -> None:
+        """Another host reports on a message of ours: only of an echo request somebody wants to know."""
+        handler = self.handlers.get(ECHO_REPLY)
+        if quote[l4] == ECHO and handler is not None:
+            handler.error(quote, l4, code, final, info, now, origin)
+
     def send(
         self, message: bytes, data: bytes, source: bytes, destination: bytes, now: int, *, route: Route | None = None,
         hop_limit: int = _HOP_LIMIT, traffic_class: int = 0,

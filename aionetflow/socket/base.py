@@ -76,6 +76,10 @@ class Services(Node):
         """Sends a UDP datagram."""
         raise NotImplementedError
 
+    def send_echo(self, sock: "Socket", message: bytes, route: Route, source: bytes, remote: bytes) -> None:
+        """Sends an ICMP echo request, whose identifier is the socket's port."""
+        raise NotImplementedError
+
     def make_stream(self, owner: Owner, family: int) -> "StreamSocket":
         """A new stream socket on the same host."""
         raise NotImplementedError

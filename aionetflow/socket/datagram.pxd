@@ -54,5 +54,6 @@ cdef class DatagramSocket(MessageSocket):
     cpdef int64_t _mtu(self, Route route, bytes remote) except? -1
     @cython.locals(payload=bytes, route=Route, source=bytes, size=int64_t, limit=int64_t)
     cpdef Py_ssize_t _send(self, object data, bytes remote, int port, int flags) except? -1
+    cpdef _transmit(self, bytes payload, Route route, bytes source, bytes remote, int port)
     cpdef Route _route(self, bytes remote)
     cpdef _hold_port(self, bytes address, int port)

@@ -266,10 +266,13 @@ class DatagramSocket(MessageSocket):
             source = self._wanted.source
         if size:
             for start in range(0, max(len(payload), 1), size):
-                self._services.send_datagram(self, payload[start : start + size], route, source, remote, port)
+                self._transmit(payload[start : start + size], route, source, remote, port)
         else:
-            self._services.send_datagram(self, payload, route, source, remote, port)
+            self._transmit(payload, route, source, remote, port)
         return len(payload)
+
+    def _transmit(self, payload: bytes, route: Route, source: bytes, remote: bytes, port: int) -> None:
+        self._services.send_datagram(self, payload, route, source, remote, port)
 
     def _route(self, remote: bytes) -> Route:
         route = self.route_to(remote)
