@@ -26,6 +26,10 @@ cdef class Stack(Services):
     cdef readonly Alarms alarms
     cdef readonly object icmp6
     cdef readonly object ndp
+    cdef readonly object addresses
+    cdef readonly object autoconf
+    cdef readonly object advertiser
+    cdef int64_t _discovery_deadline
     cdef readonly Driver driver
     cdef readonly LoopbackInterface lo
     cdef dict _pings

@@ -31,15 +31,18 @@ from aionetflow.alarms import Alarms
 from aionetflow.clock import Clock, Timer
 from aionetflow.config import DEFAULT_MTU, NEVER
 from aionetflow.errors import os_error
-from aionetflow.ethernet.address import InterfaceAddress
-from aionetflow.ethernet.interface import LIMITED_BROADCAST, EthernetInterface, Interface
+from aionetflow.ethernet.addresses import InterfaceAddress
+from aionetflow.ethernet.interface import EthernetInterface, Interface
 from aionetflow.ethernet.loopback import LoopbackInterface
 from aionetflow.fast_paths import FAST
 from aionetflow.ip.address import AF_INET, AF_INET6, LOOPBACK, pack_interface, scoped
+from aionetflow.ip.addresses import AddressBook
+from aionetflow.ip.advertise import Advertiser
+from aionetflow.ip.autoconf import Autoconfiguration
 from aionetflow.ip.fragment6 import Fragments6
 from aionetflow.ip.icmp import Icmp, IcmpErrorSender
 from aionetflow.ip.icmpv6 import ECHO_REPLY, Icmp6ErrorSender, Icmpv6
-from aionetflow.ip.ndp import ALL_NODES, ALL_ROUTERS, NeighbourDiscovery, link_local, solicited_node
+from aionetflow.ip.ndp import ALL_NODES, ALL_ROUTERS, NeighbourDiscovery, link_local
 from aionetflow.ip.route import BROADCAST, LOCAL, MULTICAST, Route, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, IPv4
 from aionetflow.ip.v6 import PROTOCOL_ICMPV6, IPv6
@@ -88,6 +91,8 @@ class Stack(Services):
             self.ip6, self.alarms, self.sysctl, self.ip.idents, self.icmp6.reassembly_time_exceeded
         )
         self.ndp = NeighbourDiscovery(self.icmp6)
+        self._discovery_deadline: i64 = NEVER
+        self.advertiser = Advertiser(self.ndp, self._discovery_changed, random)
         errors6 = Icmp6ErrorSender(self.icmp6, self.ndp.redirect)
         self.driver = Driver(self.ip, self.ip6, self.routes, self.table, self.stats.tcp)
         self.ip.errors = errors
@@ -105,6 +110,8 @@ class Stack(Services):
         self._pings = {AF_INET: Pings(), AF_INET6: Pings()}
         self.icmp.pings = self._pings[AF_INET]
         self.icmp6.handlers[ECHO_REPLY] = self._pings[AF_INET6]
+        self.addresses = AddressBook(self.routes, self.lo)
+        self.autoconf = Autoconfiguration(self.ndp, self.addresses, self._discovery_changed, random)
         self._datagram = TxPacket()
         self._free: list[int] = []  # descriptors below the highest in use, a heap
         self._failures: list[Exception] = []
@@ -119,12 +126,9 @@ class Stack(Services):
         """A new Ethernet interface with that MAC (6 octets) and MTU (octets)."""
         interface = make_ethernet(self, self.ip, name, len(self.interfaces) + 1, mac, mtu)
         interface.asker = self.ndp
-        interface.link_local = link_local(mac, interface.index)
         self._enable6(interface)
-        prefix = scoped(b"\xfe\x80" + bytes(14), interface.index)
-        self.routes.insert(Route(interface.link_local, 128, self.lo, kind=LOCAL, source=interface.link_local))
-        self.routes.insert(Route(prefix, 64, interface))
-        interface.join(solicited_node(interface.link_local))
+        self.routes.insert(Route(scoped(b"\xfe\x80" + bytes(14), interface.index), 64, interface))
+        self.addresses.take(interface, link_local(mac, interface.index), 64)
         return interface
 
     def attach_raw(self, name: str, mtu: int = DEFAULT_MTU) -> Interface:
@@ -142,55 +146,49 @@ class Stack(Services):
         if self.ip6.forwarding:
             interface.join(ALL_ROUTERS)
 
-    def add_address(self, interface: Interface, address: str, *, announce: bool = True) -> None:
+    def add_address(self, interface: Interface, address: str, *, announce: bool = True, dad: bool = False) -> None:
         """Gives an interface an address ("10.0.0.1/24"), and the routes that follow from it, as `ip addr add`.
 
-        An IPv4 address is announced to the neighbours, unless told not to; an IPv6 address is taken to be nobody else's
-        (`ip addr add ... nodad`; see `autoconf` for one that is to be made sure of). Raises ValueError if the host has
-        the address already, or it is none.
+        An IPv4 address is announced to the neighbours, unless told not to. An IPv6 address is taken to be nobody else's
+        (Linux's nodad); with dad the interface has it after a second or two, if nobody on the link has it then
+        (RFC 4862 5.4). Raises ValueError if the host has the address already, or it is none.
         """
         packed, length = pack_interface(address)
         packed = scoped(packed, interface.index)
-        self.routes.insert(Route(packed, 8 * len(packed), self.lo, kind=LOCAL, source=packed))
         entry = InterfaceAddress(packed, length)
-        interface.addresses.append(entry)
-        self._add_routes(interface, entry)
-        if len(packed) == 16:
-            interface.join(solicited_node(packed))
-        elif announce:
+        if dad and isinstance(interface, EthernetInterface) and len(packed) == 16:
+            self.autoconf.verify(
+                interface, packed, length, self.clock.now(), lambda: self.addresses.add_routes(interface, entry)
+            )  # fmt: skip
+            self.run()
+            return
+        self.addresses.take(interface, packed, length)
+        self.addresses.add_routes(interface, entry)
+        if announce and len(packed) == 4:
             interface.announce(self.clock.now())
             self.run()
 
-    def _add_routes(self, interface: Interface, entry: InterfaceAddress) -> None:
-        """The routes that follow from an address; a second address on the same network adds none."""
-        packed, length = entry
-        bits = 8 * len(packed) - length
-        network = (int.from_bytes(packed, "big") >> bits << bits).to_bytes(len(packed), "big")
-        wanted = []
-        if bits:
-            wanted.append(Route(network, length, interface, source=packed if len(packed) == 4 else b""))
-        if entry.broadcast:
-            wanted.append(Route(entry.broadcast, 32, interface, kind=BROADCAST, source=packed))
-        if len(packed) == 4:
-            wanted.append(Route(LIMITED_BROADCAST, 32, interface, kind=BROADCAST, source=packed))
-        for route in wanted:
-            if not self.routes.has(route):
-                self.routes.insert(route)
+    def autoconfigure(self, interface: EthernetInterface) -> None:
+        """Has an interface make its IPv6 addresses itself, as Linux does where accept_ra and autoconf are 1.
+
+        Its link-local address is made sure of (RFC 4862 5.4); then routers are asked, and what they advertise becomes
+        addresses, default routes and the MTU, until its time is over.
+        """
+        self.autoconf.start(interface, self.clock.now())
+        self.run()
+
+    def advertise(self, interface: EthernetInterface, **lifetimes: int) -> None:
+        """Has a router advertise itself and its IPv6 networks to an interface's link (RFC 4861 6.2).
+
+        lifetimes are router_lifetime, valid and preferred, in nanoseconds; by default RFC 4861's.
+        """
+        self.advertiser.start(interface, self.clock.now(), **lifetimes)
+        self.run()
 
     def remove_address(self, interface: Interface, address: str) -> None:
         """Takes an address and its routes away again, as `ip addr del`; ValueError if the interface has it not."""
         packed, length = pack_interface(address)
-        entry = InterfaceAddress(scoped(packed, interface.index), length)
-        interface.addresses.remove(entry)
-        if len(packed) == 16:
-            interface.leave(solicited_node(packed))
-        gone = [r for r in self.routes if r.source == entry.address and r.interface in (interface, self.lo)]
-        gone += [r for r in self.routes if len(packed) == 16 and r.interface is interface and not r.via and
-                 r.prefix_length == length and r.matches(entry.address)]  # fmt: skip
-        for route in gone:
-            self.routes.remove(route)
-        for remaining in interface.addresses:
-            self._add_routes(interface, remaining)
+        self.addresses.remove(interface, InterfaceAddress(scoped(packed, interface.index), length))
 
     def set_up(self, interface: Interface, up: bool) -> None:
         """Turns an interface on or off, as `ip link set`: routes over one that is down are not used."""
@@ -345,7 +343,7 @@ class Stack(Services):
 
     def deadline(self) -> int:
         """When the stack has something to do by itself, in nanoseconds; NEVER if it has not."""
-        deadline = min(self.driver.deadline(), self.alarms.deadline)
+        deadline = min(self.driver.deadline(), self.alarms.deadline, self._discovery_deadline)
         for interface in self.interfaces:
             deadline = min(deadline, interface.deadline)
         return deadline
@@ -356,10 +354,16 @@ class Stack(Services):
         self.driver.expire(now)
         if self.alarms.deadline <= now:
             self.alarms.expire(now)
+        if self._discovery_deadline <= now:
+            self.autoconf.expire(now)
+            self.advertiser.expire(now)
         for interface in self.interfaces:
             if interface.deadline <= now:
                 interface.expire(now)
         self._run(now)
+
+    def _discovery_changed(self) -> None:
+        self._discovery_deadline = min(self.autoconf.deadline(), self.advertiser.deadline())
 
     def _arm(self) -> None:
         """One timer for the whole host; one that is too early does no harm."""

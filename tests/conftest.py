@@ -71,7 +71,7 @@ def watched_frames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
             def tap(now: int, frame: bytes, outbound: bool) -> None:
                 if outbound:  # what a router passes on may have been damaged before it came
-                    check_frame(frame, interface.linktype, forwarded=node.ip.forwarding)
+                    check_frame(frame, interface.linktype, forwarded=node.forwards())
 
             interface.taps.append(tap)
             return interface

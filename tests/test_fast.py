@@ -237,6 +237,8 @@ def test_headers_and_copies_are_alike(room: bytes, data: bytes, at: int, start: 
     for name, values in (
         ("put_tcp_header", (1, 65536, 1 << 31, 7, 0x50FF, 65535)),
         ("put_ipv4_header", (0x1FF, 64, 6, data, data[::-1])),
+        ("put_ipv6_header", (0x1FF, 64, 58, data, b"\xfe\x80" + data)),
+        ("put_ipv6_header", (0x1FF, 64, 58, b"\xff\x02" + data, data[::-1])),
         ("store", (data, start, stop)),
     ):
         alike(name, bytearray(room), at, *values)

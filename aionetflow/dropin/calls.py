@@ -105,9 +105,9 @@ class NetworkCalls(Serving):
         """See loop.create_connection()."""
         if FAST.direct_connect and sock is None and not kwargs and len(args) == 2 and not self._debug:
             here = self.host()
-            place = direct.plain(here, *args)
-            if place is not None and self._answers_names():
-                return await direct.create_connection(self.loop, here, place, protocol_factory)
+            places = direct.plain(here, *args)
+            if places and self._answers_names():
+                return await direct.create_connection(self.loop, here, places, protocol_factory)
         if self._is_kernels(sock):
             return await self.kernel["create_connection"](protocol_factory, *args, sock=sock, **kwargs)
         return await _create_connection(self, protocol_factory, *args, sock=self._virtual(sock), **kwargs)

@@ -1,6 +1,6 @@
 """The short way of create_connection(): from the plain arguments straight to the core.
 
-Plain are the address literal or the name of one address, a port by number, and nothing else. asyncio's function then
+Plain are the address literal or the name of a host, a port by number, and nothing else. asyncio's function then
 does nothing that could be seen from outside but what stands here, step by step and turn by turn of the loop. For all
 else, and in debug mode, asyncio's own runs (calls.py).
 """
@@ -35,19 +35,18 @@ def turn() -> Generator[None, None, None]:
     yield
 
 
-def plain(here: Host, host: Any, port: Any) -> Place | None:
-    """Where arguments lead to that are plain; None if they are not."""
+def plain(here: Host, host: Any, port: Any) -> list[Place]:
+    """Where arguments lead to that are plain, what is to be tried first at the head; nothing if they are not."""
     if type(host) is not str or type(port) is not int or not 0 <= port <= _MAX_PORT or bridges:
-        return None
+        return []
     packed = _octets(host)
     if packed is None:
-        literals = resolve.literals_of(here, host) if host.isascii() and host.isidentifier() else ()
-        if len(literals) != 1:
-            return None
-        host = literals[0]
-        packed = _octets(host)
-    if not packed:
-        return None
+        literals = resolve.literals_of(here, host) if host.isascii() and host.isidentifier() else []
+        return [_place(literal, _octets(literal) or b"", port) for literal in literals]
+    return [_place(host, packed, port)] if packed else []
+
+
+def _place(host: str, packed: bytes, port: int) -> Place:
     if len(packed) == 4:
         return Place(AF_INET, packed, (host, port))
     return Place(AF_INET6, packed, (host, port, 0, 0))
@@ -65,11 +64,25 @@ def _octets(host: str) -> bytes | None:
     return b"" if mapped or link_local or "%" in host else packed
 
 
-async def connected(here: Host, place: Place) -> Description:
-    """A new stream socket on a host, connected.
+async def connected(here: Host, places: list[Place]) -> Description:
+    """A new stream socket on a host, connected to the first of the places that answers.
 
-    Raises OSError in asyncio's words. Who is cancelled has nothing open.
+    Raises OSError in asyncio's words: for all of them, if none does. Who is cancelled has nothing open.
     """
+    failures: list[OSError] = []
+    for place in places:
+        try:
+            return await _connected(here, place)
+        except OSError as error:
+            failures.append(error)
+    words = [str(failure) for failure in failures]
+    try:
+        raise failures[0] if len(set(words)) == 1 else OSError(f"Multiple exceptions: {', '.join(words)}")
+    finally:
+        failures.clear()  # each holds a traceback, which holds this list
+
+
+async def _connected(here: Host, place: Place) -> Description:
     core = here.open_stream(place.family)
     description = Description(core, here, here.network.event_loop())
     try:
@@ -89,10 +102,10 @@ async def connected(here: Host, place: Place) -> Description:
 
 
 async def create_connection(
-    loop: asyncio.AbstractEventLoop, here: Host, place: Place, protocol_factory: Any
+    loop: asyncio.AbstractEventLoop, here: Host, places: list[Place], protocol_factory: Any
 ) -> tuple[StreamTransport, Any]:
     """What loop.create_connection() comes to."""
-    description = await connected(here, place)
+    description = await connected(here, places)
     try:
         protocol = protocol_factory()
     except BaseException:

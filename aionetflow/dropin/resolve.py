@@ -7,7 +7,6 @@ answers, so that ports by name, flags and error codes are its own. Nobody outsid
 import socket
 from typing import Any
 
-from aionetflow.ip.address import pack
 from aionetflow.network.host import Host
 from aionetflow.network.names import is_literal
 
@@ -51,20 +50,20 @@ def getaddrinfo(
 
 
 def literals_of(here: Host, name: str) -> list[str]:
-    """The addresses of a name, the preferred first (RFC 6724: ::1 before 127.0.0.1); none if nobody has it.
+    """The addresses of a name, the preferred first (RFC 6724 6); none if nobody has it.
 
-    Of a host with several, those that there is a route to from here, if there is one to any (RFC 6724, rule 1).
+    Of a host with several, those that there is a route to from here, if there is one to any (rule 1). ::1 comes before
+    127.0.0.1, and IPv4 addresses before those that are handed out by themselves in IPv6, which are unique local ones.
     """
     if name.rstrip(".").lower() in ("localhost", "ip6-localhost", "ip6-loopback"):
         return ["::1", "127.0.0.1"]
     if not name or name == "<broadcast>":  # which only a socket's calls take
         return []
     try:
-        literals = here.network.resolve(name)
+        literals = here.network.resolve_all(name)
     except OSError:
         return []
-    routes = here.stack.routes
-    return [literal for literal in literals if routes.lookup(pack(literal)) is not None] or literals
+    return here.stack.sources.order(tuple(literals)) or literals
 
 
 def family_of(literal: str) -> int:
@@ -89,7 +88,7 @@ def name_of(here: Host, literal: str) -> str | None:
     """The name of the host that has an address; None if nobody has it."""
     if literal == "::1" or literal.startswith("127."):
         return "localhost"
-    return next((host.name for host in here.network.hosts if literal in host.addresses), None)
+    return next((host.name for host in here.network.hosts if literal in (*host.addresses, *host.addresses6)), None)
 
 
 def to_literal(here: Host, family: int, address: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from aionetflow.config import DEFAULT_MTU, NEVER
 from aionetflow.ethernet import arp
-from aionetflow.ethernet.address import InterfaceAddress, source_address
+from aionetflow.ethernet.addresses import InterfaceAddress, source_address
 from aionetflow.ethernet.frame import (
     BROADCAST,
     ETHERTYPE_ARP,
@@ -391,5 +391,6 @@ class EthernetInterface(Interface):
             if len(target) == 16:
                 self.asker.ask(self, target, mac, now)
             else:
-                self.queue.append(arp.request(self.mac, source_address(self, target) or bytes(4), target, mac))
+                source = source_address(self.addresses, target) or bytes(4)
+                self.queue.append(arp.request(self.mac, source, target, mac))
         self.deadline = self.neighbours.deadline

@@ -147,6 +147,7 @@ def find(name: str, family: int, host: Host | None) -> tuple[Host, int, str]:
 def name_of(host: Host, address: str) -> str:
     """The name of the node that has an address; the address itself if nobody has it."""
     for node in host.network.hosts:
-        if any(address == known for known in node.addresses) or (address in ("127.0.0.1", "::1") and node is host):
+        own = [unpack(entry.address) for interface in node.stack.interfaces for entry in interface.addresses]
+        if address in own and (node is host or address not in ("127.0.0.1", "::1")):
             return node.name
     return address

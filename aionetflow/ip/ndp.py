@@ -11,7 +11,7 @@
     |  option type  | length / 8    |  a MAC, for example
     +---------------+---------------+-------------------------------+
 
-The table itself is ethernet/neighbour.py's, which ARP shares. Routers and addresses are autoconf.py's and advertise.py's.
+The table itself is ethernet/neighbour.py's, which ARP shares. Routers and addresses are in autoconf.py, advertise.py.
 """
 
 from collections.abc import Callable
@@ -140,8 +140,8 @@ class NeighbourDiscovery(PacketHandler, Asker):
     def ask(self, interface: EthernetInterface, target: bytes, mac: bytes, now: int) -> None:
         """Asks for a neighbour's MAC (RFC 4861 7.2.2): all who may have the address, or the one at mac."""
         source = self.icmp.sources.best(interface, target)
-        destination = target if mac else solicited_node(target)
-        self.solicit(interface, target, source or UNSPECIFIED, destination, now)
+        if source:
+            self.solicit(interface, target, source, target if mac else solicited_node(target), now)
 
     def solicit(self, interface: EthernetInterface, target: bytes, source: bytes, destination: bytes, now: int) -> None:
         """Sends a neighbor solicitation; from "::" it asks whether anybody has the address already (RFC 4862 5.4.2)."""
@@ -191,7 +191,7 @@ class NeighbourDiscovery(PacketHandler, Asker):
             interface.deadline = known.deadline
 
     def has(self, interface: Interface, address: bytes) -> bool:
-        """Whether an address is this interface's; others of the host are not answered for here (Linux ndisc_recv_ns)."""
+        """Whether an address is this interface's: for the host's others it does not answer (Linux ndisc_recv_ns)."""
         return address == interface.link_local or any(entry.address == address for entry in interface.addresses)
 
     def _receive_solicitation(self, message: Message, now: int) -> None:
@@ -268,7 +268,9 @@ class NeighbourDiscovery(PacketHandler, Asker):
         """Tells a neighbour whose packet goes back where it came from of the better way (RFC 4861 8.2)."""
         interface = route.interface
         target = route.via or packet.destination
-        if not isinstance(interface, EthernetInterface) or packet.broadcast or not self._is_neighbour(packet, interface):
+        if not isinstance(interface, EthernetInterface) or packet.broadcast:
+            return
+        if not self._is_neighbour(packet, interface):
             return
         if not interface.link_local or (route.via and not is_link_local(target)):
             return  # Linux ndisc_send_redirect: nobody would believe it

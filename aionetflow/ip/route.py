@@ -8,7 +8,7 @@ from bisect import insort
 from collections.abc import Iterator
 
 from aionetflow.config import ROUTE_CACHE_SIZE
-from aionetflow.ethernet.address import source_address
+from aionetflow.ethernet.addresses import source_address
 from aionetflow.ethernet.interface import Interface
 from aionetflow.ip.address import bare, pack, pack_network, scope_of, scoped, unpack
 from aionetflow.widths import i64
@@ -123,7 +123,7 @@ class RoutingTable:
             interface = hop.interface
         address = pack(source) if source else b""
         if not address and len(network) == 4:
-            address = source_address(interface, next_hop or network)
+            address = source_address(interface.addresses, next_hop or network)
         kind = UNREACHABLE if unreachable else UNICAST
         route = Route(network, length, interface, kind=kind, via=next_hop, source=address, metric=metric)
         self.insert(route)

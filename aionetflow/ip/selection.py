@@ -3,10 +3,11 @@
 IPv4 addresses take part in the second question as mapped ones; what they are sent from the route says.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 
+from aionetflow.config import ROUTE_CACHE_SIZE
 from aionetflow.ethernet.interface import Interface
-from aionetflow.ip.address import MAPPED, bare, is_scoped, pack_network, scope_of
+from aionetflow.ip.address import MAPPED, bare, is_scoped, pack, pack_network, scope_of, unpack
 from aionetflow.ip.route import Route, RoutingTable
 
 # RFC 6724 2.1: prefix, precedence, label; the longest prefix that matches counts
@@ -63,6 +64,7 @@ class Sources:
         self._interfaces = interfaces
         self._routes = routes
         self._chosen: dict[bytes, bytes] = {}
+        self._ordered: dict[tuple[str, ...], list[str]] = {}
         self._version = -1  # of the routes, which change with the addresses
 
     def choose(self, route: Route, destination: bytes) -> bytes:
@@ -72,11 +74,11 @@ class Sources:
         """
         if route.source or len(destination) == 4:
             return route.source
-        if self._routes.version != self._version:
-            self._chosen.clear()
-            self._version = self._routes.version
+        self._forget_old()
         source = self._chosen.get(destination)
         if source is None:
+            if len(self._chosen) >= ROUTE_CACHE_SIZE:
+                self._chosen.clear()
             source = self._chosen[destination] = self.best(route.interface, destination)
         return source
 
@@ -105,6 +107,44 @@ class Sources:
 
         return max(candidates, key=merits)[0] if candidates else b""
 
+    def order(self, literals: tuple[str, ...]) -> list[str]:
+        """A name's addresses, the one to try first at the head (RFC 6724 6), without those that no route leads to.
+
+        IPv4 addresses keep their order among themselves.
+        """
+        self._forget_old()
+        found = self._ordered.get(literals)
+        if found is None:
+            found = self._ordered[literals] = [unpack(address) for address in self._sorted(map(pack, literals))]
+        return found
+
+    def _sorted(self, destinations: Iterable[bytes]) -> list[bytes]:
+        def faults(destination: bytes) -> tuple[int, ...]:
+            route = self._routes.lookup(destination)
+            source = self.choose(route, destination) if route is not None else b""
+            if not source:
+                return (1,)  # rule 1: it cannot be used
+            precedence, label = precedence_and_label(destination)
+            near = common_prefix(source, destination, self.prefix_of(source)) if len(destination) == 16 else 0
+            return (
+                0,
+                scope(destination) != scope(source),
+                self.is_deprecated(source),
+                precedence_and_label(source)[1] != label,
+                -precedence,
+                scope(destination),
+                -near,
+            )
+
+        return sorted((way for way in destinations if self._routes.lookup(way) is not None), key=faults)
+
+    def _forget_old(self) -> None:
+        """What was chosen counts until routes or addresses change."""
+        if self._routes.version != self._version:
+            self._chosen.clear()
+            self._ordered.clear()
+            self._version = self._routes.version
+
     def prefix_of(self, address: bytes) -> int:
         """The length of the prefix that one of the host's addresses has."""
         lengths = [length for nic in self._interfaces for own, length in _addresses(nic) if own == address]
@@ -119,30 +159,3 @@ def _addresses(interface: Interface) -> list[tuple[bytes, int]]:
     """The IPv6 addresses of an interface that packets may have as their source."""
     found = [(address, length) for address, length in interface.addresses if len(address) == 16]
     return [*found, (interface.link_local, 64)] if interface.link_local else found
-
-
-def sort_destinations(
-    destinations: list[bytes], source_for: Callable[[bytes], bytes], sources: Sources
-) -> list[bytes]:
-    """A name's addresses, the one to try first at the head (RFC 6724 6); source_for is empty for unreachable ones.
-
-    IPv4 addresses keep their order among themselves.
-    """
-
-    def faults(destination: bytes) -> tuple[int, ...]:
-        source = source_for(destination)
-        if not source:
-            return (1,)
-        precedence, label = precedence_and_label(destination)
-        near = common_prefix(source, destination, sources.prefix_of(source)) if len(destination) == 16 else 0
-        return (
-            0,
-            scope(destination) != scope(source),
-            sources.is_deprecated(source),
-            precedence_and_label(source)[1] != label,
-            -precedence,
-            scope(destination),
-            -near,
-        )
-
-    return sorted(destinations, key=faults)

@@ -203,9 +203,9 @@ class IPv6(PacketHandler):
         source, destination = part(frame, l3 + 8, l3 + 24), part(frame, l3 + 24, l3 + 40)
         if source[0] == 0xFF or source[:12] == MAPPED or destination == _ANY:
             return False
-        if packet.interface is not self.loopback:
-            if _LOOPBACK in (source, destination) or (destination[0] == 0xFF and destination[1] & 15 < 2):
-                return False
+        nowhere = _LOOPBACK in (source, destination) or (destination[0] == 0xFF and destination[1] & 15 < 2)
+        if nowhere and packet.interface is not self.loopback:
+            return False
         if scope_of(source) or scope_of(destination):
             return False
         packet.source = self.on_link(source, packet.interface)

@@ -116,7 +116,7 @@ class Host:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.stay = Stay(self, None)  # that of the last task that has come here
         self.bare_stack = Stack(network.clock, random)  # as it is, whether or not addresses have been given out
-        self.bare_stack.ip.forwarding = self.forwarding
+        self.bare_stack.ip.forwarding = self.bare_stack.ip6.forwarding = self.forwarding
 
     @property
     def stack(self) -> Stack:
@@ -146,7 +146,7 @@ class Host:
 
     @property
     def addresses(self) -> list[str]:
-        """The host's addresses, in the order of its interfaces, without loopback's.
+        """The host's IPv4 addresses, in the order of its interfaces, without loopback's.
 
         >>> from aionetflow.clock import ManualClock
         >>> from aionetflow.network.network import Network
@@ -154,7 +154,23 @@ class Host:
         >>> net.host("a").addresses, net.host("b", "10.0.9.9/16").addresses
         (['10.0.0.2'], ['10.0.9.9'])
         """
-        return [unpack(entry.address) for nic in self.interfaces for entry in nic.addresses]
+        return self._addresses(4)
+
+    @property
+    def addresses6(self) -> list[str]:
+        """The host's IPv6 addresses, in the order of its interfaces, without loopback's and link-local ones.
+
+        >>> from aionetflow.clock import ManualClock
+        >>> from aionetflow.network.network import Network
+        >>> net = Network(seed=1, clock=ManualClock())
+        >>> net.host("a").addresses6, net.host("b", "2001:db8::9/64").addresses6
+        (['fd61:696f:6e66::2'], ['2001:db8::9'])
+        """
+        return self._addresses(16)
+
+    def _addresses(self, octets: int) -> list[str]:
+        entries = [entry for nic in self.interfaces for entry in nic.addresses]
+        return [unpack(entry.address) for entry in entries if len(entry.address) == octets]
 
     def socket(self, family: int = AF_INET, kind: int = SOCK_STREAM, protocol: int = 0) -> Socket:
         """A new non-blocking socket on this host, owned by the running task; RuntimeError if its network has ended."""

@@ -18,26 +18,31 @@ def is_literal(host: str) -> bool:
 
 
 def resolve_all(host: str, find: Callable[[str], Host | None]) -> list[str]:
-    """The addresses of a host in both families: as `resolve`, but "localhost" is 127.0.0.1 and ::1.
+    """The addresses of a host in both families: as `resolve`, and then those of IPv6.
 
     >>> resolve_all("localhost", lambda name: None), resolve_all("::1", lambda name: None)
     (['127.0.0.1', '::1'], ['::1'])
     """
-    return ["127.0.0.1", "::1"] if host.rstrip(".").lower() == "localhost" else resolve(host, find)
-
-
-def resolve(host: str, find: Callable[[str], Host | None]) -> list[str]:
-    """The addresses of a host: a literal's own, a name's from its interfaces, "localhost"'s from loopback.
-
-    Raises OSError(ENETUNREACH) for a name that nobody has: a program on a virtual network asks nobody else.
-    """
     if host == "" or host == "<broadcast>" or is_literal(host):
         return [host]
-    if host == "localhost":
-        return ["127.0.0.1"]
+    if host.rstrip(".").lower() == "localhost":
+        return ["127.0.0.1", "::1"]
     found = find(host.rstrip(".").lower())
     if found is None:
         raise os_error(errno.ENETUNREACH, f"no host named {host!r} on this network")
-    if not found.addresses:
+    addresses = [*found.addresses, *found.addresses6]
+    if not addresses:
         raise os_error(errno.ENETUNREACH, f"{host!r} has no address")
-    return found.addresses
+    return addresses
+
+
+def resolve(host: str, find: Callable[[str], Host | None]) -> list[str]:
+    """The IPv4 addresses of a host: a literal's own, a name's from its interfaces, "localhost"'s from loopback.
+
+    Of a host that has none, its IPv6 addresses. Raises OSError(ENETUNREACH) for a name that nobody has: a program on a
+    virtual network asks nobody else.
+    """
+    if host == "localhost":
+        return ["127.0.0.1"]
+    both = [host] if is_literal(host) else resolve_all(host, find)
+    return [literal for literal in both if ":" not in literal] or both

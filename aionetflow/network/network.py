@@ -129,12 +129,12 @@ class Network:
         return [node for node in self.nodes.values() if isinstance(node, Host)]
 
     def resolve(self, name: str) -> list[str]:
-        """The addresses of a name (or of a literal, itself); OSError if nobody has it."""
+        """The IPv4 addresses of a name (or of a literal, itself); OSError if nobody has it."""
         self.settle()
         return names.resolve(name, self._find)
 
     def resolve_all(self, name: str) -> list[str]:
-        """The same, with "localhost" in both families: 127.0.0.1 and ::1."""
+        """The addresses of a name in both families, IPv4 first."""
         self.settle()
         return names.resolve_all(name, self._find)
 
@@ -254,17 +254,25 @@ class Network:
         return nic
 
     def _place_wanted(self) -> None:
-        """Addresses given by hand go to the interfaces in the order of the links, what is left to the last."""
+        """Addresses given by hand go to the interfaces in the order of the links, what is left to the last.
+
+        Those of each family for themselves.
+        """
         for host, wanted in self._wanted.items():
-            nics = [nic for nic in host.bare_stack.interfaces if isinstance(nic, EthernetInterface)]
-            bare = [nic for nic in nics if not nic.addresses]
-            while wanted and bare:
-                nic = bare.pop(0)
-                while wanted:
-                    host.bare_stack.add_address(nic, wanted[0])
-                    del wanted[0]  # not before it has worked
-                    if bare:
-                        break
+            for octets in (4, 16) if wanted else ():
+                self._place(host, wanted, octets)
+
+    def _place(self, host: Host, wanted: list[str], octets: int) -> None:
+        mine = [address for address in wanted if len(pack_interface(address)[0]) == octets]
+        nics = [nic for nic in host.bare_stack.interfaces if isinstance(nic, EthernetInterface)]
+        bare = [nic for nic in nics if not any(len(entry.address) == octets for entry in nic.addresses)]
+        while mine and bare:
+            nic = bare.pop(0)
+            while mine:
+                host.bare_stack.add_address(nic, mine[0], announce=False)
+                wanted.remove(mine.pop(0))  # not before it has worked
+                if bare:
+                    break
 
     def _find_segments(self) -> list[topology.Segment]:
         segments: list[topology.Segment] = []

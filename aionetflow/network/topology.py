@@ -1,22 +1,57 @@
-"""Addresses and routes that nobody has given by hand.
+"""Addresses and routes that nobody has given by hand, in both families.
 
 The interfaces that reach each other without a router are a segment. Every segment gets networks: those of the
 addresses that were given to interfaces on it, or one of its own. Interfaces without an address get the next free one;
 then every host and router gets routes to all segments, by the fewest routers on the way.
+
+The IPv6 networks are of one unique local prefix (RFC 4193), which is the same on every virtual network: none of them
+meets another. An interface's number there is the one that it has in its IPv4 network. Both families are known to be
+without duplicates, so nothing is sent to find that out: no ARP announcement, no duplicate address detection. A segment
+with a link that takes less than 1280 octets has no IPv6 (RFC 8200 5).
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_interface
+from typing import NamedTuple
 
 from aionetflow.ethernet.interface import EthernetInterface
 from aionetflow.ip.address import unpack
 from aionetflow.ip.route import Route
+from aionetflow.ip.v6 import MIN_MTU
 from aionetflow.network.host import Host, Router
 
+IPNetwork = IPv4Network | IPv6Network
 LAN_NETWORK = IPv4Network("10.0.0.0/16")  # the default LAN
 LINK_NETWORKS = IPv4Network("10.128.0.0/9")  # cut into one small network per segment that has none
 LINK_PREFIX_LENGTH = 29
+LAN_NETWORK6 = IPv6Network("fd61:696f:6e66::/64")  # the Global ID is "aionf"
+LINK_NETWORKS6 = IPv6Network("fd61:696f:6e66::/48")  # subnet 0 is the LAN's
+
+
+@dataclass(eq=False)
+class Family:
+    """What a segment has of one family: the networks in use, and the numbers of addresses."""
+
+    octets: int
+    networks: list[IPNetwork] = field(default_factory=list)
+    used: set[int] = field(default_factory=set)
+    next: int = 1
+
+    def free_address(self, wanted: int = 0) -> str:
+        """The next free address of its first network, or that of a number if it is free, with the prefix length."""
+        network = self.networks[0]
+        first = int(network.network_address)
+        candidate = first + wanted
+        if not wanted or wanted >= network.num_addresses - 1 or candidate in self.used:
+            while first + self.next in self.used:
+                self.next += 1
+            if self.next >= network.num_addresses - 1:
+                raise ValueError(f"no free address left in {network}: give larger networks by hand")
+            candidate = first + self.next
+        self.used.add(candidate)
+        return f"{type(network.network_address)(candidate)}/{network.prefixlen}"
 
 
 @dataclass(eq=False)
@@ -24,35 +59,33 @@ class Segment:
     """Interfaces that hear each other, and the networks in use among them."""
 
     members: list[tuple[Host, EthernetInterface]] = field(default_factory=list)
-    networks: list[IPv4Network] = field(default_factory=list)
     is_lan: bool = False
-    _used: set[int] = field(default_factory=set)
-    _next: int = 1
+    v4: Family = field(default_factory=lambda: Family(4))
+    v6: Family = field(default_factory=lambda: Family(16))
+
+    @property
+    def networks(self) -> list[IPNetwork]:
+        """Those of both families."""
+        return [*self.v4.networks, *self.v6.networks]
+
+    def takes_ipv6(self) -> bool:
+        """Whether all its links carry what IPv6 asks of a link."""
+        return all(nic.mtu >= MIN_MTU for _, nic in self.members)
 
     def note_addresses(self) -> None:
         """Learns the networks and addresses that its interfaces have."""
-        holders: dict[int, str] = {}
+        holders: dict[bytes, str] = {}
         for host, nic in self.members:
             for entry in nic.addresses:
-                interface = IPv4Interface((entry.address, entry.prefix_length))
-                other = holders.setdefault(int(interface.ip), host.name)
+                family = self.v4 if len(entry.address) == 4 else self.v6
+                other = holders.setdefault(entry.address, host.name)
                 if other != host.name:
-                    raise ValueError(f"{interface.ip} is given to {other} and to {host.name}, which share a link")
-                self._used.add(int(interface.ip))
-                if interface.network not in self.networks:
-                    self.networks.append(interface.network)
-
-    def free_address(self) -> str:
-        """The next free address of its first network, with the prefix length."""
-        network = self.networks[0]
-        first = int(network.network_address)
-        while self._next < network.num_addresses - 1:
-            candidate = first + self._next
-            self._next += 1
-            if candidate not in self._used:
-                self._used.add(candidate)
-                return f"{IPv4Interface(candidate).ip}/{network.prefixlen}"
-        raise ValueError(f"no free address left in {network}: give larger networks by hand")
+                    literal = unpack(entry.address)
+                    raise ValueError(f"{literal} is given to {other} and to {host.name}, which share a link")
+                family.used.add(int.from_bytes(entry.address, "big"))
+                network = ip_interface((entry.address, entry.prefix_length)).network
+                if network not in family.networks:
+                    family.networks.append(network)
 
 
 class Addresses:
@@ -60,33 +93,55 @@ class Addresses:
 
     def __init__(self) -> None:
         self._links = LINK_NETWORKS.subnets(new_prefix=LINK_PREFIX_LENGTH)
+        self._links6 = LINK_NETWORKS6.subnets(new_prefix=64)
+        next(self._links6)
 
     def give(self, segments: list[Segment]) -> None:
-        """Makes sure that every interface has an address."""
+        """Makes sure that every interface has an address of each family."""
         taken = [network for segment in segments for network in segment.networks]
         for segment in segments:
-            if not segment.networks:
-                network = LAN_NETWORK if segment.is_lan else self._free_network(taken, len(segment.members))
-                segment.networks.append(network)
-                taken.append(network)
-            elif segment.is_lan and LAN_NETWORK not in segment.networks:
-                segment.networks.insert(0, LAN_NETWORK)
+            self._name_networks(segment, taken)
             for host, nic in segment.members:
-                if not nic.addresses:
-                    host.bare_stack.add_address(nic, segment.free_address())
+                if not any(len(entry.address) == 4 for entry in nic.addresses):
+                    host.bare_stack.add_address(nic, segment.v4.free_address(), announce=False)
+                if segment.v6.networks and not any(len(entry.address) == 16 for entry in nic.addresses):
+                    host.bare_stack.add_address(nic, segment.v6.free_address(_number(nic)))
 
-    def _free_network(self, taken: list[IPv4Network], members: int) -> IPv4Network:
-        if members > 2**(32 - LINK_PREFIX_LENGTH) - 3:
-            length = 32 - (members + 2).bit_length()
-            candidates = LINK_NETWORKS.subnets(new_prefix=length)
-            return next(network for network in candidates if not any(network.overlaps(other) for other in taken))
-        return next(network for network in self._links if not any(network.overlaps(other) for other in taken))
+    def _name_networks(self, segment: Segment, taken: list[IPNetwork]) -> None:
+        for family, lan in ((segment.v4, LAN_NETWORK), (segment.v6, LAN_NETWORK6)):
+            if family is segment.v6 and not segment.takes_ipv6():
+                continue
+            if not family.networks:
+                network = lan if segment.is_lan else self._free_network(family.octets, taken, len(segment.members))
+                family.networks.append(network)
+                taken.append(network)
+            elif segment.is_lan and lan not in family.networks:
+                family.networks.insert(0, lan)
+
+    def _free_network(self, octets: int, taken: list[IPNetwork], members: int) -> IPNetwork:
+        candidates: Iterator[IPNetwork] = self._links if octets == 4 else self._links6
+        if octets == 4 and members > 2**(32 - LINK_PREFIX_LENGTH) - 3:
+            candidates = LINK_NETWORKS.subnets(new_prefix=32 - (members + 2).bit_length())
+        same = [network for network in taken if network.max_prefixlen == 8 * octets]
+        return next(network for network in candidates if not any(_overlap(network, other) for other in same))
+
+
+def _overlap(a: IPNetwork, b: IPNetwork) -> bool:
+    return a.network_address in b or b.network_address in a
+
+
+def _number(nic: EthernetInterface) -> int:
+    """The number that an interface has in its IPv4 network; 0 if it is on none."""
+    for address, length in nic.addresses:
+        if len(address) == 4:
+            return int.from_bytes(address, "big") & ((1 << (32 - length)) - 1)
+    return 0
 
 
 def set_routes(hosts: list[Host], segments: list[Segment], old: list[tuple[Host, Route]]) -> list[tuple[Host, Route]]:
     """Replaces the automatic routes of before by those of now; returns them."""
     for host, route in old:
-        if route in list(host.bare_stack.routes):
+        if host.bare_stack.routes.has(route):
             host.bare_stack.routes.remove(route)
     added: list[tuple[Host, Route]] = []
     joined: dict[Host, list[tuple[Segment, EthernetInterface]]] = {host: [] for host in hosts}
@@ -94,8 +149,7 @@ def set_routes(hosts: list[Host], segments: list[Segment], old: list[tuple[Host,
         for host, nic in segment.members:
             joined[host].append((segment, nic))
     for host in hosts:
-        for network, nic, via in _routes_of(host, joined):
-            prefix = "default" if network is None else str(network)
+        for prefix, nic, via in _routes_of(host, joined):
             try:
                 route = host.bare_stack.routes.add(prefix, via=via, interface=nic)
             except ValueError:
@@ -104,31 +158,40 @@ def set_routes(hosts: list[Host], segments: list[Segment], old: list[tuple[Host,
     return added
 
 
+class Step(NamedTuple):
+    """The first step to a segment: by which interface, and to which router's there."""
+
+    nic: EthernetInterface
+    router: EthernetInterface
+
+    def via(self, octets: int) -> str:
+        """The router's address of a family: in IPv6 the link-local one, which redirects and advertisements go by."""
+        if octets == 16:
+            return unpack(self.router.link_local)
+        return next(unpack(entry.address) for entry in self.router.addresses if len(entry.address) == 4)
+
+
 def _routes_of(
     host: Host, joined: dict[Host, list[tuple[Segment, EthernetInterface]]]
-) -> list[tuple[IPv4Network | None, EthernetInterface, str]]:
-    """Routes as (network or None for all, interface, next hop or "")."""
-    routes: list[tuple[IPv4Network | None, EthernetInterface, str]] = [
-        (network, nic, "") for segment, nic in joined[host] for network in segment.networks
-    ]
+) -> list[tuple[str, EthernetInterface, str]]:
+    """Routes as (prefix, interface, next hop or "")."""
+    routes = [(str(network), nic, "") for segment, nic in joined[host] for network in segment.networks]
     ways = _ways(host, joined)
-    gateways = {(nic, via) for nic, via in ways.values()}
-    if not isinstance(host, Router) and len(gateways) == 1:
-        nic, via = gateways.pop()
-        return [*routes, (None, nic, via)]
-    for segment, (nic, via) in ways.items():
-        routes += [(network, nic, via) for network in segment.networks]
+    steps = set(ways.values())
+    if isinstance(host, Router) or len(steps) != 1:
+        for segment, step in ways.items():
+            routes += [(str(network), step.nic, step.via(network.max_prefixlen // 8)) for network in segment.networks]
     if not isinstance(host, Router) and ways:
-        nic, via = next(iter(ways.values()))
-        routes.append((None, nic, via))
+        step = next(iter(ways.values()))
+        routes.append(("default", step.nic, step.via(4)))
+        if any(len(entry.address) == 16 for entry in step.nic.addresses):
+            routes.append(("default6", step.nic, step.via(16)))
     return routes
 
 
-def _ways(
-    host: Host, joined: dict[Host, list[tuple[Segment, EthernetInterface]]]
-) -> dict[Segment, tuple[EthernetInterface, str]]:
+def _ways(host: Host, joined: dict[Host, list[tuple[Segment, EthernetInterface]]]) -> dict[Segment, Step]:
     """The first step to each segment that the host is not on: breadth first, over routers."""
-    seen: dict[Segment, tuple[EthernetInterface, str] | None] = {segment: None for segment, _ in joined[host]}
+    seen: dict[Segment, Step | None] = {segment: None for segment, _ in joined[host]}
     own = dict(joined[host])
     queue = deque(seen)
     passed: set[Host] = {host}
@@ -138,7 +201,7 @@ def _ways(
             if not isinstance(router, Router) or router in passed:
                 continue
             passed.add(router)
-            step = seen[segment] or (own[segment], unpack(at.addresses[0].address))
+            step = seen[segment] or Step(own[segment], at)
             for further, _ in joined[router]:
                 if further not in seen:
                     seen[further] = step

@@ -4,7 +4,7 @@ import errno
 
 from aionetflow.fast import get16, get32
 from aionetflow.ip.icmp import IcmpErrorSender
-from aionetflow.ip.icmpv6 import Icmpv6
+from aionetflow.ip.icmpv6 import Icmp6ErrorSender
 from aionetflow.ip.route import UNREACHABLE
 from aionetflow.packet import IcmpOrigin, PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.socket.driver import Driver
@@ -123,7 +123,7 @@ class TcpDemux(PacketHandler):
 class UdpDemux(PacketHandler):
     """Hands the datagrams of one IP version to their sockets; answers the rest with ICMP port unreachable."""
 
-    def __init__(self, table: SocketTable, stats: UdpStats, errors: IcmpErrorSender | Icmpv6) -> None:
+    def __init__(self, table: SocketTable, stats: UdpStats, errors: IcmpErrorSender | Icmp6ErrorSender) -> None:
         self.table = table
         self.stats = stats
         self.errors = errors

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from aionetflow.errors import os_error
-from aionetflow.ethernet.address import source_address
+from aionetflow.ethernet.addresses import source_address
 from aionetflow.ip.address import AF_INET, Address, endpoint
 from aionetflow.ip.route import LOCAL
 from aionetflow.packet import IcmpOrigin

@@ -81,9 +81,26 @@ async def test_a_dual_listener_hears_other_hosts_over_ipv4() -> None:
                     assert (peer[0], peer[1]) == ("::ffff:10.0.0.2", (await sock.getsockname())[1])
                     await conn.write(b"hello")
                     assert await sock.read(10) == b"hello"
-            with pytest.raises(OSError, match=r"not supported by protocol: 10\.0\.0\.1") as failure:
-                await six.connect(("server", 80))
-            assert failure.value.errno == errno.EAFNOSUPPORT
+
+
+@everywhere
+async def test_a_name_leads_an_ipv6_socket_to_another_host() -> None:
+    async with Network(seed=1) as net:
+        server, client = net.host("server"), net.host("client")
+        async with server:
+            listener = await anf.socket(anf.AF_INET6)
+        async with client:
+            six = await anf.socket(anf.AF_INET6)
+        async with listener, six:
+            await listener.bind(("", 80))
+            await listener.listen()
+            await six.connect(("server", 80))
+            conn, peer = await listener.accept()
+            async with conn:
+                assert peer == (client.addresses6[0], (await six.getsockname())[1], 0, 0)
+                assert await six.getpeername() == (server.addresses6[0], 80, 0, 0)
+                await conn.write(b"hello")
+                assert await six.read(10) == b"hello"
 
 
 @everywhere

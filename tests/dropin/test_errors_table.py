@@ -338,8 +338,12 @@ async def test_a_host_that_is_not_there_is_no_route_to_host() -> None:
         async with client:
             begun = loop().time()
             with pytest.raises(OSError, match=r"^\[Errno 113\] Connect call failed \('10\.\S+', 80\)$"):
-                await asyncio.open_connection("server", 80)
+                await asyncio.open_connection("server", 80, family=socket.AF_INET)
             assert loop().time() - begun == pytest.approx(3, abs=0.2)
+            both = r"^Multiple exceptions: \[Errno 113\] .*\('10\.\S+', 80\), \[Errno 113\] .*\('fd\S+', 80, 0, 0\)$"
+            with pytest.raises(OSError, match=both):
+                await asyncio.open_connection("server", 80)
+            assert loop().time() - begun == pytest.approx(9, abs=0.2)
 
 
 def errors_of_a_full_range(make: Callable[[], socket.socket], target: Address) -> list[OSError]:

@@ -162,8 +162,8 @@ def test_virtual_time_passes_for_a_thread_that_waits_for_the_network_and_stands_
                 server = await asyncio.start_server(answer, "0.0.0.0", 80)
             with aionetflow.patch():
                 assert await asyncio.to_thread(fetch, "web") == b"answer"
-            # 1 s until it hears of the other's MAC, then two round trips; not the time-out's 20 s
-            assert asyncio.get_running_loop().time() == 5.0
+            # ARP, the handshake, the request: three round trips; not the time-out's 20 s
+            assert asyncio.get_running_loop().time() == 6.0
             server.close()
             await server.wait_closed()
 

@@ -61,7 +61,8 @@ def test_localhost_has_addresses_of_both_families() -> None:
     web = net.host("web")
     for name in ("localhost", "LocalHost", "localhost."):
         assert net.resolve_all(name) == ["127.0.0.1", "::1"]
-    assert net.resolve_all("web") == web.addresses
+    assert net.resolve_all("web") == [*web.addresses, *web.addresses6]
+    assert net.resolve("web") == web.addresses
     for literal in ("::1", "10.9.8.7", "", "<broadcast>"):
         assert net.resolve_all(literal) == [literal]
     with pytest.raises(OSError, match="no host named 'nobody'") as failure:

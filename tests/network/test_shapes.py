@@ -128,8 +128,10 @@ def test_hosts_have_a_default_route_and_routers_know_every_network() -> None:
     line(net)
     a, middle = net.hosts[4], net.hosts[2]
     assert a.name == "a"
-    assert [str(route).split(" dev")[0] for route in a.routes if route.via] == ["default via 10.128.0.2"]
+    ways = [str(route).split(" dev")[0] for route in a.routes if route.via]
+    assert ways == ["default via 10.128.0.2", "default via fe80::ff:fe02:0"]
     assert sum(route.prefix_length == 29 for route in middle.routes) == 4
+    assert sum(str(route).startswith("fd61:696f:6e66") and route.prefix_length == 64 for route in middle.routes) == 4
     assert not any(route.prefix_length == 0 for route in middle.routes)
 
 

@@ -26,12 +26,21 @@ def text(net: Network, name: str) -> str:
     return net.nodes[name].interfaces[0].mac.hex(":")  # type: ignore[union-attr]
 
 
+def announce_all(net: Network) -> None:
+    """Every interface goes up anew, and says so."""
+    for host in net.hosts:
+        for nic in host.interfaces:
+            host.stack.set_up(nic, True)
+
+
 def test_it_learns_from_what_it_hears() -> None:
     net, clock, switch = lan(4)
     assert switch.table() == {}
     net.settle()
     clock.run()
-    # each host has announced its address
+    assert switch.table() == {}  # addresses that nobody else can have are given without a word
+    announce_all(net)
+    clock.run()
     assert switch.table() == {text(net, f"h{i}"): i for i in range(1, 5)}
     assert repr(switch) == "<Switch office, 4 ports>"
 
@@ -52,6 +61,7 @@ def test_what_is_for_one_goes_to_one_port_and_what_is_for_all_to_all_others() ->
 def test_what_it_learned_is_forgotten_after_five_minutes() -> None:
     net, clock, switch = lan(3)
     net.settle()
+    announce_all(net)
     clock.run()
     clock.advance_to(AGEING_TIME - 1)
     assert len(switch.table()) == 3

@@ -1,9 +1,6 @@
-"""The addresses that an interface has."""
+"""What an interface's addresses are, and which of them to send from."""
 
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from aionetflow.ethernet.interface import Interface
+from typing import NamedTuple
 
 
 class InterfaceAddress(NamedTuple):
@@ -21,9 +18,9 @@ class InterfaceAddress(NamedTuple):
         return (int.from_bytes(self.address, "big") | ((1 << host_bits) - 1)).to_bytes(4, "big")
 
 
-def source_address(interface: "Interface", destination: bytes) -> bytes:
-    """The interface's address to send to a destination from: one on its network, else the first (RFC 1122 3.3.4.3)."""
-    candidates = [entry for entry in interface.addresses if len(entry.address) == len(destination)]
+def source_address(addresses: list[InterfaceAddress], destination: bytes) -> bytes:
+    """An interface's address to send to a destination from: one on its network, else the first (RFC 1122 3.3.4.3)."""
+    candidates = [entry for entry in addresses if len(entry.address) == len(destination)]
     for entry in candidates:
         bits = 8 * len(destination) - entry.prefix_length
         if int.from_bytes(entry.address, "big") >> bits == int.from_bytes(destination, "big") >> bits:
