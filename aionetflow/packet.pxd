@@ -53,6 +53,7 @@ cdef class TxPacket:
     cdef public int tos
     cdef public int ident
     cdef public bint dont_fragment
+    cdef public bint loop
     cdef public Py_ssize_t mtu
     cpdef reset(self, int protocol, Py_ssize_t header_length)
     cpdef Py_ssize_t count(self) except? -1

@@ -104,6 +104,7 @@ class TxPacket:
         self.tos = 0
         self.ident = 0  # IPv4's identification; -1: the IP layer draws one
         self.dont_fragment = True
+        self.loop = False  # to a group whose members may be on this host
         self.mtu = 0  # octets: beyond these it is cut into fragments, where it may be; 0: as the way takes
 
     def reset(self, protocol: int, header_length: int) -> None:
@@ -122,6 +123,7 @@ class TxPacket:
         self.ident = 0
         self.dont_fragment = True
         self.mtu = 0
+        self.loop = False
 
     def count(self) -> int:
         """How many frames it is cut into."""

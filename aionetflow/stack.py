@@ -42,6 +42,7 @@ from aionetflow.ip.autoconf import Autoconfiguration
 from aionetflow.ip.fragment6 import Fragments6
 from aionetflow.ip.icmp import Icmp, IcmpErrorSender
 from aionetflow.ip.icmpv6 import ECHO_REPLY, Icmp6ErrorSender, Icmpv6
+from aionetflow.ip.membership import make_memberships, take_looped
 from aionetflow.ip.ndp import ALL_NODES, ALL_ROUTERS, NeighbourDiscovery, link_local
 from aionetflow.ip.route import BROADCAST, LOCAL, MULTICAST, Route, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, IPv4
@@ -53,7 +54,7 @@ from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.demux import TcpDemux, UdpDemux
 from aionetflow.socket.driver import Driver
 from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
-from aionetflow.socket.ping import HEADER_LENGTH, Pings, PingSocket
+from aionetflow.socket.ping import Pings, PingSocket
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats
@@ -107,7 +108,8 @@ class Stack(Services):
         self.lo.upper6 = self.ip6
         self.ip.loopback = self.ip6.loopback = self.lo
         self.interfaces.append(self.lo)
-        self._pings = {AF_INET: Pings(), AF_INET6: Pings()}
+        self.memberships = make_memberships(self.ip, self.ip6, self.icmp6, self.alarms, random)
+        self._pings = {family: Pings(self.driver, self.stats) for family in (AF_INET, AF_INET6)}
         self.icmp.pings = self._pings[AF_INET]
         self.icmp6.handlers[ECHO_REPLY] = self._pings[AF_INET6]
         self.addresses = AddressBook(self.routes, self.lo)
@@ -241,25 +243,6 @@ class Stack(Services):
         self.driver.transmit(packet, route, source, remote, now)
         self.run()
 
-    def send_echo(self, sock: Socket, message: bytes, route: Route, source: bytes, remote: bytes) -> None:
-        """Sends an ICMP echo request, whose identifier is the socket's port."""
-        packet = self._datagram
-        packet.reset(sock.proto, HEADER_LENGTH)
-        ident = sock.local_port.to_bytes(2, "big")
-        packet.header[packet.l4 : packet.l5] = message[:2] + bytes(2) + ident + message[6:8]
-        packet.payload = message[HEADER_LENGTH:]
-        packet.length = len(packet.payload)
-        now = self.clock.now()
-        sock.mark(packet, route, remote, now)
-        if len(remote) == 4:
-            self.stats.icmp.OutMsgs += 1
-            self.stats.icmp.OutEchos += 1
-        else:
-            self.stats.icmp6.OutMsgs += 1
-            self.stats.icmp6.OutEchos += 1
-        self.driver.transmit(packet, route, source, remote, now)
-        self.run()
-
     def touch(self, connection: Connection) -> None:
         """Something about a connection has changed: `run` will send what it has to send."""
         self.driver.touch(connection)
@@ -332,7 +315,9 @@ class Stack(Services):
                 for interface in self.interfaces:
                     if interface.queue:
                         interface.flush(now)
-                if not self.lo.returning:
+                if self.ip.looped or self.ip6.looped:
+                    take_looped(self.ip, self.ip6, now)
+                elif not self.lo.returning:
                     break
                 self.lo.take_back(now)
         finally:

@@ -14,6 +14,7 @@ cdef class IpStats(Counters):
     cdef public uint64_t InDelivers
     cdef public uint64_t OutRequests
     cdef public uint64_t OutNoRoutes
+    cdef public uint64_t InMcastPkts
     cdef public uint64_t ReasmTimeout
     cdef public uint64_t ReasmReqds
     cdef public uint64_t ReasmOKs

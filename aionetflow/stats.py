@@ -24,6 +24,7 @@ class IpStats(Counters):
         self.InDelivers: u64 = 0
         self.OutRequests: u64 = 0
         self.OutNoRoutes: u64 = 0
+        self.InMcastPkts: u64 = 0
         self.ReasmTimeout: u64 = 0
         self.ReasmReqds: u64 = 0
         self.ReasmOKs: u64 = 0

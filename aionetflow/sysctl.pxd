@@ -30,3 +30,8 @@ cdef class Sysctl:
     cdef public int icmp_msgs_burst
     cdef public int ip6frag_high_thresh
     cdef public int ip6frag_time
+    cdef public int igmp_max_memberships
+    cdef public int igmp_max_msf
+    cdef public int igmp_qrv
+    cdef public int mld_max_msf
+    cdef public int mld_qrv

@@ -61,6 +61,11 @@ SETTINGS: dict[str, Setting] = dict(
         _ipv4("icmp_ratemask", 0, _INT_MAX),
         _ipv4("icmp_msgs_per_sec", 0, _INT_MAX),
         _ipv4("icmp_msgs_burst", 0, _INT_MAX),
+        _ipv4("igmp_max_memberships", 0, _INT_MAX),
+        _ipv4("igmp_max_msf", 0, _INT_MAX),
+        _ipv4("igmp_qrv", 1, _INT_MAX),
+        _ipv6("mld_max_msf", 0, _INT_MAX),
+        _ipv6("mld_qrv", 1, _INT_MAX),
         _ipv6("ip6frag_high_thresh", 0, _INT_MAX),
         _ipv6("ip6frag_time", 0, _INT_MAX),
     )
@@ -109,6 +114,11 @@ class Sysctl:
         self.icmp_ratemask = 0x1818  # by ICMP type: unreachable, source quench, time exceeded, parameter problem
         self.icmp_msgs_per_sec = 1000
         self.icmp_msgs_burst = 50
+        self.igmp_max_memberships = 20
+        self.igmp_max_msf = 10
+        self.igmp_qrv = 2
+        self.mld_max_msf = 64
+        self.mld_qrv = 2
         self.ip6frag_high_thresh = 4 << 20  # octets
         self.ip6frag_time = 60  # s
 

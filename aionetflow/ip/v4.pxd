@@ -20,6 +20,7 @@ cdef int64_t _SECOND
 cdef int LOCAL
 cdef int BROADCAST
 cdef int UNREACHABLE
+cdef int MULTICAST
 cdef bytes LIMITED_BROADCAST
 cdef tuple _FOR_ALL
 
@@ -31,6 +32,8 @@ cdef class IcmpErrors:
     cpdef reassembly_time_exceeded(self, bytes fragment, int64_t now)
     cpdef parameter_problem(self, RxPacket packet, int pointer, int64_t now)
     cpdef fragmentation_needed(self, RxPacket packet, int mtu, int64_t now)
+
+cpdef bytes looped_copy(TxPacket packet)
 
 cdef class IPv4(PacketHandler):
     cdef readonly RoutingTable routes
@@ -44,6 +47,9 @@ cdef class IPv4(PacketHandler):
     cdef readonly Identifications idents
     cdef readonly object reassembly
     cdef RxPacket _joined
+    cdef RxPacket _looped_packet
+    cdef public list looped
+    cdef bint _looping
     cdef PacketHandler _last_handler
     cdef int _last_protocol
     cdef object _last_interface
@@ -59,6 +65,8 @@ cdef class IPv4(PacketHandler):
     cpdef _send_pieces(self, bytes whole, Interface interface, bytes next_hop, int64_t mtu, int64_t now)
     @cython.locals(minimum=int64_t)
     cpdef Route learn_mtu(self, bytes destination, int64_t mtu, int64_t now)
+    cpdef take_looped(self, Interface interface, bytes frame, int64_t now)
+    cpdef _receive_group(self, RxPacket packet, bytes destination, int64_t now)
     cdef bint _has_last_addresses(self, RxPacket packet) except -1
     @cython.locals(handler=PacketHandler)
     cdef _remember(self, RxPacket packet)

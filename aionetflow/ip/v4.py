@@ -15,6 +15,8 @@
  20 |                 options, padded to 4 octets                   |
 """
 
+from typing import Any
+
 from aionetflow.alarms import Alarms
 from aionetflow.config import SECOND
 from aionetflow.ethernet.interface import LIMITED_BROADCAST, Interface
@@ -23,7 +25,7 @@ from aionetflow.fast_paths import FAST
 from aionetflow.ip import options
 from aionetflow.ip.fragment import Limits, Pile, Reassembly, cut_ipv4, ipv4_joined, ipv4_piece
 from aionetflow.ip.identification import Identifications
-from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
+from aionetflow.ip.route import BROADCAST, LOCAL, MULTICAST, UNREACHABLE, Route, RoutingTable
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket
 from aionetflow.stats import IpStats
 from aionetflow.sysctl import Sysctl
@@ -67,6 +69,15 @@ class IcmpErrors:
         """The packet is longer than the next link's MTU."""
 
 
+def looped_copy(packet: TxPacket) -> bytes:
+    """A packet whose IP header is written, as it goes out."""
+    (whole,) = segment(
+        packet.header, packet.l3, packet.l3, packet.l4, packet.l5, packet.payload, packet.start, packet.length, 0,
+        max(packet.ident, 0),
+    )  # fmt: skip
+    return whole
+
+
 class IPv4(PacketHandler):
     """The IPv4 layer of one host."""
 
@@ -80,8 +91,11 @@ class IPv4(PacketHandler):
         self.loopback: Interface | None = None  # the interface whose packets are our own
         self.forwarding = False
         self.idents = Identifications()
+        self.looped: list[tuple[Interface, bytes]] = []  # packets to groups that are to be heard on this host too
+        self._looping = False
         self.reassembly = Reassembly(alarms, self._limits, self._give_up)
         self._joined = RxPacket()
+        self._looped_packet = RxPacket()
         # of the last packet that was for this host: where it came in, who took it, and its addresses
         self._last_handler = PacketHandler()
         self._last_protocol = -1
@@ -114,6 +128,8 @@ class IPv4(PacketHandler):
         elif (route is not None and route.kind == BROADCAST) or destination in _FOR_ALL:
             packet.broadcast = True
             self._deliver(packet, now)
+        elif destination[0] >> 4 == 14:
+            self._receive_group(packet, destination, now)
         elif self.forwarding and not packet.broadcast and 0 < destination[0] < 224:
             self._forward(packet, route, destination, now)
         else:
@@ -126,7 +142,12 @@ class IPv4(PacketHandler):
         if packet.ident < 0:
             packet.ident = self.idents.next(source, destination, packet.protocol)
         self.stats.OutRequests += 1
-        if route.kind == BROADCAST:
+        if route.kind == MULTICAST:
+            if packet.loop and destination in route.interface.groups:
+                self.looped.append((route.interface, looped_copy(packet)))  # Linux ip_mc_output
+            if packet.ttl > 0:  # RFC 1112 6.1: such a datagram stays on this host
+                self._send(packet, route.interface, destination, packet.mtu or route.interface.mtu, now)
+        elif route.kind == BROADCAST:
             if self.loopback is not None and self.loopback is not route.interface:
                 # Linux ip_mc_output: the sender's host hears it too
                 self._send(packet, self.loopback, destination, self.loopback.mtu, now)
@@ -165,6 +186,16 @@ class IPv4(PacketHandler):
         sysctl = self.sysctl
         minimum = sysctl.min_pmtu if len(destination) == 4 else _IPV6_MIN_MTU
         return self.routes.learn_mtu(destination, mtu, minimum, now + sysctl.mtu_expires * _SECOND, now)
+
+    def take_looped(self, interface: Interface, frame: bytes, now: i64) -> None:
+        """Receives a packet of this host's to a group on an interface, as if it had come in there."""
+        packet = self._looped_packet
+        packet.take(interface, [frame], 0, 0, 0, True)
+        self._looping = True
+        try:
+            self.receive(packet, now)
+        finally:
+            self._looping = False
 
     def unreachable(self, frame: bytes, l3: int, now: i64) -> None:
         """A queued frame's next hop does not answer: its sender, here or elsewhere, is told (RFC 1812 5.2.7.1)."""
@@ -220,10 +251,20 @@ class IPv4(PacketHandler):
         source = packet.source
         if source[0] >= 224 or (source[0] == 0 and destination not in _FOR_ALL):
             return False  # RFC 1122 3.2.1.3 (a): who has no address yet speaks to all
-        if packet.interface is self.loopback:
+        if packet.interface is self.loopback or self._looping:
             return True
         route = self.routes.lookup(source)
         return destination[0] != 127 and (route is None or (route.kind != LOCAL and route.kind != BROADCAST))
+
+    def _receive_group(self, packet: RxPacket, destination: bytes, now: i64) -> None:
+        """RFC 1112 7.1: what is sent to a group is for its members on the interface that hears it."""
+        interface: Any = packet.interface
+        if destination not in interface.groups:
+            self.stats.InAddrErrors += 1
+            return
+        packet.broadcast = True
+        self.stats.InMcastPkts += 1
+        self._deliver(packet, now)
 
     def _may_have_options(self, packet: RxPacket, now: i64) -> bool:
         """Whether the options, which are not looked at any more, are such as one may have (Linux ip_rcv_options)."""

@@ -5,6 +5,7 @@ from aionetflow._fast cimport equal, get16, part, put_ipv6_header, segment
 from aionetflow.ethernet.interface cimport Interface
 from aionetflow.fast_paths cimport FastPaths
 from aionetflow.ip.route cimport Route, RoutingTable
+from aionetflow.ip.v4 cimport looped_copy
 from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket
 from aionetflow.stats cimport Ip6Stats
 
@@ -36,6 +37,8 @@ cdef class IPv6(PacketHandler):
     cdef public Icmp6Errors errors
     cdef public Fragments fragments
     cdef RxPacket _joined
+    cdef RxPacket _looped_packet
+    cdef public list looped
     cdef public Interface loopback
     cdef public bint forwarding
     cdef PacketHandler _last_handler
@@ -49,6 +52,8 @@ cdef class IPv6(PacketHandler):
     cpdef receive(self, RxPacket packet, int64_t now)
     cpdef output(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
     cpdef _output_in_pieces(self, TxPacket packet, Route route, bytes destination, int64_t now)
+    @cython.locals(packet=RxPacket)
+    cpdef take_looped(self, Interface interface, bytes frame, int64_t now)
     @cython.locals(packet=RxPacket)
     cpdef deliver_whole(self, bytes frame, RxPacket piece, int64_t now)
     @cython.locals(frame=bytes, l3=Py_ssize_t)

@@ -22,6 +22,7 @@ from aionetflow.fast_paths import FAST
 from aionetflow.ip import extension
 from aionetflow.ip.address import AF_INET6, ANY, LOOPBACK, MAPPED, bare, is_scoped, scope_of, scoped
 from aionetflow.ip.route import LOCAL, UNREACHABLE, Route, RoutingTable
+from aionetflow.ip.v4 import looped_copy
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket
 from aionetflow.stats import Ip6Stats
 from aionetflow.widths import i64
@@ -85,6 +86,8 @@ class IPv6(PacketHandler):
         self.errors = Icmp6Errors()
         self.fragments = Fragments()
         self._joined = RxPacket()
+        self._looped_packet = RxPacket()
+        self.looped: list[tuple[Interface, bytes]] = []  # packets to groups that are to be heard on this host too
         self.loopback: Interface | None = None  # the interface whose packets are our own
         self.forwarding = False
         # of the last packet that was for this host: where it came in, who took it, and its addresses
@@ -129,6 +132,10 @@ class IPv6(PacketHandler):
             packet.header, packet.l3, packet.tos, packet.ttl, packet.protocol, source, destination
         )  # fmt: skip
         self.stats.OutRequests += 1
+        if packet.loop and bare(destination) in route.interface.groups:
+            self.looped.append((route.interface, looped_copy(packet)))
+        if packet.ttl == 0 and destination[0] == 0xFF:
+            return  # Linux ip6_finish_output2: it stays on this host
         if packet.mss <= 0 and packet.l5 - packet.l3 + packet.length > (packet.mtu or route.path_mtu(now)):
             self._output_in_pieces(packet, route, destination, now)
             return
@@ -143,6 +150,12 @@ class IPv6(PacketHandler):
         self.stats.FragOKs += 1
         self.stats.FragCreates += len(pieces)
         route.interface.output_whole(pieces, route.via or destination, now)
+
+    def take_looped(self, interface: Interface, frame: bytes, now: i64) -> None:
+        """Receives a packet of this host's to a group on an interface, as if it had come in there."""
+        packet = self._looped_packet
+        packet.take(interface, [frame], 0, 0, 0, True)
+        self.receive(packet, now)
 
     def deliver_whole(self, frame: bytes, piece: RxPacket, now: i64) -> None:
         """Delivers a packet that was put together; piece is the last of its fragments."""
@@ -217,9 +230,12 @@ class IPv6(PacketHandler):
         if not is_scoped(address):
             return address
         if heard_by is self.loopback and address[0] == 0xFE:
-            own = (route.prefix for route in self.routes if route.kind == LOCAL and is_scoped(route.prefix))
-            return next((prefix for prefix in own if bare(prefix) == address), address)
+            return self._own(address)
         return scoped(address, heard_by.index)
+
+    def _own(self, address: bytes) -> bytes:
+        own = (route.prefix for route in self.routes if route.kind == LOCAL and is_scoped(route.prefix))
+        return next((prefix for prefix in own if bare(prefix) == address), address)
 
     def _receive_group(self, packet: RxPacket, now: i64) -> None:
         interface: Any = packet.interface

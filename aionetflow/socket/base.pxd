@@ -21,6 +21,7 @@ cdef class Services(Node):
     cdef readonly Sysctl sysctl
     cdef readonly list interfaces
     cdef readonly object sources
+    cdef public dict memberships
     cpdef Socket make_stream(self, object owner, int family)
     cpdef released(self, Socket sock)
     cpdef touch(self, Connection connection)
@@ -63,6 +64,7 @@ cdef class Socket(ConnectionUser):
     cdef public int mtu_discover
     cdef public int mtu_discover6
     cdef public int asked
+    cdef public object groups
     cdef public int error
     @cython.locals(stream=bint)
     cpdef _set_up(self, Services services, int fd, object owner, int family)

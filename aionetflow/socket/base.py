@@ -2,19 +2,20 @@
 
 import errno
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aionetflow.clock import Clock
 from aionetflow.config import DEFAULT_TTL, TCP_RECEIVE_BUFFER, TCP_SEND_BUFFER, UDP_QUEUE_LIMIT
 from aionetflow.errors import os_error
 from aionetflow.ethernet.interface import LIMITED_BROADCAST, Interface, Node
 from aionetflow.ip.address import AF_INET, AF_INET6, ANY, LOOPBACK, Address, endpoint, pack_endpoint, scope_of, unpack
+from aionetflow.ip.multicast import Memberships
 from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
 from aionetflow.ip.selection import Sources
 from aionetflow.ip.v4 import IPv4
 from aionetflow.packet import TxPacket
 from aionetflow.rng import Random
-from aionetflow.socket import ip_options, options
+from aionetflow.socket import ip_options, membership, options
 from aionetflow.socket.options import SOCK_STREAM
 from aionetflow.socket.table import PortHold, SocketTable, is_unspecified
 from aionetflow.stats import Stats
@@ -33,8 +34,10 @@ HUP = 0x010
 RDHUP = 0x2000
 
 
-options.OPTIONS.update(ip_options.OPTIONS)
-options.IPV6_OPTIONS.update(ip_options.IPV6_OPTIONS)
+for more in (ip_options, membership):
+    options.OPTIONS.update(more.OPTIONS)
+    options.IPV6_OPTIONS.update(more.IPV6_OPTIONS)
+options.RAW_OPTIONS.update(membership.RAW_OPTIONS)
 
 
 class Owner(NamedTuple):
@@ -58,6 +61,7 @@ class Services(Node):
         self.stats = stats
         self.sysctl: Sysctl = ip.sysctl
         self.interfaces: list[Interface] = []
+        self.memberships: dict[int, Memberships] = {}  # in groups, by the octets of an address
         self.sources = Sources(self.interfaces, routes)
 
     def index_of(self, name: str) -> int:
@@ -74,10 +78,6 @@ class Services(Node):
 
     def send_datagram(self, sock: "Socket", data: bytes, route: Route, source: bytes, remote: bytes, port: int) -> None:
         """Sends a UDP datagram."""
-        raise NotImplementedError
-
-    def send_echo(self, sock: "Socket", message: bytes, route: Route, source: bytes, remote: bytes) -> None:
-        """Sends an ICMP echo request, whose identifier is the socket's port."""
         raise NotImplementedError
 
     def make_stream(self, owner: Owner, family: int) -> "StreamSocket":
@@ -145,6 +145,7 @@ class Socket(ConnectionUser):
         # IP_MTU_DISCOVER and IPV6_MTU_DISCOVER: how the way's MTU is gone by (Linux inet_create, inet6_create)
         self.mtu_discover: int = IP_PMTUDISC_DONT if services.sysctl.ip_no_pmtu_disc else IP_PMTUDISC_WANT
         self.mtu_discover6: int = IP_PMTUDISC_WANT
+        self.groups: Any = None  # a membership.Groups: those that the socket is in, and how it sends to groups
         self.asked: int = 0  # what recvmsg tells beside the data: see socket/ancillary.py
         self.error = 0
 

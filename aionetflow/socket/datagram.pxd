@@ -12,6 +12,7 @@ cdef int IN
 cdef int OUT
 cdef int RDHUP
 cdef int BROADCAST
+cdef int MULTICAST
 cdef int _DONT
 cdef int _WANT
 cdef int _DO

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from aionetflow.errors import os_error
+from aionetflow.ethernet.addresses import source_address
 from aionetflow.ip.address import AF_INET, Address, endpoint
-from aionetflow.ip.route import BROADCAST, Route
+from aionetflow.ip.route import BROADCAST, MULTICAST, Route
 from aionetflow.ip.v4 import PROTOCOL_UDP
 from aionetflow.packet import RxPacket, TxPacket
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.data import Buffer, DataSocket
+from aionetflow.socket.membership import Sending, is_group, route_to_group
 from aionetflow.socket.message import MessageSocket
 from aionetflow.socket.options import (
     MSG_ERRQUEUE,
@@ -136,6 +138,8 @@ class DatagramSocket(MessageSocket):
             table.datagrams[self.local_port].remove(self)
             if not table.datagrams[self.local_port]:
                 del table.datagrams[self.local_port]
+        if self.groups is not None:
+            self.groups.leave_all()
         self._queue.clear()
         self._queued = 0
         self.notify()
@@ -177,6 +181,12 @@ class DatagramSocket(MessageSocket):
             return False
         return takes(self.local, self.v6only, destination)
 
+    def hears(self, packet: RxPacket) -> bool:
+        """Whether a datagram to all is for this socket: to a group that it wants to hear, from a source likewise."""
+        if self.groups is None or not is_group(packet.destination):
+            return True
+        return bool(self.groups.hears(packet.interface, packet.destination, packet.source))
+
     def deliver(self, data: bytes, packet: RxPacket, source_port: int, now: i64) -> bool:
         """Queues a datagram that came in a packet; False if the receive buffer is full (Linux: RcvbufErrors)."""
         if self._queued + len(data) + _OVERHEAD > self.receive_buffer and self._queue:
@@ -195,6 +205,9 @@ class DatagramSocket(MessageSocket):
     def mark(self, packet: TxPacket, route: Route, remote: bytes, now: i64) -> None:
         """Linux __ip_make_skb: what cannot go whole may be cut, but where the application forbids it."""
         packet.ttl, packet.tos = self.hops(remote)
+        if route.kind == MULTICAST:
+            sending = self.groups.sending[len(remote)] if self.groups is not None else Sending()
+            packet.ttl, packet.loop = sending.ttl, sending.loop
         wanted = self._wanted
         if wanted is not None:
             packet.ttl = packet.ttl if wanted.ttl < 0 else wanted.ttl
@@ -275,10 +288,22 @@ class DatagramSocket(MessageSocket):
         self._services.send_datagram(self, payload, route, source, remote, port)
 
     def _route(self, remote: bytes) -> Route:
+        if is_group(remote):
+            return self._group_route(remote)
         route = self.route_to(remote)
         if route.kind == BROADCAST and not self.broadcast:
             raise os_error(errno.EACCES)
         return route
+
+    def _group_route(self, group: bytes) -> Route:
+        wanted = self._wanted.interface if self._wanted is not None else 0
+        if not wanted:
+            return route_to_group(self, group)
+        interface = next((each for each in self._services.interfaces if each.index == wanted), None)
+        if interface is None:
+            raise os_error(errno.ENODEV)
+        source = source_address(interface.addresses, group) if len(group) == 4 else b""
+        return Route(group, 8 * len(group), interface, kind=MULTICAST, source=source)
 
     def _limit(self, route: Route, remote: bytes) -> i64:
         """How many octets a datagram may have (Linux __ip_append_data, ip_sk_ignore_df)."""

@@ -140,6 +140,8 @@ class UdpDemux(PacketHandler):
         frame, l4 = packet.frame, packet.l4
         source, port = packet.source, get16(frame, l4)
         sockets = self.table.datagrams_of(source, port, packet.destination, get16(frame, l4 + 2), packet.broadcast)
+        if packet.broadcast:
+            sockets = [sock for sock in sockets if sock.hears(packet)]
         if not sockets:
             self.stats.NoPorts += 1
             self.errors.port_unreachable(packet, now)

@@ -106,7 +106,7 @@ class MessageSocket(DataSocket):
         source = message.destination
         route = self._services.routes.lookup(source)
         if route is None or route.kind != LOCAL:  # Linux fib_compute_spec_dst
-            source = source_address(message.interface, source)
+            source = source_address(message.interface.addresses, source)
         items = of_datagram(self.asked, self.family, message, source)
         if self.asked & ASKED[IPPROTO_IP, IP_RECVORIGDSTADDR] and len(message.destination) == 4:
             items.append(of_original_destination(message.destination, self.local_port))

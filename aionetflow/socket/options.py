@@ -364,4 +364,6 @@ def _find(sock: "Socket", level: int, option: int) -> Option | None:
 
 
 def _find_raw(sock: "Socket", level: int, option: int) -> RawOption | None:
-    return RAW_OPTIONS.get((level, option)) if level == SOL_SOCKET or sock.type == SOCK_STREAM else None
+    if level == IPPROTO_IPV6 and sock.family != AF_INET6:
+        return None
+    return RAW_OPTIONS.get((level, option)) if level != IPPROTO_TCP or sock.type == SOCK_STREAM else None

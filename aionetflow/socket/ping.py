@@ -16,10 +16,12 @@ from aionetflow.ip.icmpv6 import ECHO as ECHO6
 from aionetflow.ip.route import Route
 from aionetflow.ip.v4 import PROTOCOL_ICMP
 from aionetflow.ip.v6 import PROTOCOL_ICMPV6
-from aionetflow.packet import IcmpOrigin, PacketHandler, RxPacket
+from aionetflow.packet import IcmpOrigin, PacketHandler, RxPacket, TxPacket
 from aionetflow.socket.base import Owner, Services
 from aionetflow.socket.data import Buffer, DataSocket
 from aionetflow.socket.datagram import DatagramSocket
+from aionetflow.socket.driver import Driver
+from aionetflow.stats import Stats
 from aionetflow.widths import i64
 
 HEADER_LENGTH = 8
@@ -29,8 +31,27 @@ _UDP_HEADER = 8
 class Pings(PacketHandler):
     """The echo sockets of one host and one protocol, and who of them gets a reply."""
 
-    def __init__(self) -> None:
+    def __init__(self, driver: Driver, stats: Stats) -> None:
         self.sockets: dict[int, list[PingSocket]] = {}  # by identifier
+        self._driver = driver
+        self._stats = stats
+        self._packet = TxPacket()
+
+    def send(
+        self, sock: "PingSocket", message: bytes, route: Route, source: bytes, remote: bytes, now: i64
+    ) -> None:
+        """Sends an echo request, whose identifier is the socket's port."""
+        packet = self._packet
+        packet.reset(sock.proto, HEADER_LENGTH)
+        ident = sock.local_port.to_bytes(2, "big")
+        packet.header[packet.l4 : packet.l5] = message[:2] + bytes(2) + ident + message[6:8]
+        packet.payload = message[HEADER_LENGTH:]
+        packet.length = len(packet.payload)
+        sock.mark(packet, route, remote, now)
+        stats = self._stats.icmp if len(remote) == 4 else self._stats.icmp6
+        stats.OutMsgs += 1
+        stats.OutEchos += 1
+        self._driver.transmit(packet, route, source, remote, now)
 
     def receive(self, packet: RxPacket, now: i64) -> None:
         """Takes an echo reply that was sent to this host."""
@@ -106,7 +127,8 @@ class PingSocket(DatagramSocket):
         return super()._limit(route, remote) + _UDP_HEADER  # which it has not
 
     def _transmit(self, payload: bytes, route: Route, source: bytes, remote: bytes, port: int) -> None:
-        self._services.send_echo(self, payload, route, source, remote)
+        self._pings.send(self, payload, route, source, remote, self._services.clock.now())
+        self._services.run()
 
     def _hold_port(self, address: bytes, port: int) -> None:
         DataSocket._hold_port(self, address, port)
