@@ -20,10 +20,10 @@ from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
 async def socket(family: int = AF_INET, type: int = SOCK_STREAM) -> Socket:
     """Makes a socket on the current host: a control block with addresses, state, owner, buffers. Nothing is sent.
 
-    family is AF_INET, or AF_INET6: over IPv6 a host reaches itself, at ::1, and by IPv4-mapped addresses
-    (::ffff:10.0.0.2) such a socket reaches all hosts. type is SOCK_STREAM (TCP) or SOCK_DGRAM (UDP). The socket must be
-    closed, by `close` or by `async with`; one that is dropped unclosed is closed with a ResourceWarning that says where
-    it was made. Raises RuntimeError outside a network, OSError(EAFNOSUPPORT) for another family. POSIX socket().
+    family is AF_INET, or AF_INET6, whose sockets speak IPv4 too, by mapped addresses (::ffff:10.0.0.2). type is
+    SOCK_STREAM (TCP) or SOCK_DGRAM (UDP). The socket must be closed, by `close` or by `async with`; one that is dropped
+    unclosed is closed with a ResourceWarning that says where it was made. Raises RuntimeError outside a network,
+    OSError(EAFNOSUPPORT) for another family. POSIX socket().
 
     >>> import aionetflow, asyncio
     >>> async def main() -> None:

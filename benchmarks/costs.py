@@ -59,7 +59,7 @@ GROWTHS = (
         "hosts", "a message there and back, one at a time, by hosts on one switch", (2, 10, 100, 1_000), US, "µs",
         "A switch looks the destination up, a host its neighbour and its route: a dictionary each, the route's answer"
         " remembered, and the instructions stay the same. What grows is as above. Only what is said to all, a question"
-        " of ARP or a host's announcement of itself, is more work with more hosts, and is done once.",
+        " of ARP, is more work with more hosts, and is done once.",
     ),
     Growth(
         "octets lo", "an octet of a stream, by how many are sent at a time, on lo (MTU 65536)", STREAMS, NS, "ns",

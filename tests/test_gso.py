@@ -8,6 +8,8 @@ from aionetflow.fast import segment
 from aionetflow.gso import cut, frames_in, frames_of, octets_of
 from support.decode import check_frame
 
+MAC6 = bytes.fromhex("02000000000202000000000186dd")
+IP6 = bytes.fromhex("6000000000000640" + "fd" + "00" * 14 + "01" + "fd" + "00" * 14 + "02")
 MAC = bytes.fromhex("0200000000020200000000010800")
 IP = bytes.fromhex("4500000000004000400600000a0000010a000002")
 FIN, PSH, ACK, CWR = 0x01, 0x08, 0x10, 0x80
@@ -15,27 +17,33 @@ DATA = bytes(index * 7 & 0xFF for index in range(65000))
 ARP = bytes(12) + b"\x08\x06" + bytes(28)
 
 
-def frames(length: int, mss: int, *, flags: int = ACK | PSH, options: bytes = b"") -> list[bytes]:
+def frames(
+    length: int, mss: int, *, flags: int = ACK | PSH, options: bytes = b"", version: int = 4
+) -> list[bytes]:
     """TCP frames as an interface makes them: of at most mss octets, or with mss=0 one."""
     tcp = bytes.fromhex("c0010050") + bytes.fromhex("fffff000") + bytes(4) + bytes([(20 + len(options)) << 2, flags])
-    header = MAC + IP + tcp + bytes.fromhex("1000 0000 0000") + options
-    return segment(header, 0, 14, 34, len(header), DATA, 0, length, mss, 0xFFFE)
+    network = MAC + IP if version == 4 else MAC6 + IP6
+    header = network + tcp + bytes.fromhex("1000 0000 0000") + options
+    return segment(header, 0, 14, len(network), len(header), DATA, 0, length, mss, 0xFFFE)
 
 
 @pytest.mark.parametrize("mtu", [68, 576, 1500, 9000])
 @pytest.mark.parametrize("options", [b"", bytes.fromhex("0101080a0000000100000002")])
 @pytest.mark.parametrize("flags", [ACK, ACK | PSH, ACK | PSH | FIN, ACK | CWR])
-@pytest.mark.parametrize("length", [1, 1459, 1460, 1461, 2920, 64_000])
+@pytest.mark.parametrize("length", [1, 1439, 1440, 1459, 1460, 1461, 2920, 64_000])
+@pytest.mark.parametrize("version", [4, 6])
 def test_a_merged_frame_is_cut_into_those_that_would_have_been_sent(
-    mtu: int, options: bytes, flags: int, length: int
+    mtu: int, options: bytes, flags: int, length: int, version: int
 ) -> None:
-    true = frames(length, mtu - 40 - len(options), flags=flags, options=options)
-    merged = frames(length, 0, flags=flags, options=options)
+    mtu += 20 if version == 6 else 0
+    room = mtu - (40 if version == 4 else 60) - len(options)
+    true = frames(length, room, flags=flags, options=options, version=version)
+    merged = frames(length, 0, flags=flags, options=options, version=version)
     assert len(merged) == 1
     assert cut(merged, mtu) == true
     assert frames_in(merged[0], mtu) == frames_of(merged, mtu) == len(true)
     assert octets_of(merged, mtu) == sum(map(len, true))
-    if mtu > 68:
+    if mtu > 100:
         for frame in true:
             check_frame(frame)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from aionetflow.ethernet import arp
 from aionetflow.ethernet.frame import ETHERTYPE_IPV4, ETHERTYPE_IPV6, HEADER_LENGTH, mac_text
 from aionetflow.fast import get16, get32
-from aionetflow.ip import icmp, icmpv6
+from aionetflow.ip import icmp, icmpv6, ndp
 from aionetflow.ip.address import unpack
 from aionetflow.ip.v4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP
 from aionetflow.ip.v6 import HEADER_LENGTH as HEADER_LENGTH_6
@@ -20,7 +20,13 @@ _ICMP = {
     (PROTOCOL_ICMP, icmp.DESTINATION_UNREACHABLE): "unreachable", (PROTOCOL_ICMP, icmp.TIME_EXCEEDED): "time exceeded",
     (PROTOCOL_ICMPV6, icmpv6.ECHO): "echo request", (PROTOCOL_ICMPV6, icmpv6.ECHO_REPLY): "echo reply",
     (PROTOCOL_ICMPV6, icmpv6.DESTINATION_UNREACHABLE): "unreachable",
+    (PROTOCOL_ICMPV6, icmpv6.PACKET_TOO_BIG): "packet too big",
+    (PROTOCOL_ICMPV6, icmpv6.TIME_EXCEEDED): "time exceeded",
+    (PROTOCOL_ICMPV6, icmpv6.PARAMETER_PROBLEM): "parameter problem",
+    (PROTOCOL_ICMPV6, ndp.ROUTER_SOLICITATION): "router solicitation",
+    (PROTOCOL_ICMPV6, ndp.ROUTER_ADVERTISEMENT): "router advertisement",
 }  # fmt: skip
+_NEIGHBOUR = {ndp.SOLICITATION: "who has", ndp.ADVERTISEMENT: "I have", ndp.REDIRECT: "redirect to"}
 
 
 class IpPacket(NamedTuple):
@@ -136,6 +142,8 @@ def describe(frame: bytes, start: int = HEADER_LENGTH) -> str:
     if packet.protocol == PROTOCOL_UDP and length >= 8:
         return f"UDP {_ends(packet, frame)} len {length - 8}"
     between = f"{unpack(packet.source)} > {unpack(packet.destination)}"
+    if packet.protocol == PROTOCOL_ICMPV6 and length >= 24 and frame[place] in _NEIGHBOUR:
+        return f"ICMP {between} {_NEIGHBOUR[frame[place]]} {unpack(frame[place + 8 : place + 24])}"
     if packet.protocol in (PROTOCOL_ICMP, PROTOCOL_ICMPV6) and length >= 8:
         kind, code = frame[place], frame[place + 1]
         return f"ICMP {between} {_ICMP.get((packet.protocol, kind), f'type {kind}')}{f' code {code}' if code else ''}"

@@ -7,6 +7,7 @@ answers, so that ports by name, flags and error codes are its own. Nobody outsid
 import socket
 from typing import Any
 
+from aionetflow.ip.address import is_scoped, pack
 from aionetflow.network.host import Host
 from aionetflow.network.names import is_literal
 
@@ -28,7 +29,9 @@ def getaddrinfo(
         host = host.decode("ascii", "replace")
     elif isinstance(host, str):
         host.encode("idna")  # as Python does, which may refuse it
-    if not isinstance(host, str) or is_literal(host.partition("%")[0]):
+    if isinstance(host, str) and "%" in host and is_literal(host.partition("%")[0]):
+        return _scoped(here, host, port, family, type, proto, flags)
+    if not isinstance(host, str) or is_literal(host):
         return _system_getaddrinfo(host, port, family, type, proto, flags & ~socket.AI_ADDRCONFIG)
     literals = [] if flags & socket.AI_NUMERICHOST else literals_of(here, host)
     if not literals:
@@ -47,6 +50,17 @@ def getaddrinfo(
     if flags & socket.AI_CANONNAME and infos:
         infos[0] = (*infos[0][:3], host, infos[0][4])
     return infos
+
+
+def _scoped(here: Host, host: str, port: Any, family: int, type: int, proto: int, flags: int) -> list[Info]:
+    """The answers for "fe80::1%eth0", eth0 being the host's own: the interface's index is the scope."""
+    literal, _, zone = host.partition("%")
+    try:
+        scope = int(zone) if zone.isdecimal() else here.stack.index_of(zone)
+    except OSError:
+        raise socket.gaierror(*_UNKNOWN.args) from None
+    infos = _system_getaddrinfo(literal, port, family, type, proto, flags & ~socket.AI_ADDRCONFIG)
+    return [(*info[:4], (*info[4][:3], scope)) if len(info[4]) == 4 else info for info in infos]
 
 
 def literals_of(here: Host, name: str) -> list[str]:
@@ -73,7 +87,13 @@ def family_of(literal: str) -> int:
 
 def getnameinfo(here: Host, address: Any, flags: int = 0) -> tuple[str, str]:
     """As socket.getnameinfo(): the name of the host that has an address, or the address; the service, or the port."""
+    scope = address[3] if isinstance(address, tuple) and len(address) == 4 else 0
+    if scope:
+        address = (*address[:3], 0)  # the C library would name an interface of the machine's
     host, service = _system_getnameinfo(address, flags | socket.NI_NUMERICHOST)
+    if scope and is_scoped(pack(host)):
+        nic = next((nic for nic in here.bare_stack.interfaces if nic.index == scope), None)
+        return f"{host}%{nic.name if nic is not None else scope}", service
     if flags & socket.NI_NUMERICHOST:
         return host, service
     name = name_of(here, host)

@@ -300,7 +300,7 @@ class EthernetInterface(Interface):
         failed = self.neighbours.expire(now)
         self._ask_questions(now)
         for frame in failed:
-            upper = self.upper6 if get16(frame, 12) == ETHERTYPE_IPV6 else self.upper
+            upper = self.upper if frame[14] >> 4 == 4 else self.upper6
             upper.unreachable(frame, 14, now)
 
     def announce(self, now: i64) -> None:

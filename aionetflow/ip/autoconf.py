@@ -49,6 +49,7 @@ _ON_LINK, _AUTONOMOUS = 0x80, 0x40
 _INFINITE = 0xFFFFFFFF
 _TWO_HOURS = 7200 * SECOND
 _RA_METRIC = 1024  # Linux IP6_RT_PRIO_USER: of routes that routers advertise
+_MOST = 16  # net.ipv6.conf.default.max_addresses: so many addresses, prefixes and routers come of advertisements
 
 
 class Tentative:
@@ -186,7 +187,7 @@ class Autoconfiguration(PacketHandler):
     def _take_router(self, message: Message, lifetime: int, now: int) -> None:
         """A default router, for so many seconds; 0: not any more."""
         self._lose_router(message.interface, message.source)
-        if lifetime:
+        if lifetime and len(self.routers) < _MOST:
             route = Route(bytes(16), 0, message.interface, via=message.source, metric=_RA_METRIC + len(self.routers))
             self.ndp.ip.routes.insert(route)
             self.routers[message.source] = (route, now + lifetime * SECOND)
@@ -218,10 +219,13 @@ class Autoconfiguration(PacketHandler):
             elif lease.valid > now + _TWO_HOURS:
                 lease.valid = now + _TWO_HOURS
             self._note_deprecated(interface, now)
-        elif valid > now and address not in self.tentative and address not in self.failed:
+        elif valid > now and address not in self.tentative and address not in self.failed and self._has_room():
             lease = self.leases[interface.index, address] = Lease(interface, address, length)
             lease.preferred, lease.valid = preferred, valid
             self.verify(interface, address, length, now)
+
+    def _has_room(self) -> bool:
+        return len(self.leases) < _MOST
 
     def _take_on_link(self, interface: EthernetInterface, prefix: bytes, length: int, valid: int, now: int) -> None:
         key = (interface.index, prefix)
@@ -233,7 +237,7 @@ class Autoconfiguration(PacketHandler):
             self._end_prefix(key)
         elif lease is not None:
             lease.valid = valid
-        elif not self.ndp.ip.routes.has(route):
+        elif not self.ndp.ip.routes.has(route) and len(self.prefixes) < _MOST:
             self.ndp.ip.routes.insert(route)
             lease = self.prefixes[key] = Lease(interface, network, length)
             lease.valid = valid

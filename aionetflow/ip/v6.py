@@ -230,12 +230,11 @@ class IPv6(PacketHandler):
         if not is_scoped(address):
             return address
         if heard_by is self.loopback and address[0] == 0xFE:
-            return self._own(address)
+            for route in self.routes:
+                if route.kind == LOCAL and bare(route.prefix) == address:
+                    return route.prefix
+            return address
         return scoped(address, heard_by.index)
-
-    def _own(self, address: bytes) -> bytes:
-        own = (route.prefix for route in self.routes if route.kind == LOCAL and is_scoped(route.prefix))
-        return next((prefix for prefix in own if bare(prefix) == address), address)
 
     def _receive_group(self, packet: RxPacket, now: i64) -> None:
         interface: Any = packet.interface

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
+from aionetflow.config import SECOND
 from aionetflow.ethernet.interface import EthernetInterface
 from aionetflow.ip.address import AF_INET, unpack
 from aionetflow.ip.route import RoutingTable
@@ -108,6 +109,7 @@ class Host:
     """
 
     forwarding = False
+    autoconf = False  # it makes its IPv6 addresses itself (RFC 4862)
 
     def __init__(self, network: "Network", name: str, number: int, random: Random) -> None:
         self.network = network
@@ -226,3 +228,12 @@ class Router(Host):
     """A host that forwards packets between its interfaces; made by `Network.router`."""
 
     forwarding = True
+
+    def advertise(self, **lifetimes: float) -> None:
+        """Advertises itself and its IPv6 networks on all its links, for hosts with autoconf (RFC 4861 6.2).
+
+        lifetimes are router_lifetime, valid and preferred, in seconds; by default 1800, 30 days and 7 days.
+        """
+        nanoseconds = {name: round(seconds * SECOND) for name, seconds in lifetimes.items()}
+        for nic in self.interfaces:
+            self.bare_stack.advertise(nic, **nanoseconds)

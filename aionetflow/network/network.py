@@ -67,6 +67,7 @@ class Network:
         self.links: list[MemoryLink] = []
         self._segments_of: dict[EthernetInterface | Switch, list[EthernetInterface | Switch]] = {}
         self._owners: dict[EthernetInterface, Host] = {}
+        self._configuring: set[EthernetInterface] = set()  # those that make their IPv6 addresses themselves
         self._wanted: dict[Host, list[str]] = {}  # addresses given by hand, not yet on an interface
         self._addresses = topology.Addresses()
         self._automatic: list[tuple[Host, Route]] = []
@@ -77,12 +78,16 @@ class Network:
 
     # Building -----------------------------------------------------------------------------------------------------
 
-    def host(self, name: str, *addresses: str) -> Host:
-        """Adds a host. addresses ("10.0.1.5/24") go to its links in their order; the rest is handed out.
+    def host(self, name: str, *addresses: str, autoconf: bool = False) -> Host:
+        """Adds a host. addresses ("10.0.1.5/24", "fd00::5/64") go to its links in their order; the rest is handed out.
 
-        Raises ValueError if the name is taken or an address is none.
+        Those of each family for themselves. With autoconf no IPv6 address is handed out: the host makes its own from
+        what routers advertise, once it is sure that nobody else has them (see `Router.advertise`). Raises ValueError if
+        the name is taken or an address is none.
         """
-        return self._add_host(Host(self, name, len(self.nodes), self._random(name)), addresses)
+        host = Host(self, name, len(self.nodes), self._random(name))
+        host.autoconf = autoconf
+        return self._add_host(host, addresses)
 
     def router(self, name: str, *addresses: str) -> Router:
         """Adds a router: a host that forwards between its links, and is on no LAN of its own accord."""
@@ -156,6 +161,11 @@ class Network:
         self._addresses.give(segments)
         self._automatic = topology.set_routes(self.hosts, segments, self._automatic)
         self._settled = True
+        for segment in segments:
+            for host, nic in segment.members:
+                if host.autoconf and nic not in self._configuring:
+                    self._configuring.add(nic)
+                    host.bare_stack.autoconfigure(nic)
 
     # Living -------------------------------------------------------------------------------------------------------
 

@@ -104,7 +104,9 @@ class Addresses:
             for host, nic in segment.members:
                 if not any(len(entry.address) == 4 for entry in nic.addresses):
                     host.bare_stack.add_address(nic, segment.v4.free_address(), announce=False)
-                if segment.v6.networks and not any(len(entry.address) == 16 for entry in nic.addresses):
+                if not segment.v6.networks or host.autoconf:
+                    continue
+                if not any(len(entry.address) == 16 for entry in nic.addresses):
                     host.bare_stack.add_address(nic, segment.v6.free_address(_number(nic)))
 
     def _name_networks(self, segment: Segment, taken: list[IPNetwork]) -> None:
@@ -150,6 +152,8 @@ def set_routes(hosts: list[Host], segments: list[Segment], old: list[tuple[Host,
             joined[host].append((segment, nic))
     for host in hosts:
         for prefix, nic, via in _routes_of(host, joined):
+            if host.autoconf and (":" in prefix or prefix == "default6"):
+                continue  # routers say so themselves
             try:
                 route = host.bare_stack.routes.add(prefix, via=via, interface=nic)
             except ValueError:

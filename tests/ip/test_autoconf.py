@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from scapy.layers.inet6 import (
@@ -64,7 +66,7 @@ def refuses_to_bind(host: Host, address: str = WANTED) -> bool:
 # ---- duplicate address detection
 
 
-@rule("RFC 4862 5.4.2", "The question whether an address is free goes from :: to its group, and names no MAC", code=CODE)
+@rule("RFC 4862 5.4.2", "The question whether an address is free is from :: to its group, and names no MAC", code=CODE)
 @rule("RFC 4862 5.4", "An address is not used before nobody has answered for a second", code=CODE)
 def test_an_address_is_made_sure_of() -> None:
     host = probing()
@@ -131,14 +133,14 @@ def started() -> Host:
     """A host that configures itself; its link-local address is sure."""
     host = Host()
     host.ethernet()
-    host.stack.autoconfigure(host.wire.interface)
+    host.stack.autoconfigure(host.wire.interface)  # type: ignore[arg-type]
     host.clock.advance(2)
     return host
 
 
 def advertisement(
     lifetime: int = 1800, valid: int = 86400, preferred: int = 14400, *, flags: str = "LA", prefix: str = PREFIX,
-    plen: int = 64, mtu: int = 0, **fields: int,
+    plen: int = 64, mtu: int = 0, **fields: Any,
 ) -> Packet:  # fmt: skip
     message = ICMPv6ND_RA(routerlifetime=lifetime) / ICMPv6NDOptSrcLLAddr(lladdr=mac(9))
     message = message / ICMPv6NDOptPrefixInfo(
@@ -150,11 +152,11 @@ def advertisement(
     return frame6(9, **{"src": ROUTER, "dst": "ff02::1", "to": ALL_NODES_MAC, "hlim": 255, **fields}) / message
 
 
-def configured(**said: int) -> Host:
+def configured(**said: Any) -> Host:
     """A host that has heard an advertisement, and made its address sure."""
     host = started()
     host.wire.says()
-    host.wire.hears(advertisement(**said))  # type: ignore[arg-type]
+    host.wire.hears(advertisement(**said))
     host.clock.advance(2)
     host.wire.says()
     return host
@@ -207,7 +209,7 @@ def test_an_advertisement_makes_an_address_and_routes() -> None:
 @rule("RFC 4861 6.1.2", "An advertisement that is not from a link-local address, or came from afar, is dropped",
       code="ip/ndp.py")  # fmt: skip
 @pytest.mark.parametrize("fields", [{"src": PEER6}, {"hlim": 254}])
-def test_an_invalid_advertisement_is_dropped(fields: dict[str, int]) -> None:
+def test_an_invalid_advertisement_is_dropped(fields: dict[str, Any]) -> None:
     host = started()
     host.wire.hears(advertisement(**fields))
     host.clock.advance(2)
@@ -219,7 +221,7 @@ def test_an_invalid_advertisement_is_dropped(fields: dict[str, int]) -> None:
 @pytest.mark.parametrize(
     "said", [{"flags": "L"}, {"plen": 63}, {"prefix": "fe80::"}, {"valid": 10, "preferred": 20}, {"valid": 0}]
 )
-def test_a_prefix_that_makes_no_address(said: dict[str, int]) -> None:
+def test_a_prefix_that_makes_no_address(said: dict[str, Any]) -> None:
     assert addresses(configured(**said)) == []
 
 
@@ -276,6 +278,16 @@ def test_an_address_is_not_ended_at_once() -> None:
     assert addresses(host) == []
 
 
+def test_a_flood_of_advertisements_is_bounded() -> None:
+    host = started()
+    for k in range(300):
+        host.wire.hears(advertisement(prefix=f"2001:db8:{k:x}::", src=f"fe80::{k + 1:x}"))
+    host.clock.advance(5)
+    assert len(addresses(host)) == 16
+    assert len(routers(host)) == 16
+    assert sum("2001:db8" in str(route) and "/64" in str(route) for route in host.stack.routes) == 16
+
+
 @rule("RFC 4861 6.3.4", "An advertised MTU from 1280 up to the link's is taken", code=CODE)
 @pytest.mark.parametrize(("mtu", "taken"), [(1400, 1400), (1280, 1280), (1279, 1500), (9000, 1500)])
 def test_an_advertised_mtu(mtu: int, taken: int) -> None:
@@ -315,7 +327,7 @@ def test_when_a_router_advertises() -> None:
     host.stack.advertise(wire.interface)  # type: ignore[arg-type]
     host.clock.advance(4000)
     times = [when for when, frame in wire.says_when() if ICMPv6ND_RA in frame]
-    waits = [after - before for before, after in zip(times, times[1:], strict=False)]
+    waits = [after - before for before, after in pairwise(times)]
     assert waits[:2] == [16, 16]
     assert len(waits) > 6
     assert all(200 <= wait <= 600 for wait in waits[2:])

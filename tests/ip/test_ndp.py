@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scapy.layers.inet import UDP
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach,
@@ -17,7 +21,7 @@ from scapy.packet import Packet, Raw
 
 from aionetflow.ethernet.neighbour import DELAY, FAILED, INCOMPLETE, PROBE, REACHABLE, STALE
 from aionetflow.socket.options import SO_ERROR, SOL_SOCKET
-from support.lan import Host, mac
+from support.lan import Host, checksum, mac
 from support.lan6 import (
     ALL_NODES_MAC,
     OURS6,
@@ -260,7 +264,8 @@ def test_another_mac_without_override_only_raises_doubt() -> None:
     assert (entry.mac.hex(":"), entry.state) == (mac(2), STALE)
 
 
-@rule("RFC 4861 7.2.5", "With override another MAC is taken over; unsolicited it is stale", code="ethernet/neighbour.py")
+@rule("RFC 4861 7.2.5", "With override another MAC is taken over; unsolicited it is stale",
+      code="ethernet/neighbour.py")  # fmt: skip
 def test_another_mac_with_override_counts() -> None:
     host = reachable()
     host.wire.hears(answer6(flags="O", named=7, dst="ff02::1", to=ALL_NODES_MAC))
@@ -339,3 +344,21 @@ def test_a_router_redirects_its_neighbour() -> None:
     assert message[ICMPv6NDOptDstLLAddr].lladdr == mac(8)
     again = host.wire.hears(*(frame6(dst=FAR) / data6() for _ in range(9)))
     assert sum(ICMPv6ND_Redirect in frame for frame in again) == 5  # Linux: a bucket of six, one a second
+
+
+# ---- anything at all
+
+
+@given(st.sampled_from([1, 2, 3, 4, 128, 129, 133, 134, 135, 136, 137]), st.binary(max_size=100), st.booleans())
+def test_no_message_raises(kind: int, rest: bytes, to_all: bool) -> None:
+    host = routed()
+    host.stack.autoconfigure(host.wire.interface)  # type: ignore[arg-type]
+    host.stack.advertise(host.wire.interface)  # type: ignore[arg-type]
+    host.clock.advance(2)
+    where: dict[str, Any] = {"dst": "ff02::1", "to": ALL_NODES_MAC} if to_all else {"dst": own_link_local(1)}
+    header = frame6(9, src=ROUTER, hlim=255, nh=58, **where)
+    message = bytes((kind, 0, 0, 0)) + rest
+    pseudo = bytes(header[IPv6])[8:40] + len(message).to_bytes(4, "big") + bytes((0, 0, 0, 58))
+    host.wire.hears(header / Raw(message[:2] + checksum(pseudo + message) + message[4:]))
+    host.clock.advance(5)
+    assert host.stack.stats.icmp6.InCsumErrors == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ def routing(following: int, kind: int, left: int) -> bytes:
     return bytes((following, 2, kind, left)) + bytes(4) + bytes(16)
 
 
-def packet(first: int, chain: bytes, **fields: str) -> Packet:
+def packet(first: int, chain: bytes, **fields: Any) -> Packet:
     """Extension headers, the last of which names UDP, and a datagram behind them."""
     source, destination = fields.get("src", PEER6), fields.get("dst", OURS6)
     datagram = bytes(IPv6(src=source, dst=destination) / data6())[40:]
@@ -83,7 +84,7 @@ def test_an_unknown_next_header_is_reported(first: int, chain: bytes, pointer: i
     assert host.stack.stats.icmp6.OutParmProblems == 1
 
 
-@rule("RFC 8200 4", "A hop-by-hop header anywhere but behind the IPv6 header is an unknown next header", code="ip/v6.py")
+@rule("RFC 8200 4", "A hop-by-hop header elsewhere than behind the IPv6 header is unknown", code="ip/v6.py")
 def test_hop_by_hop_options_come_first_or_not_at_all() -> None:
     arrived, said, _ = receives(packet(DESTINATION, header(HOP, PADN) + header(UDP_, PADN)))
     assert (arrived, complaint(said)) == (False, (1, 40))
@@ -173,7 +174,7 @@ def test_a_packet_that_is_not_whole_is_dropped(frame: bytes, counter: str) -> No
         {"dst": "::"}, {"dst": "2001:db8::9"},
     ],
 )  # fmt: skip
-def test_addresses_that_cannot_be_right(fields: dict[str, str]) -> None:
+def test_addresses_that_cannot_be_right(fields: dict[str, Any]) -> None:
     arrived, said, host = receives(frame6(**fields) / data6())
     assert (arrived, said, host.stack.stats.ip6.InAddrErrors) == (False, [], 1)
 

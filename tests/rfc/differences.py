@@ -7,3 +7,30 @@ differs(
     "The retransmission time-out is at least one second",
     "Linux's minimum is 200 ms above the smoothed round-trip time",
 )
+differs(
+    "RFC 4861 6.3.2",
+    "How long a neighbour counts as reachable is drawn anew every few hours, from 15 s to 45 s",
+    "It is 30 s, so that a test knows when a neighbour is stale",
+)
+differs(
+    "RFC 4861 7.3.1",
+    "Progress of a connection confirms that its neighbour is reachable",
+    "A neighbour in use is probed after 35 s, at its MAC; packets go on meanwhile",
+)
+differs(
+    "RFC 4862 5.4",
+    "Duplicate address detection is done on all unicast addresses",
+    "Addresses that a network hands out are nobody else's, as after Linux's nodad; it is done where it is asked for",
+)
+differs(
+    "RFC 4861 6.3.4",
+    "The MTU that a router advertises is that of IPv6 packets",
+    "It becomes the interface's, for both families",
+)
+differs(
+    "RFC 4291 2.5.6",
+    "Link-local addresses have 54 zero bits behind their prefix",
+    "One that has not is dropped, as these bits say inside a host which link it is on",
+)
+differs("RFC 6437 3", "A source gives each flow a label", "The label is 0, which is allowed")
+differs("RFC 8981 3", "A host makes temporary addresses for its privacy", "On a network of one's own nobody looks")

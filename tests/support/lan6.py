@@ -105,7 +105,7 @@ def ask6(target: str = OURS6, sender: int = 2, source: str = PEER6, **fields: An
 
 def answer6(target: str = PEER6, sender: int = 2, flags: str = "SO", named: int = -1, **fields: Any) -> Packet:
     """A whole advertisement, to the host unless told: flags R, S and O; the MAC of `named`, none if 0."""
-    message = ICMPv6ND_NA(tgt=target, **{flag: int(flag in flags) for flag in "RSO"})
+    message = ICMPv6ND_NA(tgt=target, R=int("R" in flags), S=int("S" in flags), O=int("O" in flags))
     named = sender if named < 0 else named
     if named:
         message = message / ICMPv6NDOptDstLLAddr(lladdr=mac(named))

@@ -37,7 +37,7 @@ def test_the_example_with_a_fixture_runs_under_pytest_asyncio(pytester: pytest.P
 def test_a_report_is_as_the_page_says(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHASHSEED", "0")
     pytester.makepyfile(test_shop="""
-        import asyncio, pytest
+        import asyncio, pytest, socket
 
         async def serve():
             async with await asyncio.start_server(print, "0.0.0.0", 443) as server:
@@ -46,7 +46,7 @@ def test_a_report_is_as_the_page_says(pytester: pytest.Pytester, monkeypatch: py
         @pytest.mark.netflow(time="virtual", delay=0.010)
         async def test_order(netflow):
             netflow.host("shop").spawn(serve(), name="shop")
-            await asyncio.open_connection("shop", 80)
+            await asyncio.open_connection("shop", 80, family=socket.AF_INET)
     """)
     result = pytester.runpytest("-p", "no:cacheprovider", *RUNNERS["alone"])
     text = PAGE.read_text(encoding="utf-8")
