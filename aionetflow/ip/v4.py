@@ -143,9 +143,9 @@ class IPv4(PacketHandler):
             packet.ident = self.idents.next(source, destination, packet.protocol)
         self.stats.OutRequests += 1
         if route.kind == MULTICAST:
-            if packet.loop and destination in route.interface.groups:
+            if packet.loop and destination in route.interface.groups and route.interface is not self.loopback:
                 self.looped.append((route.interface, looped_copy(packet)))  # Linux ip_mc_output
-            if packet.ttl > 0:  # RFC 1112 6.1: such a datagram stays on this host
+            if packet.ttl > 0 or route.interface is self.loopback:  # RFC 1112 6.1: such a datagram stays on this host
                 self._send(packet, route.interface, destination, packet.mtu or route.interface.mtu, now)
         elif route.kind == BROADCAST:
             if self.loopback is not None and self.loopback is not route.interface:

@@ -132,10 +132,11 @@ class IPv6(PacketHandler):
             packet.header, packet.l3, packet.tos, packet.ttl, packet.protocol, source, destination
         )  # fmt: skip
         self.stats.OutRequests += 1
-        if packet.loop and bare(destination) in route.interface.groups:
-            self.looped.append((route.interface, looped_copy(packet)))
-        if packet.ttl == 0 and destination[0] == 0xFF:
-            return  # Linux ip6_finish_output2: it stays on this host
+        if destination[0] == 0xFF and route.interface is not self.loopback:  # Linux ip6_finish_output2
+            if packet.loop and bare(destination) in route.interface.groups:
+                self.looped.append((route.interface, looped_copy(packet)))
+            if packet.ttl == 0:
+                return  # it stays on this host
         if packet.mss <= 0 and packet.l5 - packet.l3 + packet.length > (packet.mtu or route.path_mtu(now)):
             self._output_in_pieces(packet, route, destination, now)
             return
