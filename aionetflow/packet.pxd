@@ -51,6 +51,7 @@ cdef class TxPacket:
     cdef public int protocol
     cdef public int ttl
     cdef public int tos
+    cdef public int ecn
     cdef public int ident
     cdef public bint dont_fragment
     cdef public bint loop

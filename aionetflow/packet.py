@@ -102,6 +102,7 @@ class TxPacket:
         self.protocol = 0
         self.ttl = 64
         self.tos = 0
+        self.ecn = 0  # what the transport adds to it (RFC 3168)
         self.ident = 0  # IPv4's identification; -1: the IP layer draws one
         self.dont_fragment = True
         self.loop = False  # to a group whose members may be on this host
@@ -119,6 +120,7 @@ class TxPacket:
         self.start = 0
         self.length = 0
         self.mss = 0
+        self.ecn = 0
         self.tail = None
         self.ident = 0
         self.dont_fragment = True

@@ -127,7 +127,7 @@ class Stack(Services):
     def attach_ethernet(self, name: str, mac: bytes, mtu: int = DEFAULT_MTU) -> EthernetInterface:
         """A new Ethernet interface with that MAC (6 octets) and MTU (octets)."""
         interface = make_ethernet(self, self.ip, name, len(self.interfaces) + 1, mac, mtu)
-        interface.asker = self.ndp
+        interface.asker = self.ndp.asker
         self._enable6(interface)
         self.routes.insert(Route(scoped(b"\xfe\x80" + bytes(14), interface.index), 64, interface))
         self.addresses.take(interface, link_local(mac, interface.index), 64)

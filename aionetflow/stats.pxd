@@ -124,6 +124,33 @@ cdef class TcpStats(Counters):
     cdef public uint64_t ListenDrops
     cdef public uint64_t TCPTimeouts
     cdef public uint64_t TCPFastRetrans
+    cdef public uint64_t TCPSlowStartRetrans
+    cdef public uint64_t TCPLostRetransmit
+    cdef public uint64_t TCPSackRecovery
+    cdef public uint64_t TCPRenoRecovery
+    cdef public uint64_t TCPSackRecoveryFail
+    cdef public uint64_t TCPRenoRecoveryFail
+    cdef public uint64_t TCPSackFailures
+    cdef public uint64_t TCPRenoFailures
+    cdef public uint64_t TCPLossFailures
+    cdef public uint64_t TCPLossProbes
+    cdef public uint64_t TCPLossProbeRecovery
+    cdef public uint64_t TCPSpuriousRTOs
+    cdef public uint64_t TCPFullUndo
+    cdef public uint64_t TCPPartialUndo
+    cdef public uint64_t TCPDSACKUndo
+    cdef public uint64_t TCPLossUndo
+    cdef public uint64_t TCPSACKReneging
+    cdef public uint64_t TCPSACKReorder
+    cdef public uint64_t TCPRenoReorder
+    cdef public uint64_t TCPTSReorder
+    cdef public uint64_t TCPSACKDiscard
+    cdef public uint64_t TCPDSACKRecv
+    cdef public uint64_t TCPDSACKOfoRecv
+    cdef public uint64_t TCPDSACKOldSent
+    cdef public uint64_t TCPDSACKOfoSent
+    cdef public uint64_t PAWSEstab
+    cdef public uint64_t PAWSActive
     cdef public uint64_t TCPOFOQueue
     cdef public uint64_t TCPRcvQDrop
     cdef public uint64_t TCPAbortOnData

@@ -140,6 +140,7 @@ class TcpStats(Counters):
     """Tcp and TcpExt: segments, connections, and what went wrong with them."""
 
     def __init__(self) -> None:
+        """All at zero. The list is better whole."""
         self.ActiveOpens: u64 = 0
         self.PassiveOpens: u64 = 0
         self.AttemptFails: u64 = 0
@@ -154,6 +155,33 @@ class TcpStats(Counters):
         self.ListenDrops: u64 = 0
         self.TCPTimeouts: u64 = 0
         self.TCPFastRetrans: u64 = 0
+        self.TCPSlowStartRetrans: u64 = 0
+        self.TCPLostRetransmit: u64 = 0
+        self.TCPSackRecovery: u64 = 0
+        self.TCPRenoRecovery: u64 = 0
+        self.TCPSackRecoveryFail: u64 = 0
+        self.TCPRenoRecoveryFail: u64 = 0
+        self.TCPSackFailures: u64 = 0
+        self.TCPRenoFailures: u64 = 0
+        self.TCPLossFailures: u64 = 0
+        self.TCPLossProbes: u64 = 0
+        self.TCPLossProbeRecovery: u64 = 0
+        self.TCPSpuriousRTOs: u64 = 0
+        self.TCPFullUndo: u64 = 0
+        self.TCPPartialUndo: u64 = 0
+        self.TCPDSACKUndo: u64 = 0
+        self.TCPLossUndo: u64 = 0
+        self.TCPSACKReneging: u64 = 0
+        self.TCPSACKReorder: u64 = 0
+        self.TCPRenoReorder: u64 = 0
+        self.TCPTSReorder: u64 = 0
+        self.TCPSACKDiscard: u64 = 0
+        self.TCPDSACKRecv: u64 = 0
+        self.TCPDSACKOfoRecv: u64 = 0
+        self.TCPDSACKOldSent: u64 = 0
+        self.TCPDSACKOfoSent: u64 = 0
+        self.PAWSEstab: u64 = 0
+        self.PAWSActive: u64 = 0
         self.TCPOFOQueue: u64 = 0
         self.TCPRcvQDrop: u64 = 0
         self.TCPAbortOnData: u64 = 0

@@ -35,3 +35,4 @@ cdef class Sysctl:
     cdef public int igmp_qrv
     cdef public int mld_max_msf
     cdef public int mld_qrv
+    cdef public str tcp_congestion_control

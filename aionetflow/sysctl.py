@@ -101,6 +101,7 @@ class Sysctl:
         self.tcp_retries1 = 3
         self.tcp_retries2 = 15
         self.tcp_orphan_retries = 0
+        self.tcp_congestion_control = "cubic"
         self.ip_default_ttl = DEFAULT_TTL
         self.ip_no_pmtu_disc = 0
         self.min_pmtu = 552

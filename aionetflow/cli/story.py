@@ -49,6 +49,7 @@ class End:
         self.ssthresh = INFINITE
         self.recover = -1  # the fast recovery that was last told
         self.timeouts = 0  # how many were told
+        self.probes = 0
 
     def relative(self, number: int) -> int:
         """A sequence number of this end's, counted from its SYN."""
@@ -267,10 +268,14 @@ class Story:
         if block.state == SYN_SENT or block.state == SYN_RECEIVED:
             return f"no answer for {_rto(block)}" if block.retries else "the peer's SYN came again"
         if recovery.state == RECOVERY:
-            if recovery.recover == end.recover:
+            if recovery.high_seq == end.recover:
                 return "partial ACK: the next hole"
-            end.recover = recovery.recover
+            end.recover = recovery.high_seq
             return f"{DUP_ACK_THRESHOLD} duplicate ACKs: fast retransmit"
+        probes = end.host.stats.tcp.TCPLossProbes
+        if probes != end.probes:
+            end.probes = probes
+            return "no ACK for two round trips: the last segment once more (loss probe)"
         timeouts = end.host.stats.tcp.TCPTimeouts
         if timeouts != end.timeouts:
             end.timeouts = timeouts

@@ -119,7 +119,20 @@ def read(packet: RxPacket) -> Message | None:
     return message
 
 
-class NeighbourDiscovery(PacketHandler, Asker):
+class Solicitor(Asker):
+    """Asks for neighbours on behalf of the interfaces."""
+
+    def __init__(self, ndp: "NeighbourDiscovery") -> None:
+        self._ndp = ndp
+
+    def ask(self, interface: EthernetInterface, target: bytes, mac: bytes, now: int) -> None:
+        """RFC 4861 7.2.2: all who may have the address, or the one at mac."""
+        source = self._ndp.icmp.sources.best(interface, target)
+        if source:
+            self._ndp.solicit(interface, target, source, target if mac else solicited_node(target), now)
+
+
+class NeighbourDiscovery(PacketHandler):
     """Neighbor Discovery of one host: asks, answers, and takes redirects.
 
     `conflict` is called when somebody else may have an address, and says whether the host is about to take that itself;
@@ -129,6 +142,7 @@ class NeighbourDiscovery(PacketHandler, Asker):
     def __init__(self, icmp: Icmpv6) -> None:
         self.icmp = icmp
         self.ip = icmp.ip
+        self.asker = Solicitor(self)
         self.conflict: Callable[[Interface, bytes], bool] = lambda interface, target: False
         self.lost_router: Callable[[Interface, bytes], None] = lambda interface, address: None
         self.redirects: list[Route] = []
@@ -136,12 +150,6 @@ class NeighbourDiscovery(PacketHandler, Asker):
             icmp.handlers[kind] = self
 
     # Sending --------------------------------------------------------------------------------------------------------
-
-    def ask(self, interface: EthernetInterface, target: bytes, mac: bytes, now: int) -> None:
-        """Asks for a neighbour's MAC (RFC 4861 7.2.2): all who may have the address, or the one at mac."""
-        source = self.icmp.sources.best(interface, target)
-        if source:
-            self.solicit(interface, target, source, target if mac else solicited_node(target), now)
 
     def solicit(self, interface: EthernetInterface, target: bytes, source: bytes, destination: bytes, now: int) -> None:
         """Sends a neighbor solicitation; from "::" it asks whether anybody has the address already (RFC 4862 5.4.2)."""

@@ -232,6 +232,13 @@ class Socket(ConnectionUser):
         """TCP_MAXSEG: the largest segment now in use."""
         return 0
 
+    def congestion_name(self) -> str:
+        """TCP_CONGESTION: the name of the congestion control."""
+        return ""
+
+    def set_congestion(self, name: str) -> None:
+        """Chooses it."""
+
     def state_name(self) -> str:
         """The state as ss(8) prints it."""
         return "UNCONN"
@@ -289,6 +296,13 @@ class Socket(ConnectionUser):
     def hops(self, remote: bytes) -> tuple[int, int]:
         """TTL and type of service, or hop limit and traffic class, of packets to an address."""
         return (self.ttl, self.tos) if len(remote) == 4 else (self.hop_limit, self.traffic_class)
+
+    def inherit_ip(self, listening: "Socket") -> None:
+        """Takes over what a listening socket says of packets."""
+        self.ttl, self.tos = listening.ttl, listening.tos
+        self.hop_limit, self.traffic_class = listening.hop_limit, listening.traffic_class
+        self.mtu_discover, self.mtu_discover6 = listening.mtu_discover, listening.mtu_discover6
+        self.asked = listening.asked
 
     def discovers(self, remote: bytes) -> int:
         """How the MTU of the way to an address is gone by: IP_PMTUDISC_WANT and its like."""

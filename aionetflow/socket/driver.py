@@ -115,7 +115,7 @@ class Driver:
         packet = self.packet
         while output(connection, packet, now):
             packet.ttl = connection.ttl
-            packet.tos = connection.tos
+            packet.tos = connection.tos | packet.ecn
             count = packet.count()
             self.stats.OutSegs += count
             if connection.state != SYN_RECEIVED and connection.state != TIME_WAIT:

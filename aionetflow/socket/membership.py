@@ -352,8 +352,8 @@ OPTIONS: dict[tuple[int, int], Option] = {
 IPV6_OPTIONS: dict[tuple[int, int], Option] = {
     (IPPROTO_IPV6, IPV6_MULTICAST_IF): Option(lambda sock: _of(sock, 16, "index"), _set_interface6),
     (IPPROTO_IPV6, IPV6_MULTICAST_HOPS): Option(lambda sock: _of(sock, 16, "ttl"), _set_ttl(16)),
-    (IPPROTO_IPV6, IPV6_MULTICAST_LOOP): _switch("loop", 16, False),
-    (IPPROTO_IPV6, IPV6_MULTICAST_ALL): _switch("all", 16, True),
+    (IPPROTO_IPV6, IPV6_MULTICAST_LOOP): _switch("loop", 16, True),
+    (IPPROTO_IPV6, IPV6_MULTICAST_ALL): _switch("all", 16, False),
 }
 
 

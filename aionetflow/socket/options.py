@@ -332,8 +332,7 @@ def _timeout(option: int) -> RawOption:
 def _set_congestion(sock: "Socket", data: bytes) -> None:
     if not data:
         raise os_error(errno.EINVAL)
-    if data[:_NAME_LENGTH].partition(b"\0")[0] != b"reno":
-        raise os_error(errno.ENOENT)
+    sock.set_congestion(data[: _NAME_LENGTH - 1].partition(b"\0")[0].decode("ascii", "replace"))
 
 
 RAW_OPTIONS: dict[tuple[int, int], RawOption] = {
@@ -342,7 +341,9 @@ RAW_OPTIONS: dict[tuple[int, int], RawOption] = {
     ),
     (SOL_SOCKET, SO_RCVTIMEO): _timeout(SO_RCVTIMEO),
     (SOL_SOCKET, SO_SNDTIMEO): _timeout(SO_SNDTIMEO),
-    (IPPROTO_TCP, TCP_CONGESTION): RawOption(lambda sock: b"reno".ljust(_NAME_LENGTH, b"\0"), _set_congestion),
+    (IPPROTO_TCP, TCP_CONGESTION): RawOption(
+        lambda sock: sock.congestion_name().encode().ljust(_NAME_LENGTH, b"\0"), _set_congestion
+    ),
 }
 
 

@@ -28,6 +28,7 @@ cdef class StreamSocket(StreamData):
     cdef public Listener listener
     cdef public bint nodelay
     cdef public bint cork
+    cdef public str _congestion
     cdef public bint _connecting
     @cython.locals(listener=Listener, sock=StreamSocket)
     cpdef StreamSocket take_ready(self)

@@ -16,7 +16,7 @@ from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.listener import Listener
 from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
 from aionetflow.socket.stream_data import StreamData
-from aionetflow.tcp.congestion.reno import Reno
+from aionetflow.tcp import congestion
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import open_actively
 from aionetflow.tcp.segment import Segment
@@ -38,6 +38,7 @@ class StreamSocket(StreamData):
         self._set_up(services, fd, owner, family)
         self.nodelay = False
         self.cork = False
+        self._congestion = ""  # TCP_CONGESTION; empty: the host's default
         self.listener: Listener | None = None
         self._connecting = False
 
@@ -328,9 +329,11 @@ class StreamSocket(StreamData):
             iss = self._services.random.getrandbits(32)
         connection = Connection(
             route, local, local_port, remote, port, iss,
-            self.receive_buffer // 2, self.send_buffer // 2, Reno(), self._services.stats.tcp,
-            self._services.sysctl,
+            self.receive_buffer // 2, self.send_buffer // 2,
+            congestion.create(self._congestion or self._services.sysctl.tcp_congestion_control),
+            self._services.stats.tcp, self._services.sysctl,
         )  # fmt: skip
+        connection.ts_offset = self._services.random.getrandbits(32)
         connection.ttl, connection.tos = self.hops(remote)
         connection.mtu_discover = self.discovers(remote)
         if not self.send_locked:
@@ -341,6 +344,19 @@ class StreamSocket(StreamData):
         connection.snd.nodelay = self.nodelay
         connection.snd.corked = self.cork
         return connection
+
+    def congestion_name(self) -> str:
+        """TCP_CONGESTION: the algorithm in use, or that a connection would get."""
+        if self.connection is not None:
+            return self.connection.recovery.cc.name
+        return self._congestion or self._services.sysctl.tcp_congestion_control
+
+    def set_congestion(self, name: str) -> None:
+        """Chooses it; a connection takes over its window. OSError ENOENT if there is none of that name."""
+        chosen = congestion.create(name)
+        self._congestion = name
+        if self.connection is not None:
+            self.connection.recovery.take_over(chosen)
 
     def _use(self, connection: Connection) -> None:
         """Makes a connection this socket's."""
@@ -355,10 +371,7 @@ class StreamSocket(StreamData):
         self.linger_on, self.linger_seconds = listening.linger_on, listening.linger_seconds
         self.receive_buffer, self.send_buffer = listening.receive_buffer, listening.send_buffer
         self.receive_locked, self.send_locked = listening.receive_locked, listening.send_locked
-        self.ttl, self.tos = listening.ttl, listening.tos
-        self.hop_limit, self.traffic_class = listening.hop_limit, listening.traffic_class
-        self.mtu_discover, self.mtu_discover6 = listening.mtu_discover, listening.mtu_discover6
-        self.asked = listening.asked
+        self.inherit_ip(listening)
         self.nodelay, self.cork = listening.nodelay, listening.cork
         self.v6only = listening.v6only
         self.user_mss = listening.user_mss

@@ -2,23 +2,28 @@ import cython
 from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.fast_paths cimport FastPaths
+from aionetflow.tcp.acknowledgment cimport receive_ack, take_plain
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.departure cimport follow_mtu
+from aionetflow.tcp.ecn cimport take_marks
 from aionetflow.tcp.handshake cimport receive_ack_of_syn, receive_in_syn_sent
+from aionetflow.tcp.paws cimport keep_timestamp, paws_rejects
 from aionetflow.tcp.receive cimport Receiver
+from aionetflow.tcp.sack cimport note_duplicate
 from aionetflow.tcp.segment cimport Segment
 from aionetflow.tcp.send cimport Sender
-from aionetflow.tcp.sequence cimport seq_add, seq_between, seq_gt, seq_sub
+from aionetflow.tcp.sequence cimport seq_add, seq_between, seq_geq, seq_gt, seq_lt, seq_sub
 from aionetflow.tcp.states cimport is_synchronized, may_receive
 from aionetflow.tcp.timers cimport Timers
 
 cdef int64_t DELAYED_ACK
-cdef int64_t INVALID_RATELIMIT
 cdef int64_t NEVER
 cdef int64_t TIME_WAIT_TIME
 cdef int IN_ORDER
 cdef int OUT_OF_ORDER
 cdef int REFUSED
+cdef int OLD
+cdef int CE
 cdef FastPaths FAST
 cdef int OPEN
 cdef int PSH
@@ -34,7 +39,6 @@ cdef int SYN_SENT
 cdef int TIME_WAIT
 cdef int _ABORT
 cdef int _RCV_FIN
-cdef int _RCV_ACK_OF_FIN
 cdef int _RCV_RST
 cdef int _MAX_DUP_ACKS
 cdef int ECONNRESET
@@ -46,20 +50,13 @@ cpdef receive(Connection connection, Segment segment, int64_t now)
 cpdef receive_icmp(Connection connection, int code, int64_t now)
 @cython.locals(snd=Sender, rcv=Receiver)
 cdef bint _is_predicted(Connection connection, Segment segment) except -1
+@cython.locals(rcv=Receiver)
 cdef _receive_predicted(Connection connection, Segment segment, int64_t now)
 @cython.locals(rcv=Receiver, timers=Timers)
 cdef _acknowledge(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver)
 cpdef bint _check(Connection connection, Segment segment, int64_t now) except -1
 cpdef _receive_reset(Connection connection)
-cpdef _challenge(Connection connection, int64_t now)
-cpdef bint _is_repeated(Connection connection, int64_t now) except -1
-@cython.locals(snd=Sender)
-cpdef bint _receive_ack(Connection connection, Segment segment, int64_t now) except -1
-@cython.locals(snd=Sender, flight=int64_t, acked=int64_t)
-cpdef _receive_new_ack(Connection connection, Segment segment, int64_t now)
-@cython.locals(snd=Sender, window=int64_t, duplicate=bint)
-cpdef _receive_same_ack(Connection connection, Segment segment, int64_t now)
 @cython.locals(rcv=Receiver, fresh=bint, hole=bint, kind=int)
 cpdef _receive_data(Connection connection, Segment segment, int64_t now)
 cpdef _receive_fin(Connection connection, Segment segment, int64_t now)

@@ -5,15 +5,19 @@ The order is the RFC's: sequence number, RST, SYN, ACK, data, FIN. The urgent po
 
 import errno
 
-from aionetflow.config import DELAYED_ACK, INVALID_RATELIMIT, NEVER, TIME_WAIT_TIME
+from aionetflow.config import DELAYED_ACK, NEVER, TIME_WAIT_TIME
 from aionetflow.fast_paths import FAST
+from aionetflow.tcp.acknowledgment import receive_ack, take_plain
 from aionetflow.tcp.connection import IP_PMTUDISC_DONT, Connection
 from aionetflow.tcp.departure import follow_mtu
+from aionetflow.tcp.ecn import CE, take_marks
 from aionetflow.tcp.handshake import receive_ack_of_syn, receive_in_syn_sent
-from aionetflow.tcp.receive import IN_ORDER, OUT_OF_ORDER, REFUSED
+from aionetflow.tcp.paws import keep_timestamp, paws_rejects
+from aionetflow.tcp.receive import IN_ORDER, OLD, OUT_OF_ORDER, REFUSED
 from aionetflow.tcp.recovery import OPEN
+from aionetflow.tcp.sack import note_duplicate
 from aionetflow.tcp.segment import ACK, FIN, PSH, RST, SYN, Segment
-from aionetflow.tcp.sequence import seq_add, seq_between, seq_gt, seq_sub
+from aionetflow.tcp.sequence import seq_add, seq_between, seq_geq, seq_gt, seq_lt, seq_sub
 from aionetflow.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -29,7 +33,6 @@ from aionetflow.widths import i64
 
 _ABORT = int(Event.ABORT)
 _RCV_FIN = int(Event.RCV_FIN)
-_RCV_ACK_OF_FIN = int(Event.RCV_ACK_OF_FIN)
 _RCV_RST = int(Event.RCV_RST)
 _MAX_DUP_ACKS = 64  # what one batch of frames ahead of their turn may call for
 ECONNRESET = errno.ECONNRESET
@@ -49,7 +52,8 @@ def receive(connection: Connection, segment: Segment, now: i64) -> None:
         return
     if connection.state == SYN_RECEIVED and not receive_ack_of_syn(connection, segment, now):
         return
-    if not _receive_ack(connection, segment, now):
+    keep_timestamp(connection, segment, now)
+    if not receive_ack(connection, segment, now):
         return
     if segment.length:
         _receive_data(connection, segment, now)
@@ -84,6 +88,10 @@ def _is_predicted(connection: Connection, segment: Segment) -> bool:
         and seq_between(snd.snd_una, segment.ack, snd.snd_nxt)
         and segment.length <= seq_sub(rcv.rcv_adv, rcv.rcv_nxt)
         and connection.recovery.state == OPEN
+        and connection.recovery.is_clean()
+        and segment.sack_count == 0
+        and segment.mark != CE
+        and (not connection.timestamps or (segment.timestamped and not seq_lt(segment.tsval, rcv.ts_recent)))
         and connection.timers.persist == NEVER
         and rcv.reassembly.length == 0
         and not rcv.fin_received
@@ -93,12 +101,18 @@ def _is_predicted(connection: Connection, segment: Segment) -> bool:
 
 def _receive_predicted(connection: Connection, segment: Segment, now: i64) -> None:
     """What `receive` comes to in that case."""
+    rcv = connection.rcv
+    if connection.timestamps:
+        connection.tsecr = segment.tsecr
+        if rcv.rcv_nxt == rcv.rcv_wup:
+            rcv.ts_recent = segment.tsval
+            rcv.ts_recent_at = now
     if segment.ack != connection.snd.snd_una:
-        _receive_new_ack(connection, segment, now)
+        take_plain(connection, segment, now)
     else:
-        _receive_same_ack(connection, segment, now)
+        connection.snd.update_window(segment, False)
     if segment.length:
-        connection.rcv.take_next(segment)
+        rcv.take_next(segment)
         connection.wake = True
         _acknowledge(connection, now)
 
@@ -106,21 +120,30 @@ def _receive_predicted(connection: Connection, segment: Segment, now: i64) -> No
 def _check(connection: Connection, segment: Segment, now: i64) -> bool:
     """First to fourth: sequence number, RST, SYN; False if there is nothing more to do."""
     rcv = connection.rcv
+    if connection.timestamps and segment.timestamped:
+        if paws_rejects(connection, segment, now) and not segment.flags & RST:
+            connection.stats.PAWSEstab += 1
+            if segment.length or not connection.is_answered(now):
+                connection.need_ack = True
+            return False
+        connection.tsecr = segment.tsecr
     if not rcv.acceptable(segment):
         # data are answered always, as our ACK may have been lost; the rest is not (Linux tcp_oow_rate_limited)
-        if not segment.flags & RST and (segment.length or not _is_repeated(connection, now)):
+        if not segment.flags & RST and (segment.length or not connection.is_answered(now)):
             connection.need_ack = True
+            if segment.length:
+                note_duplicate(connection, segment)
         return False
     if segment.flags & RST:
         # RFC 5961 3.2: exactly the next number, or a challenge
         if segment.seq == rcv.rcv_nxt:
             _receive_reset(connection)
         else:
-            _challenge(connection, now)
+            connection.challenge(now)
         return False
     if segment.flags & SYN:
         if connection.state != SYN_RECEIVED or segment.seq != rcv.irs:
-            _challenge(connection, now)  # RFC 5961 4.2
+            connection.challenge(now)  # RFC 5961 4.2
             return False
         if segment.flags & ACK:
             return True  # simultaneous open: the peer's SYN-ACK
@@ -136,80 +159,6 @@ def _receive_reset(connection: Connection) -> None:
         connection.fail(_RCV_RST, EPIPE if connection.state == CLOSE_WAIT else ECONNRESET)
 
 
-def _challenge(connection: Connection, now: i64) -> None:
-    """RFC 5961: asks the peer by an ACK whether it meant that."""
-    if not _is_repeated(connection, now):
-        connection.stats.TCPChallengeACK += 1
-        connection.need_ack = True
-
-
-def _is_repeated(connection: Connection, now: i64) -> bool:
-    """Whether such an answer was given a moment ago: two ends must not answer each other for ever."""
-    if now < connection.answered_at + INVALID_RATELIMIT:
-        connection.stats.TCPACKSkippedSeq += 1
-        return True
-    connection.answered_at = now
-    return False
-
-
-def _receive_ack(connection: Connection, segment: Segment, now: i64) -> bool:
-    """Fifth: False if the segment is to be dropped."""
-    snd = connection.snd
-    if seq_gt(segment.ack, snd.snd_nxt):
-        connection.need_ack = True  # it acknowledges what was not sent
-        return False
-    if seq_gt(segment.ack, snd.snd_una):
-        _receive_new_ack(connection, segment, now)
-    elif segment.ack == snd.snd_una:
-        _receive_same_ack(connection, segment, now)
-    elif seq_sub(snd.snd_una, segment.ack) > snd.max_wnd:
-        _challenge(connection, now)  # RFC 5961 5.2: older than anything in flight can be
-        return False
-    if snd.snd_wnd > 0 and connection.timers.persist != NEVER:
-        connection.timers.persist = NEVER
-        connection.recovery.rtt.backoff = 0
-    return connection.state != CLOSED
-
-
-def _receive_new_ack(connection: Connection, segment: Segment, now: i64) -> None:
-    snd = connection.snd
-    flight = snd.in_flight()
-    acked = snd.acknowledge(segment.ack)
-    snd.update_window(segment)
-    connection.retries = 0
-    connection.soft_error = 0
-    connection.recovery.on_ack(snd.snd_una, acked, flight, now)
-    snd.grow(connection.recovery.cc.cwnd)
-    # RFC 6298 5.2, 5.3
-    connection.timers.retransmit = now + connection.recovery.rtt.rto() if snd.in_flight() else NEVER
-    if acked:
-        connection.wake = True  # there is room to write
-    if snd.fin_acknowledged():
-        connection.transition(_RCV_ACK_OF_FIN)
-        connection.settle(now)
-
-
-def _receive_same_ack(connection: Connection, segment: Segment, now: i64) -> None:
-    """An ACK that acknowledges nothing new: a duplicate, a window update, or one that came with data."""
-    snd = connection.snd
-    window: i64 = segment.window
-    # RFC 5681 2, DUPLICATE ACKNOWLEDGMENT, (a) to (e)
-    duplicate = (
-        snd.snd_una != snd.snd_nxt
-        and segment.length == 0
-        and segment.flags & (SYN | FIN) == 0
-        and segment.ack == snd.snd_una
-        and window << snd.snd_wscale == snd.snd_wnd
-    )
-    if duplicate:
-        if connection.recovery.on_dup_ack(snd.snd_una, snd.snd_nxt, snd.in_flight(), now):
-            connection.stats.TCPFastRetrans += 1
-        return
-    snd.update_window(segment)
-    if snd.snd_una == snd.snd_nxt:
-        connection.retries = 0  # the answer to a probe: the peer lives
-
-
 def _receive_data(connection: Connection, segment: Segment, now: i64) -> None:
     """Seventh; RFC 5681 4.2 on when to acknowledge."""
     rcv = connection.rcv
@@ -223,7 +172,11 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> None:
         connection.refuse(segment)
         connection.fail(_RCV_RST, ECONNRESET)
         return
+    if connection.ecn:
+        take_marks(connection, segment)
     hole = rcv.reassembly.length > 0
+    if seq_lt(segment.seq, rcv.rcv_nxt):
+        note_duplicate(connection, segment)
     kind = rcv.take(segment)
     if kind == IN_ORDER:
         connection.wake = True
@@ -233,9 +186,14 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> None:
             _acknowledge(connection, now)
     elif kind == OUT_OF_ORDER:
         connection.stats.TCPOFOQueue += segment.count
-        connection.dup_acks_due = min(connection.dup_acks_due + segment.count, _MAX_DUP_ACKS)
+        if connection.recovery.selective:
+            connection.need_ack = True  # which says all that a duplicate for each would
+        else:
+            connection.dup_acks_due = min(connection.dup_acks_due + segment.count, _MAX_DUP_ACKS)
     else:
         connection.need_ack = True
+        if kind == OLD and seq_geq(segment.seq, rcv.rcv_nxt):
+            note_duplicate(connection, segment)
         if kind == REFUSED:
             connection.stats.TCPRcvQDrop += 1
 

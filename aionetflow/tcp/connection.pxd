@@ -9,11 +9,17 @@ from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
 from aionetflow.tcp.segment cimport Segment
 from aionetflow.tcp.send cimport Sender
+from aionetflow.tcp.sequence cimport seq_add, seq_between, seq_lt, seq_sub
 from aionetflow.tcp.states cimport is_open, is_synchronized, may_receive, next_state
 from aionetflow.tcp.timers cimport Timers
 
 cdef int64_t FIN_WAIT_2_TIME
+cdef int64_t INVALID_RATELIMIT
+cdef int64_t MILLISECOND
 cdef int64_t NEVER
+cdef int TIMESTAMPS_LENGTH
+cdef uint32_t M32
+cdef int64_t _LONGEST_RTT
 cdef int64_t TIME_WAIT_TIME
 cdef int RST
 cdef int CLOSED
@@ -59,6 +65,12 @@ cdef class Connection:
     cdef public int tos
     cdef public bint passive
     cdef public bint scaling
+    cdef public bint timestamps
+    cdef public uint32_t ts_offset
+    cdef public uint32_t tsecr
+    cdef public bint ecn
+    cdef public bint ecn_echo
+    cdef public bint cwr_due
     cdef public bint read_shut
     cdef public bint write_shut
     cdef public int user_mss
@@ -68,6 +80,7 @@ cdef class Connection:
     cdef public bint need_ack
     cdef public int dup_acks_due
     cdef public bint probe_due
+    cdef public bint tail_due
     cdef public bint reset_due
     cdef public uint32_t refused
     cdef public bint refuse_due
@@ -93,4 +106,13 @@ cdef class Connection:
     cpdef int advertised_mss(self) except? -1
     cpdef int max_mss(self) except? -1
     cpdef set_mss(self, int64_t mss)
+    cpdef bint is_cut_too_long(self) except -1
+    cpdef uint32_t tsval(self, int64_t now) except? -1
+    @cython.locals(ticks=int64_t)
+    cpdef int64_t echoed_rtt(self, uint32_t tsecr, int64_t now) except? -2
+    cpdef bint echoes_before(self, int64_t when) except -1
+    cpdef bint echoes_our_syn(self, Segment segment, int64_t now) except -1
+    cpdef queue_cwr(self)
+    cpdef challenge(self, int64_t now)
+    cpdef bint is_answered(self, int64_t now) except -1
     cpdef settle(self, int64_t now)

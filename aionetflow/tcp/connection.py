@@ -13,16 +13,18 @@ the deadline, and tells the user when `wake` is set (socket/driver.py).
 
 from typing import Any
 
-from aionetflow.config import DEFAULT_TTL, FIN_WAIT_2_TIME, NEVER, TIME_WAIT_TIME
+from aionetflow.config import DEFAULT_TTL, FIN_WAIT_2_TIME, INVALID_RATELIMIT, MILLISECOND, NEVER, TIME_WAIT_TIME
 from aionetflow.ip.route import Route
 from aionetflow.stats import TcpStats
 from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.congestion.base import CongestionControl
+from aionetflow.tcp.options import TIMESTAMPS_LENGTH
 from aionetflow.tcp.receive import Receiver
 from aionetflow.tcp.recovery import Recovery
 from aionetflow.tcp.rtt import RttEstimator
 from aionetflow.tcp.segment import RST, Segment
 from aionetflow.tcp.send import Sender
+from aionetflow.tcp.sequence import M32, seq_add, seq_between, seq_lt, seq_sub
 from aionetflow.tcp.states import (
     CLOSED,
     FIN_WAIT_2,
@@ -44,6 +46,7 @@ IP_PMTUDISC_DO = 2
 IP_PMTUDISC_PROBE = 3  # the way's MTU is not gone by: the application looks for a larger one
 IP_PMTUDISC_INTERFACE = 4  # what ICMP says of the way is not believed, nor is it by OMIT = 5
 _LONGEST = 65535  # what an IP packet's length field can say
+_LONGEST_RTT = 0x7FFFFFFF // 1000  # milliseconds; Linux: what fits its microseconds
 _CLOSE = int(Event.CLOSE)
 _ABORT = int(Event.ABORT)
 _TIMEOUT = int(Event.TIMEOUT)
@@ -67,6 +70,7 @@ class Connection:
         self, route: Route, local: bytes, local_port: int, remote: bytes, remote_port: int, iss: u32,
         receive_limit: i64, send_limit: i64, cc: CongestionControl, stats: TcpStats, sysctl: Sysctl,
     ) -> None:  # fmt: skip
+        """A closed one. The list is better whole."""
         self.route = route
         self.local = local
         self.local_port = local_port
@@ -82,13 +86,19 @@ class Connection:
         self.tos = 0
         self.passive = False
         self.scaling = False  # both ends offered a window scale
+        self.timestamps = False  # ... and timestamps (RFC 7323)
+        self.ts_offset: u32 = 0  # what our clock of timestamps began with
+        self.tsecr: u32 = 0  # the last timestamp of ours that the peer gave back
+        self.ecn = False  # both ends know ECN (RFC 3168)
+        self.ecn_echo = False  # the peer's packets met congestion, and it has not said yet that it knows
+        self.cwr_due = False  # our window was reduced, which the peer has yet to be told
         self.read_shut = False
         self.write_shut = False
         self.snd = Sender(iss, send_limit)
         self.rcv = Receiver(receive_limit)
         self.timers = Timers()
-        self.recovery = Recovery(iss, cc, RttEstimator())
-        self.sent_at: i64 = NEVER  # when new data was last sent
+        self.recovery = Recovery(iss, cc, RttEstimator(), sysctl.tcp_reordering)
+        self.sent_at: i64 = NEVER  # when new data, or the first SYN, was last sent
         self.user_mss = 0  # TCP_MAXSEG; 0: no limit
         self.mtu: i64 = _LONGEST  # of the way, when the segment size was last looked at
         self.mtu_discover = IP_PMTUDISC_WANT
@@ -99,6 +109,7 @@ class Connection:
         self.need_ack = False
         self.dup_acks_due = 0  # acknowledgments owed for segments ahead of their turn, one each (RFC 5681 4.2)
         self.probe_due = False
+        self.tail_due = False  # a loss probe is to be sent
         self.reset_due = False
         self.refused: u32 = 0  # SYN-SENT, SYN-RECEIVED: the number for the RST to a segment of another life
         self.refuse_due = False
@@ -191,8 +202,9 @@ class Connection:
         self.read_shut = self.write_shut = True
         self.timers.stop()
         self.snd.queue.clear()
+        self.recovery.clear()
         self.rcv.reassembly.clear()
-        self.syn_due = self.need_ack = self.probe_due = False
+        self.syn_due = self.need_ack = self.probe_due = self.tail_due = False
         self.dup_acks_due = 0
         self.wake = True
 
@@ -212,9 +224,56 @@ class Connection:
         return min(self.advertised_mss(), self.mtu - (40 if len(self.local) == 4 else 60))
 
     def set_mss(self, mss: i64) -> None:
-        """Segments hold at most that many octets from now on."""
+        """Segments hold at most that many octets from now on, timestamps included."""
+        if self.timestamps:
+            mss -= TIMESTAMPS_LENGTH
         self.snd.mss = mss
         self.recovery.cc.on_mss(mss)
+
+    def is_cut_too_long(self) -> bool:
+        """Whether our segments are longer than the way takes."""
+        return self.snd.mss + (TIMESTAMPS_LENGTH if self.timestamps else 0) > self.max_mss()
+
+    def tsval(self, now: i64) -> u32:
+        """The time in our timestamps: milliseconds from a random start (RFC 7323 5.4, Linux tcp_time_stamp)."""
+        return seq_add(self.ts_offset, (now // MILLISECOND) & M32)
+
+    def echoed_rtt(self, tsecr: u32, now: i64) -> i64:
+        """The round-trip time that an echoed timestamp tells (RFC 7323 4.1), at least a millisecond; -1 if none."""
+        ticks = seq_sub(self.tsval(now), tsecr)
+        return max(ticks, 1) * MILLISECOND if ticks < _LONGEST_RTT else -1
+
+    def echoes_before(self, when: i64) -> bool:
+        """Whether the last echo was of a segment sent before a time."""
+        return self.timestamps and self.tsecr != 0 and seq_lt(self.tsecr, self.tsval(when))
+
+    def echoes_our_syn(self, segment: Segment, now: i64) -> bool:
+        """Whether a SYN-ACK gives back a timestamp of this SYN, not of another life (Linux PAWSActiveRejected)."""
+        if not segment.timestamped or segment.tsecr == 0 or not self.sysctl.tcp_timestamps:
+            return True
+        if self.sent_at == NEVER or seq_between(self.tsval(self.sent_at), segment.tsecr, self.tsval(now)):
+            return True
+        self.stats.PAWSActive += 1
+        return False
+
+    def queue_cwr(self) -> None:
+        """The window is being reduced: the peer is told with the next new data (RFC 3168 6.1.2)."""
+        if self.ecn:
+            self.cwr_due = True
+
+    def challenge(self, now: i64) -> None:
+        """RFC 5961: asks the peer by an ACK whether it meant that."""
+        if not self.is_answered(now):
+            self.stats.TCPChallengeACK += 1
+            self.need_ack = True
+
+    def is_answered(self, now: i64) -> bool:
+        """Whether such an answer was given a moment ago: two ends must not answer each other for ever."""
+        if now < self.answered_at + INVALID_RATELIMIT:
+            self.stats.TCPACKSkippedSeq += 1
+            return True
+        self.answered_at = now
+        return False
 
     def settle(self, now: i64) -> None:
         """After a transition of the closing: starts the wait that the new state calls for."""
@@ -222,6 +281,7 @@ class Connection:
             self.timers.stop()
             self.timers.wait = now + TIME_WAIT_TIME
             self.snd.queue.clear()
+            self.recovery.clear()
             self.wake = True
         elif self.state == FIN_WAIT_2 and self.user is None:
             self.timers.wait = now + FIN_WAIT_2_TIME

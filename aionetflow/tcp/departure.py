@@ -2,14 +2,19 @@
 
 import errno
 
-from aionetflow.config import CORK_LIMIT, NEVER, ORPHAN_RETRIES
+from aionetflow.config import CORK_LIMIT, MAX_SEGMENT_RUN, NEVER, ORPHAN_RETRIES
 from aionetflow.packet import TxPacket
 from aionetflow.tcp.connection import Connection
-from aionetflow.tcp.handshake import emit_syn
-from aionetflow.tcp.segment import ACK, FIN, PSH, RST, emit
-from aionetflow.tcp.sequence import seq_add, seq_sub
+from aionetflow.tcp.ecn import ECT_0
+from aionetflow.tcp.emission import blocks_due, emit_reset, emit_run, emit_segment, mss_in, send_syn
+from aionetflow.tcp.loss import on_reorder_timeout, on_timeout
+from aionetflow.tcp.rack import arm_timeout, schedule_probe
+from aionetflow.tcp.recovery import LOSS, PROBE, REORDER, TIMEOUT
+from aionetflow.tcp.scoreboard import after_segments, segments_in
+from aionetflow.tcp.segment import ACK, CWR, FIN, PSH
+from aionetflow.tcp.sequence import seq_gt, seq_sub
 from aionetflow.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT, Event, may_send
-from aionetflow.widths import i64, u32
+from aionetflow.widths import i64
 
 _ABORT = int(Event.ABORT)
 _TIMEOUT = int(Event.TIMEOUT)
@@ -20,34 +25,46 @@ def output(connection: Connection, packet: TxPacket, now: i64) -> bool:
     """Makes the next segment that is due; False when there is none."""
     snd = connection.snd
     if connection.refuse_due or connection.reset_due:
-        _emit_reset(connection, packet)
+        emit_reset(connection, packet, now)
         return True
     if connection.syn_due:
-        _emit_syn(connection, packet, now)
+        send_syn(connection, packet, now)
         return True
     if connection.state == CLOSED or connection.state == SYN_SENT:
         return False
     if connection.dup_acks_due > 0:
         connection.dup_acks_due -= 1
-        _emit(connection, packet, snd.snd_nxt, ACK)
+        emit_segment(connection, packet, snd.snd_nxt, ACK, now)
         return True
-    if may_send(connection.state):
-        if connection.mtu != connection.route.path_mtu(now):
-            follow_mtu(connection, now)
-        if connection.recovery.retransmit_at(snd.snd_una):
-            _emit_again(connection, packet, now)
-            return True
-        if not snd.is_done() and _emit_new(connection, packet, now):
-            return True
+    if may_send(connection.state) and _emit_data(connection, packet, now):
+        return True
     if connection.probe_due:
         # Linux tcp_xmit_probe_skb: a number already acknowledged, so that the peer must answer with its window
         connection.probe_due = False
-        _emit(connection, packet, seq_sub(snd.snd_una, 1), ACK)
+        emit_segment(connection, packet, seq_sub(snd.snd_una, 1), ACK, now)
         return True
     if connection.need_ack:
-        _emit(connection, packet, snd.snd_nxt, ACK)
+        emit_segment(connection, packet, snd.snd_nxt, ACK, now)
         return True
     _arm_holding_timers(connection, now)
+    return False
+
+
+def _emit_data(connection: Connection, packet: TxPacket, now: i64) -> bool:
+    """What was lost goes before what is new, unless new data are to show whether anything was."""
+    snd, recovery = connection.snd, connection.recovery
+    if connection.mtu != connection.route.path_mtu(now):
+        follow_mtu(connection, now)
+    if recovery.wants_to_resend() and _emit_again(connection, packet, now):
+        return True
+    if not snd.is_done() and _emit_new(connection, packet, now):
+        return True
+    if recovery.resend_held and not seq_gt(snd.snd_nxt, recovery.high_seq):
+        recovery.resend_held = recovery.frto = False  # there was no new data to send after all
+        return recovery.wants_to_resend() and _emit_again(connection, packet, now)
+    if connection.tail_due:
+        connection.tail_due = False
+        return _emit_tail(connection, packet, now)
     return False
 
 
@@ -63,7 +80,7 @@ def expire(connection: Connection, now: i64) -> None:
         connection.snd.push_once = True
     if timers.retransmit <= now:
         timers.retransmit = NEVER
-        _on_retransmission_timeout(connection, now)
+        _on_retransmission_timer(connection, now)
     if timers.persist <= now:
         timers.persist = NEVER
         _on_persist_timeout(connection)
@@ -76,98 +93,142 @@ def follow_mtu(connection: Connection, now: i64) -> None:
     """The MTU of the way has changed, or the way (RFC 1191 6.4, Linux tcp_current_mss): cut to fit, and send again."""
     snd = connection.snd
     connection.mtu = connection.route.path_mtu(now)
-    if snd.mss > connection.max_mss():
+    if connection.is_cut_too_long():
         connection.set_mss(connection.max_mss())
         if snd.syn_acked and snd.in_flight():
             connection.recovery.resend_all(snd.snd_una, snd.snd_nxt)
 
 
-def _emit(connection: Connection, packet: TxPacket, seq: u32, flags: int) -> None:
-    """Writes a segment's header: with our acknowledgment and window, which settles any ACK that was owed."""
-    rcv = connection.rcv
-    window = rcv.window() >> rcv.rcv_wscale
-    emit(packet, connection.local_port, connection.remote_port, seq, rcv.rcv_nxt, flags, window, b"")
-    rcv.rcv_wup = rcv.rcv_nxt
-    connection.need_ack = False
-    connection.timers.delayed_ack = NEVER
-
-
-def _emit_reset(connection: Connection, packet: TxPacket) -> None:
-    connection.stats.OutRsts += 1
-    if connection.refuse_due:
-        connection.refuse_due = False
-        emit(packet, connection.local_port, connection.remote_port, connection.refused, 0, RST, 0, b"")
-        return
-    connection.reset_due = False
-    _emit(connection, packet, connection.snd.snd_nxt, RST | ACK)
-
-
-def _emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
-    recovery = connection.recovery
-    connection.syn_due = False
-    connection.need_ack = False
-    emit_syn(connection, packet)
-    if connection.timers.retransmit == NEVER:
-        connection.timers.retransmit = now + recovery.rtt.rto()
-    if connection.syn_sent:
-        recovery.timing = False  # Karn
-        connection.stats.RetransSegs += 1
-    else:
-        recovery.on_sent(connection.snd.snd_nxt, now)
-    connection.syn_sent = True
-
-
-def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> None:
-    """Sends one segment again, from where recovery says."""
+def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
+    """Sends the oldest of what is lost again, as much as the window allows (Linux tcp_xmit_retransmit_queue)."""
     snd, recovery = connection.snd, connection.recovery
-    seq = recovery.rexmit_nxt
-    offset: i64 = seq_sub(seq, snd.snd_una)
-    data = max(snd.unacknowledged() - offset, 0)
-    length = min(data, snd.mss)
-    fin = snd.fin_sent and length == data
-    flags = ACK
-    if length == data and snd.unsent() == 0:
-        flags |= PSH
-    if fin:
-        flags = (flags | FIN) if length else ACK | FIN
-    _emit(connection, packet, seq, flags)
-    if length > 0:
-        snd.queue.fill(packet, offset, length)
-    recovery.on_resent(length + (1 if fin else 0))
-    connection.stats.RetransSegs += 1
-    if offset == 0 or connection.timers.retransmit == NEVER:
-        # Linux tcp_xmit_retransmit_queue: the oldest segment gets its full time to be acknowledged anew
+    room = recovery.room(snd.in_flight())
+    run = recovery.first_to_resend()
+    if run is None or room <= 0:
+        return False
+    if seq_sub(run.end, snd.snd_una) > snd.snd_wnd and run.start != snd.snd_una:
+        return False  # the peer's window has shrunk
+    count = max(room // snd.mss, 1)
+    if seq_sub(run.end, run.start) > min(count * snd.mss, MAX_SEGMENT_RUN):
+        count = min(count, max(MAX_SEGMENT_RUN // snd.mss, 1))
+        recovery.split(run, after_segments(run.start, count, snd.mss))
+    if recovery.state == LOSS:
+        connection.stats.TCPSlowStartRetrans += 1
+    else:
+        connection.stats.TCPFastRetrans += 1
+    emit_run(connection, packet, run, now)
+    recovery.head_due = False
+    recovery.sent_again(run)
+    recovery.undo_retrans = max(recovery.undo_retrans, 0) + segments_in(seq_sub(run.end, run.start), snd.mss)
+    if recovery.retrans_stamp == NEVER:
+        recovery.retrans_stamp = now
+    if recovery.is_reducing():
+        recovery.prr_out += seq_sub(run.end, run.start)
+    if (run.start == snd.snd_una and recovery.pending != REORDER) or connection.timers.retransmit == NEVER:
+        # the oldest segment gets its full time to be acknowledged anew
+        recovery.pending = TIMEOUT
         connection.timers.retransmit = now + recovery.rtt.rto()
+    return True
+
+
+def _emit_tail(connection: Connection, packet: TxPacket, now: i64) -> bool:
+    """The tail loss probe: new data if there are any, or the last segment again (RFC 8985 7.3)."""
+    snd, recovery = connection.snd, connection.recovery
+    tail = recovery.tail
+    if tail is None:
+        return False
+    connection.stats.TCPLossProbes += 1
+    recovery.probing = True
+    recovery.probe_resent = False
+    wnd = snd.snd_wnd - snd.in_flight()
+    length = min(snd.unsent(), snd.mss, wnd)
+    if length > 0:
+        _emit_length(connection, packet, length, now)
+    else:
+        recovery.probe_resent = True
+        if seq_sub(tail.end, tail.start) > snd.mss:
+            recovery.split(tail, seq_sub(tail.end, snd.mss))
+            tail = recovery.tail
+        if tail is not None:
+            emit_run(connection, packet, tail, now)
+    recovery.probe_end = snd.snd_nxt
+    arm_timeout(connection, now)
+    return True
 
 
 def _emit_new(connection: Connection, packet: TxPacket, now: i64) -> bool:
     """Sends what the windows, Nagle and the cork allow: a super-segment, the FIN on its end."""
     snd, recovery = connection.snd, connection.recovery
-    idle = now - connection.sent_at
-    if idle > recovery.rtt.base_rto and snd.in_flight() == 0 and snd.unsent() > 0:
-        recovery.cc.on_idle(idle, recovery.rtt.base_rto)
-        connection.sent_at = now
-    cwnd = recovery.window()
-    length = snd.next_length(cwnd)
+    if recovery.head is None and snd.unsent() > 0:
+        _restart(connection, now)
+    room = recovery.room(snd.in_flight())
+    blocks = blocks_due(connection)
+    length = snd.next_length(room, snd.mss - (8 * blocks + 4) if blocks else snd.mss)
     if length == 0:
-        if not snd.fin_due(cwnd):
+        if not snd.fin_due(room):
             return False
-        _emit(connection, packet, snd.snd_nxt, ACK | FIN)
-        snd.sent(0, True)
+        emit_segment(connection, packet, snd.snd_nxt, ACK | FIN, now)
+        _note_sent(connection, 0, True, now)
     else:
-        last = length == snd.unsent()
-        fin = last and snd.fin_queued and not snd.fin_sent
-        flags = ACK | PSH if last else ACK
-        _emit(connection, packet, snd.snd_nxt, (flags | FIN) if fin else flags)
-        snd.queue.fill(packet, snd.unacknowledged(), length)
-        packet.mss = snd.mss
-        recovery.on_sent(seq_add(snd.snd_nxt, min(length, snd.mss)), now)
-        snd.sent(length, fin)
-        connection.sent_at = now
-        connection.timers.cork = NEVER
-    if connection.timers.retransmit == NEVER:
-        connection.timers.retransmit = now + recovery.rtt.rto()  # RFC 6298 5.1
+        _emit_length(connection, packet, length, now)
     return True
+
+
+def _emit_length(connection: Connection, packet: TxPacket, length: i64, now: i64) -> None:
+    """Sends that many new octets, the FIN on their end if it is due."""
+    snd = connection.snd
+    last = length == snd.unsent()
+    fin = last and snd.fin_queued and not snd.fin_sent
+    flags = ACK | PSH if last else ACK
+    if connection.cwr_due:
+        connection.cwr_due = False
+        flags |= CWR
+    emit_segment(connection, packet, snd.snd_nxt, (flags | FIN) if fin else flags, now)
+    snd.queue.fill(packet, snd.unacknowledged(), length)
+    packet.mss = mss_in(connection, packet)
+    if connection.ecn:
+        packet.ecn = ECT_0
+    _note_sent(connection, length, fin, now)
+    connection.sent_at = now
+    connection.timers.cork = NEVER
+
+
+def _note_sent(connection: Connection, length: i64, fin: bool, now: i64) -> None:
+    """Linux tcp_event_new_data_sent: new octets are on their way."""
+    snd, recovery = connection.snd, connection.recovery
+    start = snd.snd_nxt
+    first = recovery.head is None
+    snd.sent(length, fin)
+    recovery.sent(start, snd.snd_nxt, now)
+    if recovery.is_reducing():
+        recovery.prr_out += seq_sub(snd.snd_nxt, start)
+    recovery.validate(snd.in_flight(), snd.snd_nxt, snd.snd_una, now)
+    if first or recovery.pending == PROBE:
+        arm_timeout(connection, now)  # RFC 6298 5.1
+    if recovery.pending == TIMEOUT:
+        schedule_probe(connection, False, now)
+
+
+def _restart(connection: Connection, now: i64) -> None:
+    """After silence the window is what it was at first (RFC 5681 4.1, Linux tcp_cwnd_restart)."""
+    recovery = connection.recovery
+    cc, rto = recovery.cc, recovery.rtt.base_rto
+    if connection.sent_at == NEVER:
+        return
+    idle = now - connection.sent_at
+    if idle > 0:
+        cc.on_restart(idle, now)
+    if idle <= rto or not connection.sysctl.tcp_slow_start_after_idle or cc.keeps_window:
+        return
+    cc.ssthresh = recovery.current_ssthresh()
+    least = min(cc.cwnd, cc.initial_window())
+    while idle > rto and cc.cwnd > least:
+        cc.cwnd >>= 1
+        idle -= rto
+    cc.cwnd = max(cc.cwnd, least)
+    recovery.cwnd_used = 0
+    recovery.cwnd_stamp = now
+    connection.sent_at = now
 
 
 def _arm_holding_timers(connection: Connection, now: i64) -> None:
@@ -179,6 +240,20 @@ def _arm_holding_timers(connection: Connection, now: i64) -> None:
         timers.cork = now + CORK_LIMIT
     elif snd.in_flight() == 0 and timers.persist == NEVER and timers.cork == NEVER:
         timers.persist = now + connection.recovery.rtt.rto()
+
+
+def _on_retransmission_timer(connection: Connection, now: i64) -> None:
+    """It stands for one of three things (Linux tcp_write_timer_handler)."""
+    recovery = connection.recovery
+    if recovery.pending == PROBE:
+        if recovery.probing:  # one probe at a time
+            arm_timeout(connection, now)
+        else:
+            connection.tail_due = True
+    elif recovery.pending == REORDER:
+        on_reorder_timeout(connection, now)
+    else:
+        _on_retransmission_timeout(connection, now)
 
 
 def _on_retransmission_timeout(connection: Connection, now: i64) -> None:
@@ -193,7 +268,7 @@ def _on_retransmission_timeout(connection: Connection, now: i64) -> None:
         recovery.rtt.backoff += 1
         connection.syn_due = True
         return
-    recovery.on_timeout(snd.snd_una, snd.snd_nxt, snd.in_flight(), connection.retries > 1, now)
+    on_timeout(connection, now)
 
 
 def _on_persist_timeout(connection: Connection) -> None:

@@ -3,6 +3,8 @@ from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.packet cimport TxPacket
 from aionetflow.tcp.connection cimport Connection, ConnectionUser
+from aionetflow.sysctl cimport Sysctl
+from aionetflow.tcp.ecn cimport offer_ecn, take_ecn_offer
 from aionetflow.tcp.options cimport SynOptions
 from aionetflow.tcp.recovery cimport Recovery
 from aionetflow.tcp.receive cimport Receiver
@@ -10,7 +12,9 @@ from aionetflow.tcp.segment cimport Segment, emit
 from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq
 
+cdef int64_t NEVER
 cdef int64_t RTO_FALLBACK
+cdef int ECE
 cdef int ACK
 cdef int RST
 cdef int SYN
@@ -29,9 +33,11 @@ cpdef open_passively(Connection connection, Segment syn, int64_t now)
 cpdef receive_in_syn_sent(Connection connection, Segment segment, int64_t now)
 @cython.locals(snd=Sender, user=ConnectionUser)
 cpdef bint receive_ack_of_syn(Connection connection, Segment segment, int64_t now) except -1
-@cython.locals(snd=Sender, rcv=Receiver, flags=int, scale=int, window=uint32_t, offer=bytes)
-cpdef emit_syn(Connection connection, TxPacket packet)
-@cython.locals(offered=SynOptions, peer_mss=int)
-cpdef _take_syn(Connection connection, Segment syn)
-@cython.locals(snd=Sender, recovery=Recovery)
+@cython.locals(
+    snd=Sender, rcv=Receiver, sysctl=Sysctl, flags=int, scale=int, sack=bint, timestamps=bint, window=uint32_t,
+    offer=bytes)
+cpdef emit_syn(Connection connection, TxPacket packet, int64_t now)
+@cython.locals(offered=SynOptions, snd=Sender, rcv=Receiver, sysctl=Sysctl, peer_mss=int)
+cpdef _take_syn(Connection connection, Segment syn, int64_t now)
+@cython.locals(snd=Sender, recovery=Recovery, rtt=int64_t)
 cpdef _establish(Connection connection, Segment segment, int64_t now)

@@ -2,11 +2,12 @@
 
 import errno
 
-from aionetflow.config import DEFAULT_MSS, MIN_MSS, RTO_FALLBACK, TCP_BUFFER_MAX
+from aionetflow.config import DEFAULT_MSS, MIN_MSS, NEVER, RTO_FALLBACK, TCP_BUFFER_MAX
 from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
-from aionetflow.tcp.segment import ACK, RST, SYN, Segment, emit
+from aionetflow.tcp.ecn import offer_ecn, take_ecn_offer
+from aionetflow.tcp.segment import ACK, ECE, RST, SYN, Segment, emit
 from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq
 from aionetflow.tcp.states import SYN_SENT, Event
 from aionetflow.widths import i64
@@ -45,7 +46,7 @@ def open_passively(connection: Connection, syn: Segment, now: i64) -> None:
     connection.transition(_RCV_SYN)
     connection.passive = True
     connection.snd.snd_nxt = seq_add(connection.snd.iss, 1)
-    _take_syn(connection, syn)
+    _take_syn(connection, syn, now)
     connection.syn_due = True
 
 
@@ -57,6 +58,9 @@ def receive_in_syn_sent(connection: Connection, segment: Segment, now: i64) -> N
         if not (seq_gt(segment.ack, snd.iss) and seq_leq(segment.ack, snd.snd_nxt)):
             connection.refuse(segment)
             return
+        if not connection.echoes_our_syn(segment, now):
+            connection.refuse(segment)
+            return
         acknowledges = True
     if segment.flags & RST:
         if acknowledges:  # RFC 5961 3.2: only the answer to our SYN ends it
@@ -64,7 +68,7 @@ def receive_in_syn_sent(connection: Connection, segment: Segment, now: i64) -> N
         return
     if not segment.flags & SYN:
         return
-    _take_syn(connection, segment)
+    _take_syn(connection, segment, now)
     if acknowledges:
         connection.transition(_RCV_SYN_ACK)
         connection.need_ack = True
@@ -88,54 +92,73 @@ def receive_ack_of_syn(connection: Connection, segment: Segment, now: i64) -> bo
     return True
 
 
-def emit_syn(connection: Connection, packet: TxPacket) -> None:
+def emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     """Makes the SYN, or the SYN-ACK when the peer's SYN has been received."""
-    snd, rcv = connection.snd, connection.rcv
-    flags = SYN
-    scale = _WINDOW_SCALE
-    if connection.state != SYN_SENT:
-        flags = SYN | ACK
-        if not connection.scaling:
-            scale = -1
+    snd, rcv, sysctl = connection.snd, connection.rcv, connection.sysctl
+    if connection.state == SYN_SENT:
+        flags = SYN | offer_ecn(connection)
+        scale = _WINDOW_SCALE if sysctl.tcp_window_scaling else -1
+        sack, timestamps = sysctl.tcp_sack != 0, sysctl.tcp_timestamps != 0
+    else:  # nothing that the peer has not offered
+        flags = SYN | ACK | (ECE if connection.ecn else 0)
+        scale = rcv.rcv_wscale if connection.scaling else -1
+        sack, timestamps = connection.recovery.selective, connection.timestamps
     window = min(rcv.limit, 65535)  # RFC 7323 2.2: not scaled
     rcv.rcv_adv = seq_add(rcv.rcv_nxt, window)
     rcv.rcv_wup = rcv.rcv_nxt
-    offer = options.emit_syn(connection.advertised_mss(), scale)
+    offer = options.emit_syn(
+        connection.advertised_mss(), scale, sack, timestamps, connection.tsval(now), rcv.ts_recent
+    )  # fmt: skip
     emit(
         packet, connection.local_port, connection.remote_port, snd.iss, rcv.rcv_nxt, flags, window, offer
     )  # fmt: skip
 
 
-def _take_syn(connection: Connection, syn: Segment) -> None:
+def _take_syn(connection: Connection, syn: Segment, now: i64) -> None:
     """Notes the peer's first number and what its options offer."""
     offered = options.parse(syn.frame, syn.options, syn.options_end)
-    connection.rcv.start(syn.seq)
-    connection.scaling = offered.window_scale >= 0
+    snd, rcv, sysctl = connection.snd, connection.rcv, connection.sysctl
+    rcv.start(syn.seq)
+    connection.scaling = offered.window_scale >= 0 and sysctl.tcp_window_scaling != 0
     if connection.scaling:
-        connection.snd.snd_wscale = offered.window_scale
-        connection.rcv.rcv_wscale = _WINDOW_SCALE
+        snd.snd_wscale = offered.window_scale
+        rcv.rcv_wscale = _WINDOW_SCALE
     else:  # RFC 7323 2.2: both or none
-        connection.snd.snd_wscale = 0
-        connection.rcv.rcv_wscale = 0
+        snd.snd_wscale = 0
+        rcv.rcv_wscale = 0
+    connection.recovery.selective = offered.sack_permitted and sysctl.tcp_sack != 0
+    connection.timestamps = offered.timestamps and sysctl.tcp_timestamps != 0
+    if connection.timestamps:
+        rcv.ts_recent = offered.tsval
+        rcv.ts_recent_at = now
+    take_ecn_offer(connection, syn)
     peer_mss = max(offered.mss or DEFAULT_MSS, MIN_MSS)
     connection.set_mss(min(peer_mss, connection.max_mss()))
-    connection.rcv.mss = min(connection.snd.mss, DEFAULT_MSS)  # until a longer one is seen
-    connection.snd.set_window(syn.window)  # never scaled in a SYN
-    connection.snd.snd_wl1 = syn.seq
-    connection.snd.snd_wl2 = syn.ack
-    connection.recovery.cc.start(connection.snd.mss)
+    rcv.mss = min(snd.mss, DEFAULT_MSS)  # until a longer one is seen
+    snd.set_window(syn.window)  # never scaled in a SYN
+    snd.snd_wl1 = syn.seq
+    connection.recovery.cc.start(snd.mss)
 
 
 def _establish(connection: Connection, segment: Segment, now: i64) -> None:
     snd, recovery = connection.snd, connection.recovery
     snd.acknowledge(segment.ack)
-    if recovery.timing:
-        recovery.timing = False
-        recovery.rtt.sample(now - recovery.timed_at)
-    if connection.retries > 0:
-        recovery.rtt.base_rto = RTO_FALLBACK  # RFC 6298 5.7
-        recovery.cc.cwnd = snd.mss  # RFC 5681 3.1: a lost SYN means an initial window of one segment
+    recovery.usage_seq = recovery.round_end = segment.ack
+    recovery.cwnd_stamp = now
+    rtt: i64 = 0
+    if connection.retries == 0:
+        rtt = max(now - connection.sent_at, 1)
+    elif connection.timestamps and segment.timestamped:
+        rtt = connection.echoed_rtt(segment.tsecr, now)
     recovery.rtt.backoff = 0
+    if rtt > 0:
+        recovery.note_min_rtt(rtt, now)
+        recovery.rtt.sample(rtt, snd.snd_una, snd.snd_nxt)
+    else:
+        recovery.rtt.base_rto = RTO_FALLBACK  # RFC 6298 5.7
+    if connection.retries > 1:
+        recovery.cc.cwnd = snd.mss  # RFC 5681 3.1: a lost SYN means one segment; Linux forgives one
+    connection.sent_at = NEVER
     connection.syn_due = False  # a late SYN may have asked for another SYN-ACK in the same batch
     connection.retries = 0
     connection.timers.stop()

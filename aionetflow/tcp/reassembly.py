@@ -6,6 +6,7 @@ Blocks are kept in order and do not overlap; where two say different things, the
 from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq, seq_lt, seq_sub
 from aionetflow.widths import i64, u32
 
+_MAX_RECENT = 4  # what the options of a segment hold
 MAX_BLOCKS = 1024  # against peers that send single octets with holes between them
 
 
@@ -16,9 +17,36 @@ class Reassembly:
         self.length: i64 = 0
         self._starts: list[int] = []
         self._blocks: list[bytes] = []
+        self._recent: list[tuple[int, int]] = []  # what SACK reports: the blocks that changed last, newest first
 
     def insert(self, seq: u32, data: bytes) -> bool:
         """Keeps what is not there yet of data at seq; False if there are too many blocks."""
+        begin, stop = seq, seq_add(seq, len(data))
+        if not self._insert(seq, data):
+            return False
+        self._note_recent(begin, stop)
+        return True
+
+    def recent_count(self) -> int:
+        """How many blocks there are to report."""
+        return len(self._recent)
+
+    def recent(self, number: int) -> tuple[int, int]:
+        """The block that changed last but number, as (first sequence number, the one after the last)."""
+        return self._recent[number]
+
+    def _note_recent(self, begin: u32, stop: u32) -> None:
+        """RFC 2018 4: the block that holds what came last is reported first (Linux tcp_sack_new_ofo_skb)."""
+        kept = []
+        for start, end in self._recent:
+            if seq_leq(start, stop) and seq_leq(begin, end):
+                begin = start if seq_lt(start, begin) else begin
+                stop = end if seq_gt(end, stop) else stop
+            else:
+                kept.append((start, end))
+        self._recent = [(begin, stop), *kept[: _MAX_RECENT - 1]]
+
+    def _insert(self, seq: u32, data: bytes) -> bool:
         index = len(self._starts)
         while index > 0 and seq_lt(seq, self._starts[index - 1]):
             index -= 1
@@ -51,6 +79,7 @@ class Reassembly:
             count += 1
         del self._starts[:count]
         del self._blocks[:count]
+        self._recent = [block for block in self._recent if seq_gt(block[0], rcv_nxt)]
         return taken
 
     def blocks(self) -> list[tuple[int, int]]:
@@ -68,6 +97,7 @@ class Reassembly:
         """Forgets everything."""
         self._starts.clear()
         self._blocks.clear()
+        self._recent.clear()
         self.length = 0
 
     def _put(self, index: i64, seq: u32, data: bytes) -> bool:

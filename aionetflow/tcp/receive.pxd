@@ -22,6 +22,11 @@ cdef class Receiver:
     cdef public int64_t most
     cdef public int64_t tuned_at
     cdef public uint32_t tuned_nxt
+    cdef public int64_t ts_recent_at
+    cdef public uint32_t ts_recent
+    cdef public uint32_t dsack_start
+    cdef public uint32_t dsack_end
+    cdef public bint dsack_due
     cdef public uint32_t irs
     cdef public uint32_t rcv_nxt
     cdef public uint32_t rcv_wup

@@ -39,6 +39,11 @@ class Receiver:
         self.most = limit  # ... and how many it may come to
         self.tuned_at: i64 = 0  # when it was last looked at whether that is enough ...
         self.tuned_nxt: u32 = 0  # ... and what the application had read up to then
+        self.ts_recent: u32 = 0  # RFC 7323 4.3: the timestamp to give back ...
+        self.ts_recent_at: i64 = 0  # ... and when it came
+        self.dsack_due = False  # RFC 2883: the next acknowledgment says that this came twice
+        self.dsack_start: u32 = 0
+        self.dsack_end: u32 = 0
         self.queue = ReceiveQueue()
         self.reassembly = _EMPTY  # one of its own once something comes ahead of its turn
         self.fin_received = False  # a FIN has been seen, perhaps ahead of its turn

@@ -17,6 +17,7 @@
 
 from aionetflow.fast import gather, get16, get32, put_tcp_header
 from aionetflow.packet import RxPacket, TxPacket
+from aionetflow.tcp.options import SACK, TIMESTAMPS, find
 from aionetflow.widths import u32
 
 PROTOCOL = 6
@@ -32,6 +33,8 @@ CWR = 0x80
 _FLAG_NAMES = (
     (SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (PSH, "PSH"), (ACK, "ACK"), (URG, "URG"), (ECE, "ECE"), (CWR, "CWR"),
 )  # fmt: skip
+PLAIN_TIMESTAMPS = 0x0101080A  # NOP, NOP, timestamps, 10: as everybody writes them
+_PLAIN_TIMESTAMPS = PLAIN_TIMESTAMPS
 _FIN = FIN
 _SYN = SYN
 _ACK = ACK
@@ -54,6 +57,12 @@ class Segment:
         self.frame = b""  # where its options are: [options, options_end)
         self.options = 0
         self.options_end = 0
+        self.mark = 0  # the ECN field of the IP header (RFC 3168 5)
+        self.timestamped = False
+        self.tsval: u32 = 0
+        self.tsecr: u32 = 0
+        self.sack_count = 0  # how many blocks are reported ...
+        self.sack_at = 0  # ... and where the first is in `frame`
 
     def parse(self, packet: RxPacket) -> bool:
         """Reads the header of a received packet; False if header or options do not fit into it."""
@@ -74,7 +83,30 @@ class Segment:
         self.options_end = l4 + offset
         self.count = packet.segments()
         self.broadcast = packet.broadcast
+        ip = packet.l3
+        self.mark = frame[ip + 1] & 3 if frame[ip] >> 4 == 4 else frame[ip + 1] >> 4 & 3
+        self.timestamped = False
+        self.sack_count = 0
+        if offset == 32 and get32(frame, l4 + 20) == _PLAIN_TIMESTAMPS:
+            self.timestamped = True
+            self.tsval = get32(frame, l4 + 24)
+            self.tsecr = get32(frame, l4 + 28)
+        elif offset > 20:
+            self._find_options()
         return True
+
+    def _find_options(self) -> None:
+        """Timestamps and SACK blocks, wherever they are."""
+        frame = self.frame
+        at = find(frame, self.options, self.options_end, TIMESTAMPS)
+        if at >= 0 and frame[at + 1] == 10:
+            self.timestamped = True
+            self.tsval = get32(frame, at + 2)
+            self.tsecr = get32(frame, at + 6)
+        at = find(frame, self.options, self.options_end, SACK)
+        if at >= 0 and frame[at + 1] >= 10 and (frame[at + 1] - 2) % 8 == 0:
+            self.sack_count = (frame[at + 1] - 2) // 8
+            self.sack_at = at + 2
 
     def take_payload(self, packet: RxPacket) -> bool:
         """Copies the payload out of the frames and verifies their checksums; False if one is wrong."""

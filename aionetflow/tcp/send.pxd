@@ -19,7 +19,6 @@ cdef class Sender:
     cdef public uint32_t snd_una
     cdef public uint32_t snd_nxt
     cdef public uint32_t snd_wl1
-    cdef public uint32_t snd_wl2
     cdef public int snd_wscale
     cdef public bint syn_acked
     cdef public bint fin_queued
@@ -36,15 +35,15 @@ cdef class Sender:
     cpdef grow(self, int64_t cwnd)
     cpdef int64_t room(self) except? -1
     @cython.locals(unsent=int64_t, usable=int64_t, length=int64_t, short=int64_t)
-    cpdef int64_t next_length(self, int64_t cwnd) except? -1
+    cpdef int64_t next_length(self, int64_t room, int64_t mss) except? -1
     @cython.locals(flight=int64_t)
-    cpdef bint fin_due(self, int64_t cwnd) except -1
+    cpdef bint fin_due(self, int64_t room) except -1
     cpdef bint is_held(self) except -1
     cpdef sent(self, int64_t length, bint fin)
     @cython.locals(acked=int64_t, data=int64_t)
     cpdef int64_t acknowledge(self, uint32_t ack) except? -1
     cpdef bint fin_acknowledged(self) except -1
-    @cython.locals(window=int64_t, same=bint)
-    cpdef update_window(self, Segment segment)
+    @cython.locals(window=int64_t, newer=bint)
+    cpdef bint update_window(self, Segment segment, bint advanced) except -1
     cpdef set_window(self, int64_t window)
     cpdef bint _short_may_go(self) except -1

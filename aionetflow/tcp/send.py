@@ -8,7 +8,7 @@
 from aionetflow.config import DEFAULT_MSS, MAX_SEGMENT_RUN
 from aionetflow.tcp.buffer import SendQueue
 from aionetflow.tcp.segment import Segment
-from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq, seq_lt, seq_sub
+from aionetflow.tcp.sequence import seq_add, seq_gt, seq_lt, seq_sub
 from aionetflow.widths import i64, u32
 
 
@@ -20,8 +20,7 @@ class Sender:
         self.snd_una: u32 = iss  # the oldest octet not yet acknowledged
         self.snd_nxt: u32 = iss  # the next octet to send that never was sent
         self.snd_wnd: i64 = 0  # what the peer takes, counted from snd_una, scaled
-        self.snd_wl1: u32 = 0  # the segment that told snd_wnd: its sequence number ...
-        self.snd_wl2: u32 = 0  # ... and its acknowledgment
+        self.snd_wl1: u32 = 0  # the sequence number of the segment that told snd_wnd
         self.snd_wscale = 0
         self.max_wnd: i64 = 0  # the largest window the peer ever offered
         self.mss: i64 = DEFAULT_MSS
@@ -62,19 +61,21 @@ class Sender:
         """How much the application may write now."""
         return max(0, self.limit - self.queue.length)
 
-    def next_length(self, cwnd: i64) -> i64:
-        """How many octets may be sent now, in full segments and perhaps a last short one.
+    def next_length(self, room: i64, mss: i64) -> i64:
+        """How many octets may be sent now, in full segments of mss octets and perhaps a last short one.
+
+        room is what the congestion window has left.
 
         RFC 9293 3.8.6.2.1 (silly windows), 3.7.4 (Nagle); RFC 5681 3 (cwnd).
         """
         unsent = self.unsent()
         if unsent <= 0:
             return 0
-        usable = min(self.snd_wnd, cwnd) - self.in_flight()
-        length = min(unsent, usable, max(MAX_SEGMENT_RUN, self.mss))
+        usable = min(self.snd_wnd - self.in_flight(), room)
+        length = min(unsent, usable, max(MAX_SEGMENT_RUN, mss))
         if length <= 0:
             return 0
-        short = length % self.mss
+        short = length % mss
         if short == 0 or (length == unsent and self._short_may_go()):
             return length
         if length > short:
@@ -82,12 +83,12 @@ class Sender:
         # less than a segment, and not because there is no more: worth it only for a peer with a tiny buffer
         return length if length < unsent and (2 * length >= self.max_wnd or self.push_once) else 0
 
-    def fin_due(self, cwnd: i64) -> bool:
+    def fin_due(self, room: i64) -> bool:
         """Whether the FIN is all that is left to send, and may go."""
         if not self.fin_queued or self.fin_sent or self.unsent() > 0:
             return False
         flight = self.in_flight()
-        return flight == 0 or flight < min(self.snd_wnd, cwnd)
+        return flight == 0 or (flight < self.snd_wnd and room > 0)
 
     def is_held(self) -> bool:
         """Whether only the cork keeps back what could be sent."""
@@ -121,14 +122,22 @@ class Sender:
         """Whether everything has been acknowledged, the FIN included."""
         return self.fin_sent and self.snd_una == self.snd_nxt
 
-    def update_window(self, segment: Segment) -> None:
-        """Takes the window of a segment that is not older than the last that told one (RFC 9293 3.10.7.4 fifth)."""
-        same = segment.seq == self.snd_wl1 and seq_leq(self.snd_wl2, segment.ack)
-        if same or seq_lt(self.snd_wl1, segment.seq):
-            window: i64 = segment.window
-            self.set_window(window << self.snd_wscale)
-            self.snd_wl1 = segment.seq
-            self.snd_wl2 = segment.ack
+    def update_window(self, segment: Segment, advanced: bool) -> bool:
+        """Takes the window of a segment that is no older than the last that told one; True if it is another one.
+
+        RFC 9293 3.10.7.4 fifth, as Linux tcp_may_update_window: of two that are the same age the wider counts, so that
+        one which was overtaken takes nothing back.
+        """
+        window: i64 = segment.window
+        window <<= self.snd_wscale
+        newer = advanced or seq_lt(self.snd_wl1, segment.seq)
+        if not newer and (segment.seq != self.snd_wl1 or (window <= self.snd_wnd and window)):
+            return False
+        self.snd_wl1 = segment.seq
+        if window == self.snd_wnd:
+            return False
+        self.set_window(window)
+        return True
 
     def set_window(self, window: i64) -> None:
         """The peer takes that many octets from snd_una on."""

@@ -68,7 +68,9 @@ def datagram(data: bytes, source: str = SENDER, group: str = GROUP, port: int = 
     return frame(source, group, summed(source, group, body, 17, 6), 17)
 
 
-def query(group: str = "::", sources: tuple[str, ...] = (), longest: int = 1000, *, old: bool = False, **fields: Any) -> bytes:
+def query(
+    group: str = "::", sources: tuple[str, ...] = (), longest: int = 1000, *, old: bool = False, **fields: Any
+) -> bytes:
     body = struct.pack(">BBHHH", 130, 0, 0, longest, 0) + pack(group)
     if not old:
         body += bytes((2, 125)) + len(sources).to_bytes(2, "big") + b"".join(map(pack, sources))
@@ -217,7 +219,7 @@ def test_a_version_1_querier_is_spoken_to_in_version_1() -> None:
         (m.IPV6_LEAVE_GROUP, pack(GROUP) + bytes(4), "Cannot assign"),
         (m.IPV6_MULTICAST_IF, 77, "No such device"),
         (m.IPV6_MULTICAST_HOPS, 256, "Invalid"),
-        (m.IPV6_MULTICAST_ALL, 2, "Invalid"),
+        (m.IPV6_MULTICAST_LOOP, 2, "Invalid"),
     ],
 )
 def test_what_makes_no_sense_is_refused(option: int, value: bytes | int, words: str) -> None:

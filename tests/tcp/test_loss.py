@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from aionetflow.socket.options import IPPROTO_TCP, TCP_CONGESTION
 from aionetflow.tcp.states import State
 from support.fixtures import accepted, established
 from support.script import ACK, IRS, M32, MSS, PSH, Heard, Script
@@ -40,6 +41,7 @@ def acknowledges(script: Script, segments: int) -> list[int]:
 def ten_under_way(more: int = 0) -> Script:
     """The initial window of ten segments is under way, and so many more wait."""
     script = established()
+    script.sock.setsockopt(IPPROTO_TCP, TCP_CONGESTION, b"reno")
     script.sock.send(text((10 + more) * MSS))
     assert numbers(script) == list(range(10))
     return script.mark()
@@ -356,6 +358,7 @@ def test_congestion_avoidance_adds_one_segment_a_round_trip() -> None:
 def test_slow_start_ends_at_ssthresh_after_a_time_out() -> None:
     """RFC 5681 3.1 equation 4: half of the ten that were under way; from there on a fraction for each ACK."""
     script = ten_under_way(more=90)
+    script.stack.sysctl["net.ipv4.tcp_frto"] = 0
     script.at(0.3)
     assert numbers(script) == [0]
     assert [acknowledges(script, segment) for segment in (1, 2, 3, 4)] == [[1, 2], [3, 4], [5, 6], [7, 8]]
@@ -366,6 +369,7 @@ def test_slow_start_ends_at_ssthresh_after_a_time_out() -> None:
 def test_one_ack_for_many_does_not_carry_slow_start_beyond_ssthresh() -> None:
     """RFC 5681 3.1: cwnd grows by at most one segment for an ACK; Linux tcp_slow_start: at most to ssthresh, 5."""
     script = ten_under_way(more=90)
+    script.stack.sysctl["net.ipv4.tcp_frto"] = 0
     script.at(0.3)
     assert numbers(script) == [0]
     assert acknowledges(script, 1) == [1, 2]

@@ -39,7 +39,7 @@ def test_syn_carries_mss_and_window_scale_and_no_ack() -> None:
     (syn,) = script.unread
     assert (syn.flags, syn.seq, syn.ack, syn.data) == (SYN, IRS, 0, b"")
     assert (syn.mss, syn.ports) == (1460, (script.sock.getsockname()[1], PEER_PORT))
-    assert list(syn.options) == [2, 3]
+    assert list(syn.options) == [2, 4, 8, 3]
     assert 0 < syn.window <= 65535
 
 

@@ -106,8 +106,8 @@ def how_a_socket_sends(world: World) -> None:
         sock.getsockopt(IPPROTO_IP, m.IP_MULTICAST_LOOP)
         sock.setsockopt(IPPROTO_IP, m.IP_MULTICAST_ALL, value)
         sock.getsockopt(IPPROTO_IP, m.IP_MULTICAST_ALL)
-    for value in (b"\x03", packed(LO), packed("192.0.2.9"), bytes(4), bytes(8) + struct.pack("i", LO_INDEX), bytes(3)):
-        sock.setsockopt(IPPROTO_IP, m.IP_MULTICAST_IF, value)
+    for named in (b"\x03", packed(LO), packed("192.0.2.9"), bytes(4), bytes(8) + struct.pack("i", LO_INDEX), bytes(3)):
+        sock.setsockopt(IPPROTO_IP, m.IP_MULTICAST_IF, named)
         sock.getsockopt(IPPROTO_IP, m.IP_MULTICAST_IF, 4)
 
 

@@ -1,15 +1,32 @@
-"""What a congestion control is asked. All sizes are in octets."""
+"""What a congestion control is asked, and how one is chosen by name (TCP_CONGESTION, net.ipv4.tcp_congestion_control).
+
+    >>> class Half(CongestionControl):
+    ...     name = "half"
+    ...     def on_ack(self, acked, rtt, now):
+    ...         self.cwnd += self.mss * acked // self.cwnd // 2     # half as fast as Reno
+    >>> register(Half)
+    >>> create("half").name
+    'half'
+
+All sizes are in octets, times in nanoseconds. Losses, their repair and the way down to ssthresh (RFC 6937) are the
+connection's business (tcp/recovery.py); an algorithm says how the window grows and how far it falls.
+"""
+
+import errno
+from collections.abc import Callable
 
 from aionetflow.config import INITIAL_WINDOW
+from aionetflow.errors import os_error
 from aionetflow.widths import i64
 
 INFINITE = 0x7FFFFFFF  # Linux TCP_INFINITE_SSTHRESH
+_kinds: "dict[str, Callable[[], CongestionControl]]" = {}
 
 
 class CongestionControl:
-    """A fixed window, and the hooks that an algorithm overrides.
+    """A window that stays as it is, and the hooks that an algorithm overrides.
 
-    The connection calls the hooks; what an algorithm decides it writes into cwnd and ssthresh.
+    The connection calls the hooks; what an algorithm decides it writes into cwnd, ssthresh and pacing_rate.
     """
 
     name = "fixed"
@@ -18,33 +35,65 @@ class CongestionControl:
         self.mss: i64 = 0
         self.cwnd: i64 = 0  # what may be in flight
         self.ssthresh: i64 = INFINITE  # below it: slow start
+        self.limited = False  # the window, and not the application, is what limits the connection
+        self.rounds: i64 = 0  # round trips so far
+        self.pacing_rate: i64 = 0  # octets per second at which to send; 0: as fast as the window allows
+        self.keeps_window = False  # cwnd is the algorithm's alone: it is not reduced at a loss (Linux cong_control)
 
     def start(self, mss: i64) -> None:
         """The connection is open and the segment size known."""
         self.mss = mss
-        self.cwnd = INITIAL_WINDOW * mss  # RFC 6928
+        self.cwnd = self.initial_window()
 
-    def on_ack(self, acked: i64, flight: i64, now: i64) -> None:
-        """New data was acknowledged, nothing seems lost; flight is what was out before."""
+    def on_ack(self, acked: i64, rtt: i64, now: i64) -> None:
+        """So many octets have arrived and the window is not being reduced; rtt is a new round-trip time, or 0.
 
-    def on_congestion(self, flight: i64, now: i64) -> None:
-        """A loss was seen while acknowledgments still arrive; sets ssthresh (recovery sets cwnd from it)."""
-
-    def on_timeout(self, flight: i64, now: i64) -> None:
-        """Nothing was heard for the retransmission time-out; sets ssthresh and cwnd."""
-
-    def on_idle(self, idle: i64, rto: i64) -> None:
-        """Nothing was sent for longer than a retransmission time-out: what was learned of the network is old.
-
-        RFC 5681 4.1, as Linux tcp_cwnd_restart does it: the window is halved for each time-out that has passed, down
-        to the initial one.
+        `limited` says whether the window is what limits the connection: one that is not used should not grow.
         """
-        restart = min(self.cwnd, INITIAL_WINDOW * self.mss)
-        while idle > rto and self.cwnd > restart:
-            self.cwnd = self.cwnd // 2
-            idle -= rto
-        self.cwnd = max(self.cwnd, restart)
+
+    def on_loss(self, now: i64) -> i64:
+        """Congestion was seen, by a loss, a mark or a time-out: returns the new ssthresh."""
+        return self.cwnd
+
+    def on_timeout(self, now: i64) -> None:
+        """A retransmission time-out, after `on_loss`: what was learned of the network is old, cwnd falls to one."""
+
+    def undo(self, prior_cwnd: i64) -> i64:
+        """The last reduction was needless: returns the window, given that of before."""
+        return prior_cwnd
+
+    def on_restart(self, idle: i64, now: i64) -> None:
+        """Sends again after having been idle, with nothing in flight."""
 
     def on_mss(self, mss: i64) -> None:
         """The segment size changed: the path's MTU is smaller than was thought."""
         self.mss = mss
+
+    def initial_window(self) -> i64:
+        """RFC 6928."""
+        return INITIAL_WINDOW * self.mss
+
+    def slow_start(self, acked: i64) -> i64:
+        """RFC 5681 3.1, by what was acknowledged (RFC 3465 without its limit): returns what is left beyond ssthresh."""
+        grown = min(self.cwnd + acked, self.ssthresh)
+        rest = acked - (grown - self.cwnd)
+        self.cwnd = grown
+        return rest
+
+
+def register(kind: "type[CongestionControl]") -> None:
+    """Makes an algorithm known by its name, for TCP_CONGESTION and net.ipv4.tcp_congestion_control."""
+    _kinds[kind.name] = kind
+
+
+def create(name: str) -> CongestionControl:
+    """An algorithm's state for one connection; OSError ENOENT if there is none of that name."""
+    kind = _kinds.get(name)
+    if kind is None:
+        raise os_error(errno.ENOENT)
+    return kind()
+
+
+def available() -> list[str]:
+    """The names (net.ipv4.tcp_available_congestion_control)."""
+    return list(_kinds)

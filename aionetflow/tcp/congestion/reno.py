@@ -1,6 +1,6 @@
 """Reno (RFC 5681)."""
 
-from aionetflow.tcp.congestion.base import CongestionControl
+from aionetflow.tcp.congestion.base import CongestionControl, register
 from aionetflow.widths import i64
 
 
@@ -13,29 +13,22 @@ class Reno(CongestionControl):
         CongestionControl.__init__(self)
         self.acked: i64 = 0  # acknowledged since cwnd last grew, in congestion avoidance
 
-    def on_ack(self, acked: i64, flight: i64, now: i64) -> None:
+    def on_ack(self, acked: i64, rtt: i64, now: i64) -> None:
         """3.1; a window that was not used up does not grow (RFC 7661, Linux tcp_is_cwnd_limited)."""
-        if self.cwnd < self.ssthresh:
-            if 2 * flight < self.cwnd:
-                return
-            # Linux tcp_slow_start: by what was acknowledged (RFC 3465, without its limit), up to ssthresh
-            grown = min(self.cwnd + acked, self.ssthresh)
-            acked -= grown - self.cwnd
-            self.cwnd = grown
-        elif flight + self.mss < self.cwnd:
+        if not self.limited:
             return
-        self.acked += acked
-        if self.acked >= self.cwnd:
-            self.acked -= self.cwnd
-            self.cwnd += self.mss
+        if self.cwnd < self.ssthresh:
+            acked = self.slow_start(acked)
+        if acked:
+            self.acked += acked
+            if self.acked >= self.cwnd:
+                self.acked -= self.cwnd
+                self.cwnd += self.mss
 
-    def on_congestion(self, flight: i64, now: i64) -> None:
-        """3.2 step 2, equation 4."""
-        self.ssthresh = max(flight // 2, 2 * self.mss)
+    def on_loss(self, now: i64) -> i64:
+        """3.2 step 2, equation 4; Linux halves the window, not what is in flight."""
         self.acked = 0
+        return max(self.cwnd // 2, 2 * self.mss)
 
-    def on_timeout(self, flight: i64, now: i64) -> None:
-        """3.1: half of what was out, and one segment to start again with."""
-        self.ssthresh = max(flight // 2, 2 * self.mss)
-        self.cwnd = self.mss
-        self.acked = 0
+
+register(Reno)
