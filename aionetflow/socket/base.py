@@ -302,7 +302,7 @@ class Socket(ConnectionUser):
         self.ttl, self.tos = listening.ttl, listening.tos
         self.hop_limit, self.traffic_class = listening.hop_limit, listening.traffic_class
         self.mtu_discover, self.mtu_discover6 = listening.mtu_discover, listening.mtu_discover6
-        self.asked = listening.asked
+        self.asked, self.v6only = listening.asked, listening.v6only
 
     def discovers(self, remote: bytes) -> int:
         """How the MTU of the way to an address is gone by: IP_PMTUDISC_WANT and its like."""

@@ -373,7 +373,6 @@ class StreamSocket(StreamData):
         self.receive_locked, self.send_locked = listening.receive_locked, listening.send_locked
         self.inherit_ip(listening)
         self.nodelay, self.cork = listening.nodelay, listening.cork
-        self.v6only = listening.v6only
         self.user_mss = listening.user_mss
         if listening.stored is not None:
             self.stored = dict(listening.stored)
