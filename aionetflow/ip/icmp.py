@@ -15,7 +15,7 @@ from aionetflow.config import ICMP_ERROR_QUOTE, MILLISECOND
 from aionetflow.errors import UNREACHABLE_CODES
 from aionetflow.fast import get16, verify
 from aionetflow.ip.rate import RateLimit
-from aionetflow.ip.route import LOCAL, UNREACHABLE, Route
+from aionetflow.ip.route import LOCAL, UNICAST, UNREACHABLE, Route
 from aionetflow.ip.v4 import PROTOCOL_ICMP, IcmpErrors, IPv4
 from aionetflow.packet import IcmpOrigin, PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.stats import IcmpStats
@@ -31,10 +31,12 @@ TIMESTAMP = 13
 TIMESTAMP_REPLY = 14
 _LAST_KNOWN = 18
 NET_UNREACHABLE, HOST_UNREACHABLE, PROTOCOL_UNREACHABLE, PORT_UNREACHABLE, FRAGMENTATION_NEEDED = range(5)
+_REDIRECT_HOST = 1
 _HEADER = 8
 _ERRORS = (DESTINATION_UNREACHABLE, REDIRECT, SOURCE_QUENCH, TIME_EXCEEDED, PARAMETER_PROBLEM)
 _COUNTED = {
     DESTINATION_UNREACHABLE: "DestUnreachs", TIME_EXCEEDED: "TimeExcds", PARAMETER_PROBLEM: "ParmProbs",
+    REDIRECT: "Redirects",
 }  # fmt: skip
 _TYPE_OF_SERVICE = 0x1E  # what an error has of its cause's; the rest says: internetwork control (RFC 1812 4.3.2.5)
 _INTERNETWORK_CONTROL = 0xC0
@@ -108,6 +110,15 @@ class Icmp(PacketHandler):
             setattr(self.stats, name, getattr(self.stats, name) + 1)
         self._send(packet, self._error_source(frame, l3), sender, now)
 
+    def send_redirect(self, packet: RxPacket, gateway: bytes, now: int) -> None:
+        """Tells the sender of a packet that a gateway on its own link is nearer to where the packet goes."""
+        route = self.ip.routes.lookup(packet.source)
+        if route is None or route.via or route.interface is not packet.interface:
+            return  # it is not on that link itself
+        if self._rate.allows_redirect(packet.source, now):
+            info = int.from_bytes(gateway, "big")
+            self.send_error(packet.frame, packet.l3, REDIRECT, _REDIRECT_HOST, info, now)
+
     def _receive_echo(self, packet: RxPacket, now: int) -> None:
         self.stats.InEchos += 1
         sysctl = self.ip.sysctl
@@ -143,9 +154,12 @@ class Icmp(PacketHandler):
         frame, l4 = packet.frame, packet.l4
         if packet.broadcast:
             return  # Linux icmp_rcv: it is to one host alone
-        if kind in (SOURCE_QUENCH, REDIRECT):
-            self.stats.InSrcQuenchs += kind == SOURCE_QUENCH  # RFC 6633: has no effect
-            self.stats.InRedirects += kind == REDIRECT
+        if kind == SOURCE_QUENCH:
+            self.stats.InSrcQuenchs += 1  # RFC 6633: has no effect
+            return
+        if kind == REDIRECT:
+            self.stats.InRedirects += 1
+            self._receive_redirect(packet)
             return
         number, final, info = errno.EHOSTUNREACH, False, 0
         if kind == DESTINATION_UNREACHABLE:
@@ -170,6 +184,20 @@ class Icmp(PacketHandler):
         if handler is not None:
             origin = IcmpOrigin(kind, code, packet.source, packet.ttl << 8 | packet.service())
             handler.error(quote, top, number, final, info, now, origin)
+
+    def _receive_redirect(self, packet: RxPacket) -> None:
+        """RFC 1122 3.2.2.2: a host goes by what the gateway that it uses says of another on the same link."""
+        frame, l4 = packet.frame, packet.l4
+        quote = frame[l4 + _HEADER : packet.stop]
+        gateway = frame[l4 + 4 : l4 + 8]
+        if len(quote) < 28 or self.ip.forwarding:
+            return
+        routes = self.ip.routes
+        used, better = routes.lookup(quote[16:20]), routes.lookup(gateway)
+        if used is None or used.via != packet.source or better is None or better.kind != UNICAST:
+            return
+        if better.interface is used.interface and not better.via:
+            routes.redirect(quote[16:20], gateway)
 
     def _message(self, kind: int, code: int, data: bytes) -> TxPacket:
         packet = self._packet
@@ -246,6 +274,10 @@ class IcmpErrorSender(IcmpErrors):
     def parameter_problem(self, packet: RxPacket, pointer: int, now: int) -> None:
         """Type 12, RFC 1122 3.2.2.5."""
         self._answer(packet, PARAMETER_PROBLEM, 0, pointer << 24, now)
+
+    def redirect(self, packet: RxPacket, gateway: bytes, now: int) -> None:
+        """Type 5 code 1, RFC 1812 5.2.7.2."""
+        self._icmp.send_redirect(packet, gateway, now)
 
     def fragmentation_needed(self, packet: RxPacket, mtu: int, now: int) -> None:
         """Code 4 with the next hop's MTU, RFC 1191 4."""

@@ -30,6 +30,7 @@ cdef class IcmpErrors:
     cpdef host_unreachable(self, bytes frame, Py_ssize_t l3, int64_t now)
     cpdef time_exceeded(self, RxPacket packet, int64_t now)
     cpdef reassembly_time_exceeded(self, bytes fragment, int64_t now)
+    cpdef redirect(self, RxPacket packet, bytes gateway, int64_t now)
     cpdef parameter_problem(self, RxPacket packet, int pointer, int64_t now)
     cpdef fragmentation_needed(self, RxPacket packet, int mtu, int64_t now)
 

@@ -62,6 +62,9 @@ class IcmpErrors:
     def reassembly_time_exceeded(self, fragment: bytes, now: i64) -> None:
         """The other fragments of the packet that begins with this one have not come in time."""
 
+    def redirect(self, packet: RxPacket, gateway: bytes, now: i64) -> None:
+        """The packet leaves by the interface that it came by: its sender has a better way."""
+
     def parameter_problem(self, packet: RxPacket, pointer: int, now: i64) -> None:
         """An option in the header is wrong, at that octet."""
 
@@ -335,6 +338,8 @@ class IPv4(PacketHandler):
         elif packet.stop - packet.l3 > route.interface.mtu:
             self._forward_too_long(packet, route, destination, now)
         else:
+            if route.interface is packet.interface:
+                self.errors.redirect(packet, route.via or destination, now)
             self.stats.ForwDatagrams += packet.count
             route.interface.forward(packet, route.via or destination, now)
 
