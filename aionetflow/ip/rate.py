@@ -42,7 +42,7 @@ class RateLimit:
     def allows_redirect(self, destination: bytes, now: int) -> bool:
         """Whether a host may be told again that there is a better way (Linux ip_rt_send_redirect).
 
-        Each time it does not listen it is told half as often, and after nine times not until it has been silent a while.
+        Each time it does not listen it is told half as often, and after nine times not before it was silent a while.
         """
         told, last = self._redirects.pop(destination, (0, now))
         if now - last > _REDIRECT_SILENCE:
