@@ -232,7 +232,7 @@ class DatagramSocket(MessageSocket):
         """The next datagram, whole, its sender, and what else is known of it; with MSG_PEEK it stays."""
         self.check_open()
         if flags & MSG_ERRQUEUE:
-            return self._next_error()
+            return tuple(self._next_error())
         if self.error:
             raise os_error(self.take_error())  # Linux __skb_recv_udp: before what waits to be read
         if not self._queue:

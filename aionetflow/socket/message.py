@@ -92,8 +92,8 @@ class MessageSocket(DataSocket):
 
     def _take_message(self, limit: int, room: int, flags: int) -> tuple[bytes, list[Item], int, Address]:
         message = self._next(flags)
-        if isinstance(message, Told):
-            items = of_error(self.asked, self.family, message)
+        if flags & MSG_ERRQUEUE:
+            items = of_error(self.asked, self.family, Told(*message))
         else:
             items = self._describe(Received(*message)) if self.asked else []
         given, said = fitted(items, room) if items else (items, 0)
