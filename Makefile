@@ -24,15 +24,15 @@ SOURCES := $(PXD) $(wildcard $(PXD:.pxd=.py)) $(shell find aionetflow -name '*.p
 say = @printf '%s\n' '$(1)' >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage bench bench-parts bench-costs bench-page bench-check conformance ecosystem soak wheel lint clean
+.PHONY: help demo test test-all coverage bench bench-parts bench-costs bench-conditions bench-page bench-check conformance ecosystem interop soak rfc mutants fuzz fuzz-parsers wheel lint clean
 .NOTPARALLEL:
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-	    printf 'make %-11s %s\n' "$$name" "$$text"; done
-	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench, bench-parts, bench-costs, conformance, ecosystem and soak; JOBS=0 for test; PYTHON=/path/to/python'
+	    printf 'make %-16s %s\n' "$$name" "$$text"; done
+	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench, bench-parts, bench-costs, bench-conditions, conformance, ecosystem, interop, soak, mutants and fuzz; JOBS=0 for test; PYTHON=/path/to/python'
 
 demo: $(VENV)/demo.stamp $(VENV)/built.stamp  ## two hosts, two routers, a lossy link, and a page that crosses it
 	@$(PY) -m aionetflow demo $(ARGS)
@@ -45,10 +45,9 @@ test: $(VENV)/dev.stamp $(VENV)/built.stamp  ## all tests, on the compiled build
 
 # The pure run, doctests included: compiled functions hide their docstrings and their lines.
 coverage: $(VENV)/dev.stamp  ## all tests on the pure build; fails under 90 % of the lines
-	@$(PY) -m coverage erase
-	@$(PURE) $(PY) -m coverage run -m pytest -q -n $(JOBS) --doctest-modules --ignore=tests/ecosystem aionetflow tests $(ARGS)
-	@$(PY) -m coverage combine -q
-	@$(PY) -m coverage report --fail-under=90
+	@PYTHONPATH=$(CURDIR)/tests $(PY) -m support.lines 90 -m pytest -q -n $(JOBS) \
+	    -W 'ignore:Module already imported:pytest.PytestAssertRewriteWarning' \
+	    --doctest-modules --ignore=tests/ecosystem aionetflow tests $(ARGS)
 
 test-all:  ## make test on every Python from 3.11 to 3.14 that is found
 	@.ci/each-python
@@ -62,6 +61,9 @@ bench-parts: $(VENV)/bench.stamp $(VENV)/built.stamp  ## by pytest-benchmark: a 
 bench-costs: $(VENV)/bench.stamp $(VENV)/built.stamp  ## how costs grow with connections, hosts, octets and delay
 	@$(PY) -m benchmarks.costs $(ARGS)
 
+bench-conditions: $(VENV)/bench.stamp $(VENV)/built.stamp  ## as root: TCP under twenty link conditions, beside the kernel's; ten minutes
+	@$(PY) -m benchmarks.conditions $(ARGS)
+
 bench-page: $(VENV)/bench.stamp $(VENV)/built.stamp  ## docs/performance.md, made of docs/performance.json and docs/costs.json
 	@$(PY) -m benchmarks.page
 
@@ -74,8 +76,23 @@ conformance: $(VENV)/conformance.stamp $(VENV)/built.stamp  ## the network tests
 soak: $(VENV)/dev.stamp $(VENV)/built.stamp  ## the long tests: much data over bad links, many seeds
 	@$(PYTEST) -m soak $(ARGS)
 
+interop: $(VENV)/dev.stamp $(VENV)/built.stamp  ## as root: the kernel and its programs through TAP devices, and a gigabyte each way
+	@$(PYTEST) -m interop tests/interop $(ARGS)
+
 ecosystem: $(VENV)/ecosystem.stamp $(VENV)/built.stamp  ## real libraries, unmodified, on the virtual network
 	@$(PYTEST) -n $(JOBS) -m ecosystem tests/ecosystem $(ARGS)
+
+rfc: $(VENV)/dev.stamp  ## docs/rfc.md, made of the tests: each rule, where it stands in the code, and its test
+	@cd tests && ../$(PY) -m rfc
+
+mutants: $(VENV)/dev.stamp  ## breaks the code in a hundred places: which of them does no test notice? --rules, --all
+	@PYTHONPATH=$(CURDIR)/tests $(PY) -m mutants $(ARGS)
+
+fuzz: $(VENV)/built.stamp  ## hostile frames on a live host, a transfer beside them; ARGS="--frames 10000000"
+	@PYTHONPATH=$(CURDIR)/tests $(PY) -m fuzz $(ARGS)
+
+fuzz-parsers: $(VENV)/fuzz.stamp  ## octets for every parser, guided by coverage; ARGS="-max_total_time=60"
+	@$(PURE) PYTHONPATH=$(CURDIR)/tests:$(CURDIR)/tests/support/pure $(PY) -m fuzz.parsers $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff and mypy --strict
 	@$(PY) -m ruff check -q .

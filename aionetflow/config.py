@@ -1,7 +1,7 @@
 """Limits, timers and defaults, each with its source.
 
 Time in the core is an integer count of nanoseconds; sizes are in octets. Where Linux has a sysctl for the value its
-name is given, and the value is Linux 6's default.
+name is given, and the value is Linux 6's default; those that can be set are in sysctl.py.
 """
 
 NEVER = (1 << 63) - 1  # a deadline that does not come
@@ -70,9 +70,6 @@ RTO_MAX = 120 * SECOND  # Linux TCP_RTO_MAX
 DELAYED_ACK = 40 * MILLISECOND  # Linux TCP_DELACK_MIN
 CORK_LIMIT = 200 * MILLISECOND  # tcp(7), TCP_CORK: a ceiling on the time that output is corked
 TIME_WAIT_TIME = 60 * SECOND  # Linux TCP_TIMEWAIT_LEN
-MAX_TIME_WAIT = 262144  # net.ipv4.tcp_max_tw_buckets of a large machine: how many are kept, the rest is closed at once
-FIN_WAIT_2_TIME = 60 * SECOND  # net.ipv4.tcp_fin_timeout
 SYN_RETRIES = 6  # net.ipv4.tcp_syn_retries
 ORPHAN_RETRIES = 8  # Linux tcp_orphan_retries(): what 0 means
 DUP_ACK_THRESHOLD = 3  # RFC 5681 3.2
-INVALID_RATELIMIT = 500 * MILLISECOND  # net.ipv4.tcp_invalid_ratelimit: between answers to what makes no sense

@@ -10,6 +10,7 @@ from aionetflow.ip.v6 cimport IPv6
 from aionetflow.packet cimport TxPacket
 from aionetflow.socket.base cimport Services, Socket
 from aionetflow.socket.driver cimport Driver
+from aionetflow.socket.half_open cimport HalfOpen
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.udp.datagram cimport emit
 
@@ -31,6 +32,7 @@ cdef class Stack(Services):
     cdef readonly object advertiser
     cdef int64_t _discovery_deadline
     cdef readonly Driver driver
+    cdef readonly HalfOpen half_open
     cdef readonly LoopbackInterface lo
     cdef dict _pings
     cdef TxPacket _datagram
@@ -47,6 +49,7 @@ cdef class Stack(Services):
     cpdef int _free_descriptor(self) except? -1
     @cython.locals(packet=TxPacket)
     cpdef send_datagram(self, Socket sock, bytes data, Route route, bytes source, bytes remote, int port)
+    cpdef int64_t take_over(self, bytes key, int64_t now) except? -2
     cpdef touch(self, Connection connection)
     cpdef run(self)
     @cython.locals(interface=Interface)

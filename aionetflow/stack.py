@@ -53,6 +53,7 @@ from aionetflow.socket.base import Owner, Services, Socket
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.demux import TcpDemux, UdpDemux
 from aionetflow.socket.driver import Driver
+from aionetflow.socket.half_open import HalfOpen
 from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
 from aionetflow.socket.ping import Pings, PingSocket
 from aionetflow.socket.stream import StreamSocket
@@ -80,8 +81,9 @@ class Stack(Services):
 
     def __init__(self, clock: Clock, random: Random) -> None:
         stats, routes, self.alarms = Stats(), RoutingTable(), Alarms()
-        ip = IPv4(routes, stats.ip, Sysctl(), self.alarms)
-        Services.__init__(self, clock, random, routes, SocketTable(), ip, stats)
+        sysctl = Sysctl()
+        ip = IPv4(routes, stats.ip, sysctl, self.alarms)
+        Services.__init__(self, clock, random, routes, SocketTable(sysctl), ip, stats)
         self.sockets: dict[int, Socket] = {}  # what applications have open, by descriptor
         self.ip.idents.secret = random.getrandbits(16)
         self.icmp = Icmp(self.ip, self.stats.icmp)
@@ -98,7 +100,8 @@ class Stack(Services):
         self.driver = Driver(self.ip, self.ip6, self.routes, self.table, self.stats.tcp)
         self.ip.errors = errors
         self.ip.handlers[PROTOCOL_ICMP] = self.icmp
-        self.ip.handlers[PROTOCOL_TCP] = tcp = TcpDemux(self.driver, self.table, self.stats.tcp)
+        self.half_open = HalfOpen(self, self.driver)
+        self.ip.handlers[PROTOCOL_TCP] = tcp = TcpDemux(self.driver, self.half_open, self.table, self.stats.tcp)
         self.ip.handlers[PROTOCOL_UDP] = UdpDemux(self.table, self.stats.udp, errors)
         self.ip6.errors = errors6
         self.ip6.handlers[PROTOCOL_ICMPV6] = self.icmp6
@@ -243,6 +246,10 @@ class Stack(Services):
         self.driver.transmit(packet, route, source, remote, now)
         self.run()
 
+    def take_over(self, key: bytes, now: i64) -> i64:
+        """Ends what is in TIME-WAIT under a key, if that is allowed: the number to go on with, or -1."""
+        return self.driver.take_over(key, now)
+
     def touch(self, connection: Connection) -> None:
         """Something about a connection has changed: `run` will send what it has to send."""
         self.driver.touch(connection)
@@ -328,7 +335,8 @@ class Stack(Services):
 
     def deadline(self) -> int:
         """When the stack has something to do by itself, in nanoseconds; NEVER if it has not."""
-        deadline = min(self.driver.deadline(), self.alarms.deadline, self._discovery_deadline)
+        deadline = min(self.driver.deadline(), self.half_open.deadline, self.alarms.deadline)
+        deadline = min(deadline, self._discovery_deadline)
         for interface in self.interfaces:
             deadline = min(deadline, interface.deadline)
         return deadline
@@ -339,6 +347,8 @@ class Stack(Services):
         self.driver.expire(now)
         if self.alarms.deadline <= now:
             self.alarms.expire(now)
+        if self.half_open.deadline <= now:
+            self.half_open.expire(now)
         if self._discovery_deadline <= now:
             self.autoconf.expire(now)
             self.advertiser.expire(now)

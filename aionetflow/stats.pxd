@@ -13,38 +13,34 @@ cdef class IpStats(Counters):
     cdef public uint64_t InDiscards
     cdef public uint64_t InDelivers
     cdef public uint64_t OutRequests
+    cdef public uint64_t OutDiscards
     cdef public uint64_t OutNoRoutes
-    cdef public uint64_t InMcastPkts
     cdef public uint64_t ReasmTimeout
     cdef public uint64_t ReasmReqds
     cdef public uint64_t ReasmOKs
     cdef public uint64_t ReasmFails
-    cdef public uint64_t ReasmOverlaps
     cdef public uint64_t FragOKs
     cdef public uint64_t FragFails
     cdef public uint64_t FragCreates
-
-cdef class Ip6Stats(Counters):
-    cdef public uint64_t InReceives
-    cdef public uint64_t InHdrErrors
-    cdef public uint64_t InTooBigErrors
+    cdef public uint64_t OutTransmits
     cdef public uint64_t InNoRoutes
-    cdef public uint64_t InAddrErrors
-    cdef public uint64_t InUnknownProtos
     cdef public uint64_t InTruncatedPkts
-    cdef public uint64_t InDiscards
-    cdef public uint64_t InDelivers
-    cdef public uint64_t OutForwDatagrams
-    cdef public uint64_t OutRequests
     cdef public uint64_t InMcastPkts
-    cdef public uint64_t ReasmTimeout
-    cdef public uint64_t ReasmReqds
-    cdef public uint64_t ReasmOKs
-    cdef public uint64_t ReasmFails
+    cdef public uint64_t OutMcastPkts
+    cdef public uint64_t InBcastPkts
+    cdef public uint64_t OutBcastPkts
+    cdef public uint64_t InOctets
+    cdef public uint64_t OutOctets
+    cdef public uint64_t InMcastOctets
+    cdef public uint64_t OutMcastOctets
+    cdef public uint64_t InBcastOctets
+    cdef public uint64_t OutBcastOctets
+    cdef public uint64_t InCsumErrors
+    cdef public uint64_t InNoECTPkts
+    cdef public uint64_t InECT1Pkts
+    cdef public uint64_t InECT0Pkts
+    cdef public uint64_t InCEPkts
     cdef public uint64_t ReasmOverlaps
-    cdef public uint64_t FragOKs
-    cdef public uint64_t FragFails
-    cdef public uint64_t FragCreates
 
 cdef class IcmpStats(Counters):
     cdef public uint64_t InMsgs
@@ -59,6 +55,8 @@ cdef class IcmpStats(Counters):
     cdef public uint64_t InEchoReps
     cdef public uint64_t InTimestamps
     cdef public uint64_t InTimestampReps
+    cdef public uint64_t InAddrMasks
+    cdef public uint64_t InAddrMaskReps
     cdef public uint64_t OutMsgs
     cdef public uint64_t OutErrors
     cdef public uint64_t OutRateLimitGlobal
@@ -66,40 +64,14 @@ cdef class IcmpStats(Counters):
     cdef public uint64_t OutDestUnreachs
     cdef public uint64_t OutTimeExcds
     cdef public uint64_t OutParmProbs
+    cdef public uint64_t OutSrcQuenchs
     cdef public uint64_t OutRedirects
     cdef public uint64_t OutEchos
     cdef public uint64_t OutEchoReps
+    cdef public uint64_t OutTimestamps
     cdef public uint64_t OutTimestampReps
-
-cdef class Icmp6Stats(Counters):
-    cdef public uint64_t InMsgs
-    cdef public uint64_t InErrors
-    cdef public uint64_t InCsumErrors
-    cdef public uint64_t OutMsgs
-    cdef public uint64_t OutErrors
-    cdef public uint64_t OutRateLimitHost
-    cdef public uint64_t InDestUnreachs
-    cdef public uint64_t InPktTooBigs
-    cdef public uint64_t InTimeExcds
-    cdef public uint64_t InParmProblems
-    cdef public uint64_t InEchos
-    cdef public uint64_t InEchoReplies
-    cdef public uint64_t InRouterSolicits
-    cdef public uint64_t InRouterAdvertisements
-    cdef public uint64_t InNeighborSolicits
-    cdef public uint64_t InNeighborAdvertisements
-    cdef public uint64_t InRedirects
-    cdef public uint64_t OutDestUnreachs
-    cdef public uint64_t OutPktTooBigs
-    cdef public uint64_t OutTimeExcds
-    cdef public uint64_t OutParmProblems
-    cdef public uint64_t OutEchos
-    cdef public uint64_t OutEchoReplies
-    cdef public uint64_t OutRouterSolicits
-    cdef public uint64_t OutRouterAdvertisements
-    cdef public uint64_t OutNeighborSolicits
-    cdef public uint64_t OutNeighborAdvertisements
-    cdef public uint64_t OutRedirects
+    cdef public uint64_t OutAddrMasks
+    cdef public uint64_t OutAddrMaskReps
 
 cdef class UdpStats(Counters):
     cdef public uint64_t InDatagrams
@@ -107,60 +79,231 @@ cdef class UdpStats(Counters):
     cdef public uint64_t InErrors
     cdef public uint64_t OutDatagrams
     cdef public uint64_t RcvbufErrors
+    cdef public uint64_t SndbufErrors
     cdef public uint64_t InCsumErrors
+    cdef public uint64_t IgnoredMulti
+    cdef public uint64_t MemErrors
 
 cdef class TcpStats(Counters):
     cdef public uint64_t ActiveOpens
     cdef public uint64_t PassiveOpens
     cdef public uint64_t AttemptFails
     cdef public uint64_t EstabResets
+    cdef public uint64_t CurrEstab
     cdef public uint64_t InSegs
     cdef public uint64_t OutSegs
     cdef public uint64_t RetransSegs
     cdef public uint64_t InErrs
     cdef public uint64_t OutRsts
     cdef public uint64_t InCsumErrors
+    cdef public uint64_t SyncookiesSent
+    cdef public uint64_t SyncookiesRecv
+    cdef public uint64_t SyncookiesFailed
+    cdef public uint64_t EmbryonicRsts
+    cdef public uint64_t PruneCalled
+    cdef public uint64_t RcvPruned
+    cdef public uint64_t OfoPruned
+    cdef public uint64_t OutOfWindowIcmps
+    cdef public uint64_t LockDroppedIcmps
+    cdef public uint64_t ArpFilter
+    cdef public uint64_t TW
+    cdef public uint64_t TWRecycled
+    cdef public uint64_t TWKilled
+    cdef public uint64_t PAWSActive
+    cdef public uint64_t PAWSEstab
+    cdef public uint64_t BeyondWindow
+    cdef public uint64_t TSEcrRejected
+    cdef public uint64_t PAWSOldAck
+    cdef public uint64_t PAWSTimewait
+    cdef public uint64_t DelayedACKs
+    cdef public uint64_t DelayedACKLocked
+    cdef public uint64_t DelayedACKLost
     cdef public uint64_t ListenOverflows
     cdef public uint64_t ListenDrops
-    cdef public uint64_t TCPTimeouts
-    cdef public uint64_t TCPFastRetrans
-    cdef public uint64_t TCPSlowStartRetrans
-    cdef public uint64_t TCPLostRetransmit
-    cdef public uint64_t TCPSackRecovery
+    cdef public uint64_t TCPHPHits
+    cdef public uint64_t TCPPureAcks
+    cdef public uint64_t TCPHPAcks
     cdef public uint64_t TCPRenoRecovery
-    cdef public uint64_t TCPSackRecoveryFail
-    cdef public uint64_t TCPRenoRecoveryFail
-    cdef public uint64_t TCPSackFailures
-    cdef public uint64_t TCPRenoFailures
-    cdef public uint64_t TCPLossFailures
-    cdef public uint64_t TCPLossProbes
-    cdef public uint64_t TCPLossProbeRecovery
-    cdef public uint64_t TCPSpuriousRTOs
-    cdef public uint64_t TCPFullUndo
-    cdef public uint64_t TCPPartialUndo
-    cdef public uint64_t TCPDSACKUndo
-    cdef public uint64_t TCPLossUndo
+    cdef public uint64_t TCPSackRecovery
     cdef public uint64_t TCPSACKReneging
     cdef public uint64_t TCPSACKReorder
     cdef public uint64_t TCPRenoReorder
     cdef public uint64_t TCPTSReorder
-    cdef public uint64_t TCPSACKDiscard
-    cdef public uint64_t TCPDSACKRecv
-    cdef public uint64_t TCPDSACKOfoRecv
+    cdef public uint64_t TCPFullUndo
+    cdef public uint64_t TCPPartialUndo
+    cdef public uint64_t TCPDSACKUndo
+    cdef public uint64_t TCPLossUndo
+    cdef public uint64_t TCPLostRetransmit
+    cdef public uint64_t TCPRenoFailures
+    cdef public uint64_t TCPSackFailures
+    cdef public uint64_t TCPLossFailures
+    cdef public uint64_t TCPFastRetrans
+    cdef public uint64_t TCPSlowStartRetrans
+    cdef public uint64_t TCPTimeouts
+    cdef public uint64_t TCPLossProbes
+    cdef public uint64_t TCPLossProbeRecovery
+    cdef public uint64_t TCPRenoRecoveryFail
+    cdef public uint64_t TCPSackRecoveryFail
+    cdef public uint64_t TCPRcvCollapsed
+    cdef public uint64_t TCPBacklogCoalesce
     cdef public uint64_t TCPDSACKOldSent
     cdef public uint64_t TCPDSACKOfoSent
-    cdef public uint64_t PAWSEstab
-    cdef public uint64_t PAWSActive
-    cdef public uint64_t TCPOFOQueue
-    cdef public uint64_t TCPRcvQDrop
+    cdef public uint64_t TCPDSACKRecv
+    cdef public uint64_t TCPDSACKOfoRecv
     cdef public uint64_t TCPAbortOnData
     cdef public uint64_t TCPAbortOnClose
+    cdef public uint64_t TCPAbortOnMemory
     cdef public uint64_t TCPAbortOnTimeout
-    cdef public uint64_t TCPChallengeACK
-    cdef public uint64_t TCPReqQFullDrop
-    cdef public uint64_t DelayedACKs
-    cdef public uint64_t TCPACKSkippedSeq
+    cdef public uint64_t TCPAbortOnLinger
+    cdef public uint64_t TCPAbortFailed
+    cdef public uint64_t TCPMemoryPressures
+    cdef public uint64_t TCPMemoryPressuresChrono
+    cdef public uint64_t TCPSACKDiscard
+    cdef public uint64_t TCPDSACKIgnoredOld
+    cdef public uint64_t TCPDSACKIgnoredNoUndo
+    cdef public uint64_t TCPSpuriousRTOs
+    cdef public uint64_t TCPMD5NotFound
+    cdef public uint64_t TCPMD5Unexpected
+    cdef public uint64_t TCPMD5Failure
+    cdef public uint64_t TCPSackShifted
+    cdef public uint64_t TCPSackMerged
+    cdef public uint64_t TCPSackShiftFallback
+    cdef public uint64_t TCPBacklogDrop
+    cdef public uint64_t PFMemallocDrop
+    cdef public uint64_t TCPMinTTLDrop
+    cdef public uint64_t TCPDeferAcceptDrop
+    cdef public uint64_t IPReversePathFilter
     cdef public uint64_t TCPTimeWaitOverflow
+    cdef public uint64_t TCPReqQFullDoCookies
+    cdef public uint64_t TCPReqQFullDrop
+    cdef public uint64_t TCPRetransFail
+    cdef public uint64_t TCPRcvCoalesce
+    cdef public uint64_t TCPOFOQueue
+    cdef public uint64_t TCPOFODrop
+    cdef public uint64_t TCPOFOMerge
+    cdef public uint64_t TCPChallengeACK
+    cdef public uint64_t TCPSYNChallenge
+    cdef public uint64_t TCPFastOpenActive
+    cdef public uint64_t TCPFastOpenActiveFail
+    cdef public uint64_t TCPFastOpenPassive
+    cdef public uint64_t TCPFastOpenPassiveFail
+    cdef public uint64_t TCPFastOpenListenOverflow
+    cdef public uint64_t TCPFastOpenCookieReqd
+    cdef public uint64_t TCPFastOpenBlackhole
+    cdef public uint64_t TCPSpuriousRtxHostQueues
+    cdef public uint64_t BusyPollRxPackets
+    cdef public uint64_t TCPAutoCorking
+    cdef public uint64_t TCPFromZeroWindowAdv
+    cdef public uint64_t TCPToZeroWindowAdv
+    cdef public uint64_t TCPWantZeroWindowAdv
+    cdef public uint64_t TCPSynRetrans
+    cdef public uint64_t TCPOrigDataSent
+    cdef public uint64_t TCPHystartTrainDetect
+    cdef public uint64_t TCPHystartTrainCwnd
+    cdef public uint64_t TCPHystartDelayDetect
+    cdef public uint64_t TCPHystartDelayCwnd
+    cdef public uint64_t TCPACKSkippedSynRecv
+    cdef public uint64_t TCPACKSkippedPAWS
+    cdef public uint64_t TCPACKSkippedSeq
+    cdef public uint64_t TCPACKSkippedFinWait2
+    cdef public uint64_t TCPACKSkippedTimeWait
+    cdef public uint64_t TCPACKSkippedChallenge
+    cdef public uint64_t TCPWinProbe
+    cdef public uint64_t TCPKeepAlive
+    cdef public uint64_t TCPMTUPFail
+    cdef public uint64_t TCPMTUPSuccess
+    cdef public uint64_t TCPDelivered
+    cdef public uint64_t TCPDeliveredCE
+    cdef public uint64_t TCPAckCompressed
+    cdef public uint64_t TCPZeroWindowDrop
+    cdef public uint64_t TCPRcvQDrop
+    cdef public uint64_t TCPWqueueTooBig
+    cdef public uint64_t TCPFastOpenPassiveAltKey
+    cdef public uint64_t TcpTimeoutRehash
+    cdef public uint64_t TcpDuplicateDataRehash
+    cdef public uint64_t TCPDSACKRecvSegs
+    cdef public uint64_t TCPDSACKIgnoredDubious
+    cdef public uint64_t TCPMigrateReqSuccess
+    cdef public uint64_t TCPMigrateReqFailure
+    cdef public uint64_t TCPPLBRehash
+    cdef public uint64_t TCPAORequired
+    cdef public uint64_t TCPAOBad
+    cdef public uint64_t TCPAOKeyNotFound
+    cdef public uint64_t TCPAOGood
+    cdef public uint64_t TCPAODroppedIcmps
+
+cdef class Ip6Stats(Counters):
+    cdef public uint64_t InReceives
+    cdef public uint64_t InHdrErrors
+    cdef public uint64_t InTooBigErrors
+    cdef public uint64_t InNoRoutes
+    cdef public uint64_t InAddrErrors
+    cdef public uint64_t InUnknownProtos
+    cdef public uint64_t InTruncatedPkts
+    cdef public uint64_t InDiscards
+    cdef public uint64_t InDelivers
+    cdef public uint64_t OutForwDatagrams
+    cdef public uint64_t OutRequests
+    cdef public uint64_t OutDiscards
+    cdef public uint64_t OutNoRoutes
+    cdef public uint64_t ReasmTimeout
+    cdef public uint64_t ReasmReqds
+    cdef public uint64_t ReasmOKs
+    cdef public uint64_t ReasmFails
+    cdef public uint64_t FragOKs
+    cdef public uint64_t FragFails
+    cdef public uint64_t FragCreates
+    cdef public uint64_t InMcastPkts
+    cdef public uint64_t OutMcastPkts
+    cdef public uint64_t InOctets
+    cdef public uint64_t OutOctets
+    cdef public uint64_t InMcastOctets
+    cdef public uint64_t OutMcastOctets
+    cdef public uint64_t InBcastOctets
+    cdef public uint64_t OutBcastOctets
+    cdef public uint64_t InNoECTPkts
+    cdef public uint64_t InECT1Pkts
+    cdef public uint64_t InECT0Pkts
+    cdef public uint64_t InCEPkts
+    cdef public uint64_t OutTransmits
+
+cdef class Icmp6Stats(Counters):
+    cdef public uint64_t InMsgs
+    cdef public uint64_t InErrors
+    cdef public uint64_t OutMsgs
+    cdef public uint64_t OutErrors
+    cdef public uint64_t InCsumErrors
+    cdef public uint64_t OutRateLimitHost
+    cdef public uint64_t InDestUnreachs
+    cdef public uint64_t InPktTooBigs
+    cdef public uint64_t InTimeExcds
+    cdef public uint64_t InParmProblems
+    cdef public uint64_t InEchos
+    cdef public uint64_t InEchoReplies
+    cdef public uint64_t InGroupMembQueries
+    cdef public uint64_t InGroupMembResponses
+    cdef public uint64_t InGroupMembReductions
+    cdef public uint64_t InRouterSolicits
+    cdef public uint64_t InRouterAdvertisements
+    cdef public uint64_t InNeighborSolicits
+    cdef public uint64_t InNeighborAdvertisements
+    cdef public uint64_t InRedirects
+    cdef public uint64_t InMLDv2Reports
+    cdef public uint64_t OutDestUnreachs
+    cdef public uint64_t OutPktTooBigs
+    cdef public uint64_t OutTimeExcds
+    cdef public uint64_t OutParmProblems
+    cdef public uint64_t OutEchos
+    cdef public uint64_t OutEchoReplies
+    cdef public uint64_t OutGroupMembQueries
+    cdef public uint64_t OutGroupMembResponses
+    cdef public uint64_t OutGroupMembReductions
+    cdef public uint64_t OutRouterSolicits
+    cdef public uint64_t OutRouterAdvertisements
+    cdef public uint64_t OutNeighborSolicits
+    cdef public uint64_t OutNeighborAdvertisements
+    cdef public uint64_t OutRedirects
+    cdef public uint64_t OutMLDv2Reports
 
 cdef class Stats:
     cdef readonly IpStats ip

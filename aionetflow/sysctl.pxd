@@ -12,7 +12,6 @@ cdef class Sysctl:
     cdef public int tcp_slow_start_after_idle
     cdef public int tcp_syn_retries
     cdef public int tcp_synack_retries
-    cdef public int tcp_retries1
     cdef public int tcp_retries2
     cdef public int tcp_orphan_retries
     cdef public int ip_default_ttl
@@ -35,4 +34,27 @@ cdef class Sysctl:
     cdef public int igmp_qrv
     cdef public int mld_max_msf
     cdef public int mld_qrv
+    cdef public int tcp_fin_timeout
+    cdef public int tcp_max_syn_backlog
+    cdef public int tcp_abort_on_overflow
+    cdef public int tcp_syncookies
+    cdef public int tcp_tw_reuse
+    cdef public int tcp_tw_reuse_delay
+    cdef public int tcp_rfc1337
+    cdef public int tcp_max_tw_buckets
+    cdef public int tcp_challenge_ack_limit
+    cdef public int tcp_invalid_ratelimit
+    cdef public tuple tcp_rmem
+    cdef public tuple tcp_wmem
+    cdef public tuple ip_local_port_range
+    cdef public str ip_local_reserved_ports
+    cdef public int ip_autobind_reuse
+    cdef public int ip_nonlocal_bind
+    cdef public int somaxconn
+    cdef public int rmem_default
+    cdef public int wmem_default
+    cdef public int rmem_max
+    cdef public int wmem_max
+    cdef dict _kept
+    cdef dict _watchers
     cdef public str tcp_congestion_control

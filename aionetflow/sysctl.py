@@ -1,90 +1,54 @@
-"""One host's settings, under Linux's names and with Linux 6's defaults (ip-sysctl.rst).
+"""One host's settings, under Linux's names and with Linux 6's defaults.
 
 `host.sysctl["net.ipv4.tcp_sack"] = 0` is what `sysctl -w net.ipv4.tcp_sack=0` is on Linux; the core reads the same
-number as `sysctl.tcp_sack`. A setting counts for what happens from then on.
+number as `sysctl.tcp_sack`. A setting counts for what happens from then on. Values are numbers, tuples of numbers where
+Linux has several in a line, and text; units are Linux's. settings.py says what there is.
 """
 
-from collections.abc import Iterator
-from difflib import get_close_matches
-from typing import NamedTuple
+import warnings
+from collections.abc import Callable, Iterator
 
-from aionetflow.config import DEFAULT_TTL
-
-
-class Setting(NamedTuple):
-    """What is known of a setting: the attribute that holds it, the least and the largest value."""
-
-    attribute: str
-    low: int
-    high: int
-
-
-_INT_MAX = (1 << 31) - 1
-
-
-def _ipv4(attribute: str, low: int, high: int) -> tuple[str, Setting]:
-    return f"net.ipv4.{attribute}".replace("/", "."), Setting(attribute.rpartition("/")[2], low, high)
-
-
-def _ipv6(attribute: str, low: int, high: int) -> tuple[str, Setting]:
-    return f"net.ipv6.{attribute}", Setting(attribute, low, high)
-
-
-SETTINGS: dict[str, Setting] = dict(
-    (
-        _ipv4("tcp_timestamps", 0, 2),
-        _ipv4("tcp_sack", 0, 1),
-        _ipv4("tcp_dsack", 0, 1),
-        _ipv4("tcp_window_scaling", 0, 1),
-        _ipv4("tcp_ecn", 0, 2),
-        _ipv4("tcp_recovery", 0, 7),
-        _ipv4("tcp_early_retrans", 0, 4),
-        _ipv4("tcp_frto", 0, 2),
-        _ipv4("tcp_reordering", 1, 300),
-        _ipv4("tcp_max_reordering", 1, 300),
-        _ipv4("tcp_slow_start_after_idle", 0, 1),
-        _ipv4("tcp_syn_retries", 1, 127),
-        _ipv4("tcp_synack_retries", 0, 255),
-        _ipv4("tcp_retries1", 0, 255),
-        _ipv4("tcp_retries2", 0, 255),
-        _ipv4("tcp_orphan_retries", 0, 255),
-        _ipv4("ip_default_ttl", 1, 255),
-        _ipv4("ip_no_pmtu_disc", 0, 3),
-        _ipv4("route/min_pmtu", 68, _INT_MAX),
-        _ipv4("route/mtu_expires", 0, _INT_MAX),
-        _ipv4("ipfrag_high_thresh", 0, _INT_MAX),
-        _ipv4("ipfrag_time", 0, _INT_MAX),
-        _ipv4("ipfrag_max_dist", 0, _INT_MAX),
-        _ipv4("icmp_echo_ignore_all", 0, 1),
-        _ipv4("icmp_echo_ignore_broadcasts", 0, 1),
-        _ipv4("icmp_ratelimit", 0, _INT_MAX),
-        _ipv4("icmp_ratemask", 0, _INT_MAX),
-        _ipv4("icmp_msgs_per_sec", 0, _INT_MAX),
-        _ipv4("icmp_msgs_burst", 0, _INT_MAX),
-        _ipv4("igmp_max_memberships", 0, _INT_MAX),
-        _ipv4("igmp_max_msf", 0, _INT_MAX),
-        _ipv4("igmp_qrv", 1, _INT_MAX),
-        _ipv6("mld_max_msf", 0, _INT_MAX),
-        _ipv6("mld_qrv", 1, _INT_MAX),
-        _ipv6("ip6frag_high_thresh", 0, _INT_MAX),
-        _ipv6("ip6frag_time", 0, _INT_MAX),
-    )
+from aionetflow.config import (
+    DEFAULT_TTL,
+    EPHEMERAL_PORTS,
+    SOCKET_BUFFER_MAX,
+    SOMAXCONN,
+    TCP_BUFFER_MAX,
+    TCP_RECEIVE_BUFFER,
+    TCP_SEND_BUFFER,
+    TCP_SEND_BUFFER_MAX,
+    UDP_QUEUE_LIMIT,
 )
+from aionetflow.settings import IGNORED, SETTINGS, Ignored, Value, check, find
+
+_MOST = (1 << 31) - 1
+
+
+class IgnoredSetting(UserWarning):
+    """A setting of Linux's was changed that changes nothing here."""
 
 
 class Sysctl:
     """The settings of one host, as attributes for the core and by name for people.
 
     >>> sysctl = Sysctl()
-    >>> sysctl["net.ipv4.tcp_sack"]
-    1
+    >>> sysctl["net.ipv4.tcp_sack"], sysctl["net.ipv4.ip_local_port_range"]
+    (1, (32768, 60999))
     >>> sysctl["net.ipv4.tcp_sakc"] = 0
     Traceback (most recent call last):
         ...
     KeyError: "no setting named 'net.ipv4.tcp_sakc': did you mean 'net.ipv4.tcp_sack'?"
+
+    What Linux has and this stack has no use for is kept, and setting it warns (IgnoredSetting); `ignored` says why.
+
+    >>> sysctl.ignored("net.ipv4.tcp_mem")
+    'memory is bounded for each socket, not for all together'
+    >>> sysctl.ignored("net.ipv4.tcp_sack")
+    ''
     """
 
     def __init__(self) -> None:
+        """Linux's defaults; one line for each, which is better whole."""
         self.tcp_timestamps = 1
         self.tcp_sack = 1
         self.tcp_dsack = 1
@@ -98,9 +62,29 @@ class Sysctl:
         self.tcp_slow_start_after_idle = 1
         self.tcp_syn_retries = 6
         self.tcp_synack_retries = 5
-        self.tcp_retries1 = 3
         self.tcp_retries2 = 15
         self.tcp_orphan_retries = 0
+        self.tcp_fin_timeout = 60
+        self.tcp_max_syn_backlog = 2048
+        self.tcp_abort_on_overflow = 0
+        self.tcp_syncookies = 1
+        self.tcp_tw_reuse = 2
+        self.tcp_tw_reuse_delay = 1000
+        self.tcp_rfc1337 = 0
+        self.tcp_max_tw_buckets = 262144
+        self.tcp_challenge_ack_limit = _MOST
+        self.tcp_invalid_ratelimit = 500
+        self.tcp_rmem = (4096, TCP_RECEIVE_BUFFER, TCP_BUFFER_MAX)
+        self.tcp_wmem = (4096, TCP_SEND_BUFFER, TCP_SEND_BUFFER_MAX)
+        self.ip_local_port_range = EPHEMERAL_PORTS
+        self.ip_local_reserved_ports = ""
+        self.ip_autobind_reuse = 0
+        self.ip_nonlocal_bind = 0
+        self.somaxconn = SOMAXCONN
+        self.rmem_default = UDP_QUEUE_LIMIT
+        self.wmem_default = UDP_QUEUE_LIMIT
+        self.rmem_max = SOCKET_BUFFER_MAX
+        self.wmem_max = SOCKET_BUFFER_MAX
         self.tcp_congestion_control = "cubic"
         self.ip_default_ttl = DEFAULT_TTL
         self.ip_no_pmtu_disc = 0
@@ -122,25 +106,45 @@ class Sysctl:
         self.mld_qrv = 2
         self.ip6frag_high_thresh = 4 << 20  # octets
         self.ip6frag_time = 60  # s
+        self._kept: dict[str, Value] | None = None  # of what is ignored: what was set
+        self._watchers: dict[str, Callable[[Value], None]] | None = None
 
-    def __getitem__(self, name: str) -> int:
-        value: int = getattr(self, _find(name).attribute)
+    def __getitem__(self, name: str) -> Value:
+        setting = find(name)
+        if isinstance(setting, Ignored):
+            return setting.default if self._kept is None else self._kept.get(name, setting.default)
+        value: Value = getattr(self, setting.attribute)
         return value
 
-    def __setitem__(self, name: str, value: int) -> None:
-        setting = _find(name)
-        if not setting.low <= value <= setting.high:
-            raise ValueError(f"{name} is {setting.low} to {setting.high}, not {value}")
+    def __setitem__(self, name: str, value: Value) -> None:
+        setting = find(name)
+        if isinstance(setting, Ignored):
+            if self._kept is None:
+                self._kept = {}
+            self._kept[name] = value
+            warnings.warn(f"{name} changes nothing here: {setting.why}", IgnoredSetting, stacklevel=2)
+            return
+        check(name, setting, value, getattr(self, setting.attribute))
+        if self._watchers is not None and name in self._watchers:
+            self._watchers[name](value)
         setattr(self, setting.attribute, value)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(SETTINGS)
+        return iter((*SETTINGS, *IGNORED))
 
+    def __len__(self) -> int:
+        return len(SETTINGS) + len(IGNORED)
 
-def _find(name: str) -> Setting:
-    setting = SETTINGS.get(name)
-    if setting is None:
-        near = get_close_matches(name, SETTINGS, 1)
-        hint = f": did you mean {near[0]!r}?" if near else ""
-        raise KeyError(f"no setting named {name!r}{hint}")
-    return setting
+    def __contains__(self, name: object) -> bool:
+        return name in SETTINGS or name in IGNORED
+
+    def ignored(self, name: str) -> str:
+        """Why a setting changes nothing here; "" if it counts. KeyError if there is none of that name."""
+        setting = find(name)
+        return setting.why if isinstance(setting, Ignored) else ""
+
+    def watch(self, name: str, changed: Callable[[Value], None]) -> None:
+        """Has a new value of a setting told, before it counts, to who keeps it elsewhere; it may raise ValueError."""
+        if self._watchers is None:
+            self._watchers = {}
+        self._watchers[name] = changed

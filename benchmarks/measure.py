@@ -25,7 +25,7 @@ TIMEOUT = 120  # s for one run
 # What would have a program do more, or something else, than it does elsewhere.
 DISTURBING = (
     "PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONTRACEMALLOC", "PYTHONWARNINGS",
-    "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG",
+    "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "AIONETFLOW_LINES",
 )  # fmt: skip
 
 Runner = Callable[[Workload, Contender], list[float]]

@@ -32,7 +32,7 @@ FLOORS = (
     ("ethernet",),
     ("link",),
     ("packet", "alarms", "clock", "gso", "fast", "_fast", "_slow", "config", "errors", "rng", "stats", "widths",
-     "fast_paths", "sysctl"),
+     "fast_paths", "settings", "siphash", "sysctl"),
 )
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 CORE = {name for names in FLOORS[FLOORS.index(("stack",)) :] for name in names}

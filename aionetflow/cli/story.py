@@ -324,8 +324,16 @@ class Story:
             end.block = block
             local = f"{unpack(block.local)}:{block.local_port}"
             remote = f"{unpack(block.remote)}:{block.remote_port}"
-            self._move(end, block, f"  for {local} ⇄ {remote}, ISS {block.snd.iss}")
+            text = f"  for {local} ⇄ {remote}, ISS {block.snd.iss}"
+            self._move(end, block, "" if end.state == SYN_RECEIVED else text)
             return
+        for request in end.host.bare_stack.half_open.requests.values():
+            if end.state != SYN_RECEIVED:
+                local = f"{unpack(request.local)}:{request.local_port}"
+                remote = f"{unpack(request.remote)}:{request.remote_port}"
+                text = f"  for {local} ⇄ {remote}, ISS {request.iss}"
+                self.tell("STATE", end.name, f"{_name(end.state)} → {_name(SYN_RECEIVED)}{text}")
+                end.state = SYN_RECEIVED
 
     def _move(self, end: End, block: Connection, text: str) -> None:
         """The connection is in another state than it was."""

@@ -105,17 +105,17 @@ def pack_network(text: str) -> tuple[bytes, int]:
 
 
 def pack_endpoint(
-    family: int, address: object, interfaces: Interfaces | None = None, scope: int = 0
+    family: int, address: object, interfaces: Interfaces | None = None, scope: int = 0, first: int = 0
 ) -> tuple[bytes, int]:
     """The octets and port of a socket address: what bind and connect are given.
 
     It is (host literal, port), for AF_INET6 with flow label and scope behind it if wanted. The scope of a link-local
     host is the interface's index there, or stands behind the literal: "fe80::1%2", or "fe80::1%eth0" where `interfaces`
-    finds an index by name; `scope` is what it is without that. A flow label changes nothing. An IPv4-mapped host
-    (::ffff:10.0.0.1) gives the four octets of the IPv4 address. An empty host means any address, "<broadcast>" the
-    limited broadcast, as in Python's socket module. Raises TypeError for what is no such tuple, OverflowError for a
-    port outside 0..65535, OSError for a host that is no literal (EINVAL), one of another family (EAFNOSUPPORT), or a
-    link-local one without a scope (EINVAL): names of hosts are resolved above this layer.
+    finds an index by name. Without it, it is `scope`, or else, of an address that is no group's, `first`. A flow label
+    changes nothing. An IPv4-mapped host (::ffff:10.0.0.1) gives the four octets of the IPv4 address. An empty host
+    means any address, "<broadcast>" the limited broadcast, as in Python. Raises TypeError for no such tuple,
+    OverflowError for a port outside 0..65535, OSError for a host that is no literal (EINVAL), one of another family
+    (EAFNOSUPPORT), or a link-local one without a scope (EINVAL): names of hosts are resolved above this layer.
 
     >>> pack_endpoint(AF_INET6, ("::ffff:10.0.0.1", 80, 0, 0))
     (b'\\n\\x00\\x00\\x01', 80)
@@ -136,6 +136,8 @@ def pack_endpoint(
         return packed[12:], port
     if is_scoped(packed):
         scope = _scope(host, address, interfaces) or scope
+        if not scope and packed[0] == 0xFE:
+            scope = first
         if not scope and packed[0] == 0xFE:
             raise os_error(errno.EINVAL)  # Linux inet6_bind, tcp_v6_connect: on which link?
         packed = scoped(packed, scope)
@@ -164,7 +166,7 @@ def endpoint(family: int, address: bytes, port: int) -> Address:
         return unpack(address), port
     if len(address) == 4:
         return f"::ffff:{unpack(address)}", port, 0, 0
-    return unpack(address), port, 0, scope_of(address) if address[0] == 0xFE else 0
+    return unpack(address), port, 0, scope_of(address)
 
 
 def _checked_tuple(family: int, address: object) -> tuple[Any, ...]:

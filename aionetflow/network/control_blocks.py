@@ -7,6 +7,7 @@ from aionetflow.network.host import Host
 from aionetflow.socket.base import Owner
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.request import Request
 from aionetflow.tcp.states import SHORT_NAMES, State
 
 _KERNEL = Owner(0, "")  # whom a connection belongs to that its application has closed, or not accepted yet
@@ -32,7 +33,7 @@ class ControlBlock(NamedTuple):
 
 
 def control_blocks(host: Host) -> list[ControlBlock]:
-    """All control blocks of one host: open sockets by descriptor, then connections without one."""
+    """All control blocks of one host: open sockets by descriptor, then what has none: connections, half-open ones."""
     stack = host.bare_stack
     blocks = []
     held: set[Connection] = set()
@@ -45,7 +46,8 @@ def control_blocks(host: Host) -> list[ControlBlock]:
         blocks.append(
             ControlBlock(host.name, sock.netid, state, recv_q, send_q, local, peer, sock.fileno(), sock.owner)
         )
-    return blocks + [_orphan(host, c) for c in stack.table.connections.values() if c not in held]
+    blocks += [_orphan(host, c) for c in stack.table.connections.values() if c not in held]
+    return blocks + [_request(host, request) for request in stack.half_open.requests.values()]
 
 
 def _orphan(host: Host, connection: Connection) -> ControlBlock:
@@ -54,6 +56,12 @@ def _orphan(host: Host, connection: Connection) -> ControlBlock:
     state = SHORT_NAMES[State(connection.state)]
     recv_q, send_q = connection.rcv.queue.length, connection.snd.queue.length
     return ControlBlock(host.name, "tcp", state, recv_q, send_q, local, peer, -1, _KERNEL)
+
+
+def _request(host: Host, request: Request) -> ControlBlock:
+    local = unpack(request.local), request.local_port
+    peer = unpack(request.remote), request.remote_port
+    return ControlBlock(host.name, "tcp", SHORT_NAMES[State.SYN_RECEIVED], 0, 0, local, peer, -1, _KERNEL)
 
 
 def _pair(family: int, address: bytes, port: int) -> tuple[str, int]:

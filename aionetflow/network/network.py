@@ -11,13 +11,17 @@ from aionetflow.ethernet.interface import EthernetInterface
 from aionetflow.ip.address import pack_interface
 from aionetflow.ip.route import Route
 from aionetflow.link.memory import MemoryLink
+from aionetflow.link.tap import TapLink
 from aionetflow.network import names, topology
 from aionetflow.network.clock import LoopClock
 from aionetflow.network.control_blocks import ControlBlock, control_blocks
+from aionetflow.network.device import Namespace
 from aionetflow.network.host import Host, Router, enter, leave
 from aionetflow.network.switch import Switch
+from aionetflow.network.tap import Outside
 
 Node = Host | Switch
+_Place = EthernetInterface | Switch | Outside  # what is at an end of a link
 
 
 def _no_attachment(network: "Network", loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
@@ -65,7 +69,8 @@ class Network:
         self._detach: Callable[[], None] = lambda: None
         self.nodes: dict[str, Node] = {}
         self.links: list[MemoryLink] = []
-        self._segments_of: dict[EthernetInterface | Switch, list[EthernetInterface | Switch]] = {}
+        self._segments_of: dict[_Place, list[_Place]] = {}
+        self._outside: list[Outside] = []
         self._owners: dict[EthernetInterface, Host] = {}
         self._configuring: set[EthernetInterface] = set()  # those that make their IPv6 addresses themselves
         self._wanted: dict[Host, list[str]] = {}  # addresses given by hand, not yet on an interface
@@ -116,13 +121,38 @@ class Network:
         value that makes no sense, or a node of another network.
         """
         for node in (a, b):
-            if self.nodes.get(node.name) is not node:
-                raise ValueError(f"{node!r} is not on this network")
+            self._check_node(node)
         settings: dict[str, Any] = {
             "delay": delay, "jitter": jitter, "rate": rate, "loss": loss, "reorder": reorder, "duplicate": duplicate,
             "corrupt": corrupt, "queue": queue, "mtu": mtu, "offload": offload,
         }  # fmt: skip
         link = self._join(a, b, settings)
+        self._unsettle()
+        return link
+
+    def tap(
+        self, node: Node, name: str = "tap%d", *addresses: str, namespace: Namespace = None, delay: float = 0.0,
+        jitter: float = 0.0, rate: float | None = None, loss: float = 0.0, reorder: float = 0.0, duplicate: float = 0.0,
+        corrupt: float = 0.0, queue: int | None = None, mtu: int = DEFAULT_MTU, offload: bool = True,
+    ) -> TapLink:  # fmt: skip
+        """Joins a node to the operating system, by a link whose far end is a TAP device of that name (Linux).
+
+        "tap%d" has the kernel find a number: `link.device.name` tells it. addresses ("10.0.0.254/16") are the
+        kernel's on this link, in use at once; without any the device is left to `ip addr add`. Addresses that are
+        handed out on the virtual side go well with them. namespace is where the device is made: a name as of
+        `ip netns`, a path or a descriptor. The other settings are those of `link`. The kernel is no router's
+        neighbour by itself: `ip route add` tells it what is behind this one.
+
+        The device goes when the network ends. Needs CAP_NET_ADMIN, or a device that was made for this user before
+        (`ip tuntap add tap0 mode tap user me`), and an event loop in real time. Raises OSError with a line that says
+        what is missing, RuntimeError on virtual time, ValueError for a value that makes no sense.
+        """
+        self._check_node(node)
+        settings: dict[str, Any] = {
+            "delay": delay, "jitter": jitter, "rate": rate, "loss": loss, "reorder": reorder, "duplicate": duplicate,
+            "corrupt": corrupt, "queue": queue, "mtu": mtu, "offload": offload,
+        }  # fmt: skip
+        link = self._join_outside(node, name, addresses, namespace, settings)
         self._unsettle()
         return link
 
@@ -197,6 +227,8 @@ class Network:
         for host in self.hosts:
             for sock in list(host.bare_stack.sockets.values()):
                 sock.close()
+        for outside in self._outside:
+            outside.close()
         if isinstance(self.clock, LoopClock):
             self.clock.close()
 
@@ -242,10 +274,27 @@ class Network:
         draws = self._random(f"link/{len(self.links)}")
         link = MemoryLink(self.clock, draws, f"{a.name}-{b.name}", **settings)
         self.links.append(link)
-        first, second = self._plug(a, link, 0), self._plug(b, link, 1)
+        self._note_neighbours(self._plug(a, link, 0), self._plug(b, link, 1))
+        return link
+
+    def _join_outside(
+        self, node: Node, name: str, addresses: tuple[str, ...], namespace: Namespace, settings: dict[str, Any]
+    ) -> TapLink:
+        draws = self._random(f"link/{len(self.links)}")
+        outside = Outside(self.event_loop(), self.clock, draws, node.name, name, addresses, namespace, settings)
+        self._outside.append(outside)
+        self.links.append(outside.link)
+        self._segments_of[outside] = []
+        self._note_neighbours(self._plug(node, outside.link, 0), outside)
+        return outside.link
+
+    def _check_node(self, node: Node) -> None:
+        if self.nodes.get(node.name) is not node:
+            raise ValueError(f"{node!r} is not on this network")
+
+    def _note_neighbours(self, first: _Place, second: _Place) -> None:
         self._segments_of[first].append(second)
         self._segments_of[second].append(first)
-        return link
 
     def _plug(self, node: Node, link: MemoryLink, side: int) -> EthernetInterface | Switch:
         end = link.b if side else link.a
@@ -286,7 +335,7 @@ class Network:
 
     def _find_segments(self) -> list[topology.Segment]:
         segments: list[topology.Segment] = []
-        seen: set[EthernetInterface | Switch] = set()
+        seen: set[_Place] = set()
         for start in self._segments_of:
             if start in seen:
                 continue
@@ -295,7 +344,9 @@ class Network:
             seen.add(start)
             while queue:
                 place = queue.pop(0)
-                if isinstance(place, Switch):
+                if isinstance(place, Outside):
+                    segment.outside += place.addresses
+                elif isinstance(place, Switch):
                     segment.is_lan = segment.is_lan or place is self.lan
                 else:
                     segment.members.append((self._owners[place], place))

@@ -17,7 +17,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_interface
 from typing import NamedTuple
 
 from aionetflow.ethernet.interface import EthernetInterface
-from aionetflow.ip.address import unpack
+from aionetflow.ip.address import pack_interface, unpack
 from aionetflow.ip.route import Route
 from aionetflow.ip.v6 import MIN_MTU
 from aionetflow.network.host import Host, Router
@@ -59,6 +59,7 @@ class Segment:
     """Interfaces that hear each other, and the networks in use among them."""
 
     members: list[tuple[Host, EthernetInterface]] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)  # addresses of the operating system's, as in "10.0.0.254/16"
     is_lan: bool = False
     v4: Family = field(default_factory=lambda: Family(4))
     v6: Family = field(default_factory=lambda: Family(16))
@@ -75,17 +76,18 @@ class Segment:
     def note_addresses(self) -> None:
         """Learns the networks and addresses that its interfaces have."""
         holders: dict[bytes, str] = {}
+        held = [("the kernel", *pack_interface(text)) for text in self.outside]
         for host, nic in self.members:
-            for entry in nic.addresses:
-                family = self.v4 if len(entry.address) == 4 else self.v6
-                other = holders.setdefault(entry.address, host.name)
-                if other != host.name:
-                    literal = unpack(entry.address)
-                    raise ValueError(f"{literal} is given to {other} and to {host.name}, which share a link")
-                family.used.add(int.from_bytes(entry.address, "big"))
-                network = ip_interface((entry.address, entry.prefix_length)).network
-                if network not in family.networks:
-                    family.networks.append(network)
+            held += [(host.name, *entry) for entry in nic.addresses]
+        for name, address, length in held:
+            family = self.v4 if len(address) == 4 else self.v6
+            other = holders.setdefault(address, name)
+            if other != name:
+                raise ValueError(f"{unpack(address)} is given to {other} and to {name}, which share a link")
+            family.used.add(int.from_bytes(address, "big"))
+            network = ip_interface((address, length)).network
+            if network not in family.networks:
+                family.networks.append(network)
 
 
 class Addresses:

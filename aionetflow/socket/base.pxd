@@ -6,10 +6,13 @@ from aionetflow.ethernet.interface cimport Node
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.ip.v4 cimport IPv4
 from aionetflow.packet cimport TxPacket
-from aionetflow.socket.table cimport PortHold, SocketTable, is_unspecified
+from aionetflow.socket.ports cimport PortHold, is_unspecified
+from aionetflow.socket.table cimport SocketTable
 from aionetflow.stats cimport Stats
 from aionetflow.sysctl cimport Sysctl
+from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.connection cimport Connection, ConnectionUser
+from aionetflow.tcp.isn cimport InitialNumbers
 
 cdef class Services(Node):
     cdef readonly Clock clock
@@ -19,6 +22,10 @@ cdef class Services(Node):
     cdef readonly IPv4 ip
     cdef readonly Stats stats
     cdef readonly Sysctl sysctl
+    cdef public InitialNumbers isn
+    cdef readonly ChallengeLimit challenges
+    cpdef int64_t take_over(self, bytes key, int64_t now) except? -2
+    cpdef int64_t timestamp_offset(self, bytes local, bytes remote) except? -1
     cdef readonly list interfaces
     cdef readonly object sources
     cdef public dict memberships
@@ -66,7 +73,7 @@ cdef class Socket(ConnectionUser):
     cdef public int asked
     cdef public object groups
     cdef public int error
-    @cython.locals(stream=bint)
+    @cython.locals(stream=bint, sysctl=Sysctl)
     cpdef _set_up(self, Services services, int fd, object owner, int family)
     cpdef int fileno(self) except? -1
     cpdef int events(self) except? -1

@@ -1,14 +1,28 @@
-"""What stream and datagram sockets have in common: the control block, its addresses and options, its life."""
+"""What stream and datagram sockets have in common: the control block, its addresses and options, its life.
+
+The control block and what it asks of its host know each other: they are better whole, in one file.
+"""
 
 import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aionetflow.clock import Clock
-from aionetflow.config import DEFAULT_TTL, TCP_RECEIVE_BUFFER, TCP_SEND_BUFFER, UDP_QUEUE_LIMIT
+from aionetflow.config import DEFAULT_TTL
 from aionetflow.errors import os_error
 from aionetflow.ethernet.interface import LIMITED_BROADCAST, Interface, Node
-from aionetflow.ip.address import AF_INET, AF_INET6, ANY, LOOPBACK, Address, endpoint, pack_endpoint, scope_of, unpack
+from aionetflow.ip.address import (
+    AF_INET,
+    AF_INET6,
+    ANY,
+    LOOPBACK,
+    Address,
+    endpoint,
+    is_scoped,
+    pack_endpoint,
+    scope_of,
+    unpack,
+)
 from aionetflow.ip.multicast import Memberships
 from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
 from aionetflow.ip.selection import Sources
@@ -17,10 +31,13 @@ from aionetflow.packet import TxPacket
 from aionetflow.rng import Random
 from aionetflow.socket import ip_options, membership, options
 from aionetflow.socket.options import SOCK_STREAM
-from aionetflow.socket.table import PortHold, SocketTable, is_unspecified
+from aionetflow.socket.ports import PortHold, is_unspecified
+from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats
 from aionetflow.sysctl import Sysctl
+from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.connection import IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, Connection, ConnectionUser
+from aionetflow.tcp.isn import InitialNumbers
 from aionetflow.widths import i64
 
 if TYPE_CHECKING:
@@ -59,7 +76,9 @@ class Services(Node):
         self.table = table
         self.ip = ip
         self.stats = stats
-        self.sysctl: Sysctl = ip.sysctl
+        self.sysctl: Sysctl = table.sysctl
+        self.isn = InitialNumbers(random)
+        self.challenges = ChallengeLimit(random)
         self.interfaces: list[Interface] = []
         self.memberships: dict[int, Memberships] = {}  # in groups, by the octets of an address
         self.sources = Sources(self.interfaces, routes)
@@ -67,6 +86,14 @@ class Services(Node):
     def index_of(self, name: str) -> int:
         """The index of an interface; OSError(ENODEV) if there is none of that name."""
         raise NotImplementedError
+
+    def take_over(self, key: bytes, now: int) -> int:
+        """Ends what is in TIME-WAIT under a key, if that is allowed: the number to go on with, or -1."""
+        raise NotImplementedError
+
+    def timestamp_offset(self, local: bytes, remote: bytes) -> int:
+        """What our timestamps to a host begin with: a secret number, or, with net.ipv4.tcp_timestamps at 2, none."""
+        return 0 if self.sysctl.tcp_timestamps == 2 else self.isn.timestamp_offset(local, remote)
 
     def touch(self, connection: Connection) -> None:
         """Something about the connection has changed: it may have segments to send."""
@@ -134,8 +161,9 @@ class Socket(ConnectionUser):
         self.linger_seconds: int = 0
         self.user_mss = 0  # TCP_MAXSEG; 0: as large as the way takes
         stream = self.type == SOCK_STREAM
-        self.receive_buffer = TCP_RECEIVE_BUFFER if stream else UDP_QUEUE_LIMIT
-        self.send_buffer = TCP_SEND_BUFFER if stream else UDP_QUEUE_LIMIT
+        sysctl = services.sysctl
+        self.receive_buffer = sysctl.tcp_rmem[1] if stream else sysctl.rmem_default
+        self.send_buffer = sysctl.tcp_wmem[1] if stream else sysctl.wmem_default
         self.receive_locked = False  # SO_RCVBUF was set: that stays its size (Linux SOCK_RCVBUF_LOCK)
         self.send_locked = False
         self.ttl: int = services.sysctl.ip_default_ttl
@@ -167,6 +195,8 @@ class Socket(ConnectionUser):
             raise os_error(errno.EINVAL)
         if self.v6only and len(packed) == 4:
             raise os_error(errno.EINVAL)
+        if is_scoped(packed):
+            self._check_link(packed)
         if not is_unspecified(packed) and not self._may_bind(packed):
             raise os_error(errno.EADDRNOTAVAIL)
         if port or not self.bind_no_port:
@@ -281,7 +311,7 @@ class Socket(ConnectionUser):
             raise os_error(errno.ENETUNREACH)
         if route.kind == UNREACHABLE:
             raise os_error(errno.EHOSTUNREACH)
-        if scope_of(self.local) and scope_of(self.local) != scope_of(remote) and scope_of(remote):
+        if len(remote) == 16 and self.local[0] == 0xFE and scope_of(remote) not in (0, scope_of(self.local)):
             raise os_error(errno.EINVAL)  # Linux __ip6_datagram_connect, tcp_v6_connect: bound to another link
         if len(self.local) == 4 and self.local[0] == 127 and route.interface is not self._services.ip.loopback:
             raise os_error(errno.EINVAL)  # Linux __mkroute_output: a loopback address does not leave the host
@@ -318,15 +348,21 @@ class Socket(ConnectionUser):
     def source_for(self, route: Route, remote: bytes) -> bytes:
         """The address to send from: the socket's own, or the best for that way; EADDRNOTAVAIL if there is none."""
         source = self.local
-        if is_unspecified(source):
+        if is_unspecified(source) or (source[0] >= 224 and len(source) == 4) or source[0] == 0xFF:  # bound to a group
             source = route.source if len(remote) == 4 else self._services.sources.choose(route, remote)
         if not source:
             raise os_error(errno.EADDRNOTAVAIL)
         return source
 
-    def pack(self, address: Address) -> tuple[bytes, int]:
-        """The octets and port of a socket address, as `pack_endpoint`; one of a link is on that of the socket's own."""
-        return pack_endpoint(self.family, address, self._services.index_of, scope_of(self.local))
+    def pack(self, address: Address, *, any_link: bool = False) -> tuple[bytes, int]:
+        """The octets and port of a socket address, as `pack_endpoint`; one of a link is on that of the socket's own.
+
+        With any_link a link-local one without a scope is on the first link there is (Linux udpv6_sendmsg).
+        """
+        first = 0
+        if any_link and self.family == AF_INET6:
+            first = next((nic.index for nic in self._services.interfaces if nic.link_local and nic.up), 0)
+        return pack_endpoint(self.family, address, self._services.index_of, scope_of(self.local), first)
 
     def notify(self) -> None:
         """Tells whoever waits that something has changed; what that raises is reported when the stack has finished."""
@@ -352,11 +388,28 @@ class Socket(ConnectionUser):
         return default if self.stored is None else self.stored.get(key, default)
 
     def _may_bind(self, address: bytes) -> bool:
-        """Linux inet_bind: an own address, or a broadcast or group address."""
+        """Linux inet_bind, inet6_bind: an own address, or a broadcast or group address; of IPv6 not for a stream.
+
+        Any address of IPv4 with net.ipv4.ip_nonlocal_bind.
+        """
+        if len(address) == 16 and address[0] == 0xFF:
+            if self.type == SOCK_STREAM:
+                raise os_error(errno.EINVAL)
+            return True
+        if self._services.sysctl.ip_nonlocal_bind:
+            return True
         route = self._services.routes.lookup(address)
         if route is not None and route.kind in (LOCAL, BROADCAST):
             return True
         return len(address) == 4 and (address[0] >> 4 == 14 or address == LIMITED_BROADCAST)
+
+    def _check_link(self, address: bytes) -> None:
+        """Linux inet6_bind: an address of one link says which, and that one is there."""
+        index = scope_of(address)
+        if not index:
+            raise os_error(errno.EINVAL)
+        if not any(interface.index == index for interface in self._services.interfaces):
+            raise os_error(errno.ENODEV)
 
     def _hold_port(self, address: bytes, port: int) -> None:
         hold = PortHold(address, port, self.reuse_address, reuse_port=self.reuse_port, v6only=self.v6only)

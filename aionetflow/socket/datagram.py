@@ -26,7 +26,7 @@ from aionetflow.socket.options import (
     SHUT_WR,
     SOCK_DGRAM,
 )
-from aionetflow.socket.table import takes
+from aionetflow.socket.ports import takes
 from aionetflow.tcp.connection import (
     IP_PMTUDISC_DO,
     IP_PMTUDISC_DONT,
@@ -96,7 +96,7 @@ class DatagramSocket(MessageSocket):
         if address is self._sender and self._sender_port != 0:  # an answer: the very tuple that recvfrom() gave
             return self._send(data, self._sender_host, self._sender_port, flags)
         if address is not self._target or type(address) is not tuple:
-            remote, port = self.pack(address)
+            remote, port = self.pack(address, any_link=True)
             if port == 0:
                 raise os_error(errno.EINVAL)
             self._target, self._target_host, self._target_port = address, remote, port

@@ -5,12 +5,16 @@ from aionetflow._fast cimport get16, get32
 from aionetflow.ip.route cimport Route
 from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.socket.driver cimport Driver
-from aionetflow.socket.table cimport SocketTable, connection_key
+from aionetflow.socket.half_open cimport HalfOpen
+from aionetflow.socket.listener cimport Listener
+from aionetflow.socket.ports cimport connection_key
+from aionetflow.socket.table cimport SocketTable
 from aionetflow.stats cimport TcpStats, UdpStats
-from aionetflow.tcp cimport arrival, reset
+from aionetflow.tcp cimport arrival, reset, timewait
 from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.request cimport Request
 from aionetflow.tcp.segment cimport Segment
-from aionetflow.tcp.sequence cimport seq_add, seq_between, seq_gt
+from aionetflow.tcp.sequence cimport seq_between
 from aionetflow.udp.datagram cimport is_intact, is_whole
 
 cdef int ACK
@@ -23,6 +27,7 @@ cdef int HEADER_LENGTH
 
 cdef class TcpDemux(PacketHandler):
     cdef readonly Driver driver
+    cdef readonly HalfOpen half_open
     cdef readonly SocketTable table
     cdef readonly TcpStats stats
     cdef Segment segment
@@ -31,8 +36,10 @@ cdef class TcpDemux(PacketHandler):
     cpdef receive(self, RxPacket packet, int64_t now)
     @cython.locals(connection=Connection)
     cpdef _dispatch(self, RxPacket packet, Segment segment, int64_t now)
+    @cython.locals(half_open=HalfOpen, request=Request, listener=Listener, flags=int)
     cpdef _begin(self, RxPacket packet, Segment segment, int64_t iss, int64_t now)
-    cpdef bint _is_replaced(self, Connection connection, Segment segment) except -1
+    cpdef bint _returns_cookie(self, Listener listener, RxPacket packet, Segment segment, int64_t now) except -1
+    cpdef bint _is_succeeded(self, Connection connection, Segment segment, int64_t now) except -1
     @cython.locals(route=Route)
     cpdef _refuse(self, RxPacket packet, Segment segment, int64_t now)
     cpdef _receive_each(self, RxPacket packet, int64_t now)

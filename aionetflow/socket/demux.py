@@ -8,25 +8,30 @@ from aionetflow.ip.icmpv6 import Icmp6ErrorSender
 from aionetflow.ip.route import UNREACHABLE
 from aionetflow.packet import IcmpOrigin, PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.socket.driver import Driver
-from aionetflow.socket.table import SocketTable, connection_key
+from aionetflow.socket.half_open import HalfOpen
+from aionetflow.socket.listener import Listener
+from aionetflow.socket.ports import connection_key
+from aionetflow.socket.table import SocketTable
 from aionetflow.stats import TcpStats, UdpStats
-from aionetflow.tcp import arrival, reset
+from aionetflow.tcp import arrival, reset, timewait
 from aionetflow.tcp.connection import IP_PMTUDISC_INTERFACE, Connection
 from aionetflow.tcp.segment import ACK, RST, SYN, Segment
-from aionetflow.tcp.sequence import seq_add, seq_between, seq_gt
+from aionetflow.tcp.sequence import seq_between
 from aionetflow.tcp.states import CLOSED, TIME_WAIT, Event
 from aionetflow.udp.datagram import HEADER_LENGTH, is_intact, is_whole
 from aionetflow.widths import i64
 
 _TIMEOUT = int(Event.TIMEOUT)
 EMSGSIZE = errno.EMSGSIZE
+_UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
 class TcpDemux(PacketHandler):
     """Hands TCP segments to connections and listeners; answers the rest with a RST."""
 
-    def __init__(self, driver: Driver, table: SocketTable, stats: TcpStats) -> None:
+    def __init__(self, driver: Driver, half_open: HalfOpen, table: SocketTable, stats: TcpStats) -> None:
         self.driver = driver
+        self.half_open = half_open
         self.table = table
         self.stats = stats
         self.segment = Segment()
@@ -52,47 +57,64 @@ class TcpDemux(PacketHandler):
         self, quote: bytes, l4: int, code: int, final: bool, info: int, now: i64, origin: IcmpOrigin | None = None
     ) -> None:
         """ICMP reports on a segment of ours (RFC 5927 4.1: only if it is one that is in flight)."""
-        connection = self.table.connections.get(_quoted_key(quote, l4))
+        key = _quoted_key(quote, l4)
+        connection = self.table.connections.get(key)
         if connection is None:
+            request = self.half_open.requests.get(key)
+            if request is not None:
+                gone = code == errno.EPROTO or (code in _UNREACHABLE and not final)
+                self.half_open.fail(request, get32(quote, l4 + 4), gone)
             return
         if seq_between(connection.snd.snd_una, get32(quote, l4 + 4), connection.snd.snd_nxt):
             if code == EMSGSIZE and connection.mtu_discover < IP_PMTUDISC_INTERFACE:
                 self.driver.learn_mtu(connection.remote, info, now)
             arrival.receive_icmp(connection, code, now)
             self.driver.touch(connection)
+        else:
+            self.stats.OutOfWindowIcmps += 1
 
     def _dispatch(self, packet: RxPacket, segment: Segment, now: i64) -> None:
         connection = self.table.connection_of(packet)
         if connection is None:
             self._begin(packet, segment, -1, now)
-        elif self._is_replaced(connection, segment):
+        elif connection.state == TIME_WAIT and self._is_succeeded(connection, segment, now):
             connection.fail(_TIMEOUT, 0)
             self.driver.forget(connection)
-            # Linux tcp_timewait_state_process: numbers that the old connection cannot have used
-            self._begin(packet, segment, seq_add(connection.snd.snd_nxt, 65537), now)
+            self._begin(packet, segment, timewait.next_iss(connection), now)
         else:
-            arrival.receive(connection, segment, now)
+            if connection.state == TIME_WAIT:
+                timewait.receive(connection, segment, now)
+            else:
+                arrival.receive(connection, segment, now)
             self.driver.touch(connection)
             if connection.state == CLOSED:
                 self.driver.forget(connection)  # the next segment of this batch finds nobody
 
     def _begin(self, packet: RxPacket, segment: Segment, iss: i64, now: i64) -> None:
-        """A segment for no connection: a listener may make one of it; iss is the number to begin with, -1 for any."""
+        """A segment for no connection: it may be for one that is half open, or a listener may make one of it.
+
+        iss is the number to begin with, -1 for any.
+        """
+        half_open = self.half_open
+        if half_open.requests:
+            request = half_open.requests.get(self.table.key_of_packet(packet))
+            if request is not None and half_open.receive(request, packet, segment, now):
+                return
         listener = self.table.listener_of(
             packet.destination, segment.destination_port, packet.source, segment.source_port
         )  # fmt: skip
-        if listener is None or segment.flags & ACK:
+        flags = segment.flags & (SYN | ACK | RST)
+        if listener is not None and flags == SYN:
+            half_open.begin(listener, packet, segment, iss, now)
+        elif listener is None or (flags & ACK and not self._returns_cookie(listener, packet, segment, now)):
             self._refuse(packet, segment, now)
-            return
-        connection = listener.receive(packet, segment, iss, now)
-        if connection is not None:
-            self.driver.touch(connection)
 
-    def _is_replaced(self, connection: Connection, segment: Segment) -> bool:
-        """RFC 9293 3.6.1: a SYN beyond the numbers of a connection in TIME-WAIT begins a new one."""
-        if connection.state != TIME_WAIT or segment.flags & (SYN | ACK | RST) != SYN:
-            return False
-        if not seq_gt(segment.seq, connection.rcv.rcv_nxt):
+    def _returns_cookie(self, listener: Listener, packet: RxPacket, segment: Segment, now: i64) -> bool:
+        return segment.flags & (SYN | RST) == 0 and self.half_open.receive_cookie(listener, packet, segment, now)
+
+    def _is_succeeded(self, connection: Connection, segment: Segment, now: i64) -> bool:
+        """Whether a segment for a connection in TIME-WAIT begins another instead."""
+        if not timewait.is_succeeded_by(connection, segment, now):
             return False
         return self.table.listener_of(connection.local, connection.local_port) is not None
 

@@ -8,6 +8,7 @@ from aionetflow.packet cimport TxPacket
 from aionetflow.socket.table cimport SocketTable
 from aionetflow.stats cimport TcpStats
 from aionetflow.tcp.connection cimport Connection, ConnectionUser
+from aionetflow.tcp.timewait cimport may_reuse, next_iss
 from aionetflow.tcp.departure cimport expire, output
 
 cdef int64_t NEVER
@@ -28,7 +29,6 @@ cdef class Driver:
     cdef readonly TcpStats stats
     cdef TxPacket packet
     cdef readonly int64_t time_wait
-    cdef public int64_t max_time_wait
     cdef list _changed
     cdef list _spare
     cdef list _heap
@@ -42,6 +42,8 @@ cdef class Driver:
     cpdef expire(self, int64_t now)
     @cython.locals(connection=Connection, route=Route)
     cpdef learn_mtu(self, bytes destination, int mtu, int64_t now)
+    @cython.locals(old=Connection)
+    cpdef int64_t take_over(self, bytes key, int64_t now) except? -2
     cpdef transmit(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
     @cython.locals(user=ConnectionUser)
     cpdef _tell(self, Connection connection)

@@ -7,7 +7,7 @@ deadline is earlier).
 
 from heapq import heappop, heappush
 
-from aionetflow.config import MAX_TIME_WAIT, NEVER
+from aionetflow.config import NEVER
 from aionetflow.ip.route import UNREACHABLE, Route, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_TCP, IPv4
 from aionetflow.ip.v6 import IPv6
@@ -17,6 +17,7 @@ from aionetflow.stats import TcpStats
 from aionetflow.tcp.connection import IP_PMTUDISC_DO, IP_PMTUDISC_WANT, Connection
 from aionetflow.tcp.departure import expire, output
 from aionetflow.tcp.states import CLOSED, SYN_RECEIVED, TIME_WAIT, Event
+from aionetflow.tcp.timewait import may_reuse, next_iss
 from aionetflow.widths import i64
 
 _TIMEOUT = int(Event.TIMEOUT)
@@ -35,7 +36,6 @@ class Driver:
         self.stats = stats
         self.packet = TxPacket()
         self.time_wait = 0  # connections in TIME-WAIT
-        self.max_time_wait = MAX_TIME_WAIT
         self._changed: list[Connection] = []
         self._spare: list[Connection] = []  # becomes the list of changes while that is worked on
         self._heap: list[tuple[int, int, Connection]] = []
@@ -93,6 +93,16 @@ class Driver:
             if route is not None and connection.remote == destination:
                 connection.route = route
 
+    def take_over(self, key: bytes, now: i64) -> i64:
+        """Ends what is in TIME-WAIT under a key, if that is allowed: the number to go on with, or -1."""
+        old = self.table.connections.get(key)
+        if old is None or not may_reuse(old, now):
+            return -1
+        old.fail(_TIMEOUT, 0)
+        self.forget(old)
+        self.stats.TWRecycled += 1
+        return next_iss(old)
+
     def transmit(self, packet: TxPacket, route: Route, source: bytes, destination: bytes, now: i64) -> None:
         """Hands a packet of a transport to the IP layer of its addresses' family."""
         if len(destination) == 4:
@@ -140,7 +150,8 @@ class Driver:
         """Linux inet_twsk_alloc: a host keeps only so many connections in TIME-WAIT."""
         connection.waiting = True
         self.time_wait += 1
-        if self.time_wait > self.max_time_wait:
+        self.stats.TW += 1
+        if self.time_wait > self.table.sysctl.tcp_max_tw_buckets:
             self.stats.TCPTimeWaitOverflow += 1
             connection.fail(_TIMEOUT, 0)
 

@@ -1,29 +1,32 @@
 from libc.stdint cimport int64_t, uint32_t
 
-from aionetflow.packet cimport RxPacket
-from aionetflow.socket.table cimport PortHold
+from aionetflow.socket.ports cimport PortHold
 from aionetflow.stats cimport TcpStats
 from aionetflow.tcp.connection cimport Connection, ConnectionUser
-from aionetflow.tcp.handshake cimport open_passively
-from aionetflow.tcp.segment cimport Segment
 
-cdef int ACK
-cdef int RST
-cdef int SYN
-cdef int CLOSED
-cdef int SYN_RECEIVED
+cdef int64_t NEVER
+cdef int _MAX_WINDOW
 
 cdef class Listener(ConnectionUser):
     cdef public bytes address
     cdef public PortHold hold
     cdef public Py_ssize_t backlog
-    cdef public object _make
-    cdef public object _tell
-    cdef public TcpStats _stats
-    cdef public dict handshaking
-    cdef public Py_ssize_t _admitted
+    cdef public object make
+    cdef public bint reuse
+    cdef public bint reuse_port
+    cdef public Connection template
+    cdef public int half_open
+    cdef public int young
+    cdef public int64_t overflowed_at
+    cdef public int defer_rounds
+    cdef public int syn_retries
+    cdef public int64_t receive_limit
+    cdef public bint closed
     cdef public object ready
-    cpdef Connection receive(self, RxPacket packet, Segment segment, int64_t iss, int64_t now)
-    cpdef bint admits(self, Connection connection) except -1
-    cpdef bint _has_room(self) except -1
+    cdef public object _tell
+    cdef public bint _news
+    cdef public TcpStats _stats
+    cpdef bint is_full(self) except -1
+    cpdef uint32_t window(self) except? 0
+    cpdef enqueue(self, Connection connection)
     cpdef changed(self, Connection connection)

@@ -1,92 +1,73 @@
 """A listening socket's two queues (listen(2)): connections whose handshake is under way, and those ready to accept.
 
-Linux's rules: the backlog bounds each; a SYN that finds one of them full is dropped and will come again.
+Linux's rules: the backlog bounds each. Of the first only the number is here; the connections are in half_open.py.
 """
 
 from collections import deque
 from collections.abc import Callable
 
-from aionetflow.packet import RxPacket
-from aionetflow.socket.table import PortHold
+from aionetflow.config import NEVER
+from aionetflow.ip.route import Route
+from aionetflow.socket.ports import PortHold
 from aionetflow.stats import TcpStats
 from aionetflow.tcp.connection import Connection, ConnectionUser
-from aionetflow.tcp.handshake import open_passively
-from aionetflow.tcp.segment import ACK, RST, SYN, Segment
-from aionetflow.tcp.states import CLOSED, SYN_RECEIVED
+from aionetflow.widths import i64, u32
+
+_MAX_WINDOW = 65535  # RFC 7323 2.2: that of a SYN is not scaled
+Maker = Callable[[Route, bytes, int, bytes, int, int], Connection]  # of route, ends, and the number to begin with
 
 
 class Listener(ConnectionUser):
     """Takes SYNs for one address and port."""
 
     def __init__(
-        self, address: bytes, hold: PortHold, backlog: int, make: Callable[[RxPacket, Segment, int], Connection | None],
-        changed: Callable[[], None], stats: TcpStats,
+        self, address: bytes, hold: PortHold, backlog: int, make: Maker, changed: Callable[[], None], stats: TcpStats
     ) -> None:  # fmt: skip
         self.address = address
         self.hold = hold
         self.backlog = backlog
-        self._make = make  # makes the control block of a new connection, and enters it into the table
-        self._tell = changed
-        self._stats = stats
-        self.handshaking: dict[Connection, bool] = {}  # and whether it has a place in the accept queue
-        self._admitted = 0
+        self.make = make  # makes the control block of a new connection
+        self.reuse = False  # SO_REUSEADDR and SO_REUSEPORT of its connections' claims to the port
+        self.reuse_port = False
+        self.template: Connection | None = None  # with which SYNs are answered
+        self.half_open = 0  # connections
+        self.young = 0  # of these, those whose SYN-ACK was sent once
+        self.overflowed_at: i64 = -NEVER  # when it last answered with a cookie
+        self.defer_rounds = 0  # TCP_DEFER_ACCEPT: for so many SYN-ACKs it is data that makes a connection
+        self.syn_retries = 0  # TCP_SYNCNT; 0: net.ipv4.tcp_synack_retries
+        self.receive_limit = 0  # octets that a new connection may hold for its reader
+        self.closed = False
         self.ready: deque[Connection] = deque()
+        self._tell = changed
+        self._news = False
+        self._stats = stats
 
-    def receive(self, packet: RxPacket, segment: Segment, iss: int, now: int) -> Connection | None:
-        """RFC 9293 3.10.7.2. Returns the connection that a SYN began; None if the segment begins none.
-
-        iss is the number to begin with, -1 for any. A segment with an ACK is not for a listener: its caller answers it
-        with a RST.
-        """
-        if segment.flags & (SYN | ACK | RST) != SYN or segment.broadcast:
-            return None
-        if not self._has_room():
-            return None
-        if len(self.handshaking) > self.backlog:
-            self._stats.TCPReqQFullDrop += 1
-            self._stats.ListenDrops += 1
-            return None
-        connection = self._make(packet, segment, iss)
-        if connection is None:
-            self._stats.ListenDrops += 1
-            return None
-        connection.user = self
-        open_passively(connection, segment, now)
-        self.handshaking[connection] = False
-        return connection
-
-    def admits(self, connection: Connection) -> bool:
-        """Whether a handshake may end: the accept queue has a place, which is kept for the connection."""
-        if not self._has_room():
+    def is_full(self) -> bool:
+        """Linux sk_acceptq_is_full; counts it if there is no room for another."""
+        if len(self.ready) <= self.backlog:
             return False
-        self.handshaking[connection] = True
-        self._admitted += 1
+        self._stats.ListenOverflows += 1
         return True
 
-    def _has_room(self) -> bool:
-        """Linux sk_acceptq_is_full; counts it if there is none."""
-        if len(self.ready) + self._admitted <= self.backlog:
-            return True
-        self._stats.ListenOverflows += 1
-        self._stats.ListenDrops += 1
-        return False
+    def window(self) -> u32:
+        """The window that its SYN-ACKs offer."""
+        return min(self.receive_limit, _MAX_WINDOW)
+
+    def enqueue(self, connection: Connection) -> None:
+        """A handshake has ended: there is one more to accept, as will be told."""
+        self.ready.append(connection)
+        self._news = True
+        connection.wake = True
 
     def changed(self, connection: Connection) -> None:
         """A connection that nobody has accepted yet has moved on."""
-        if connection not in self.handshaking or connection.state == SYN_RECEIVED:
-            return
-        if self.handshaking.pop(connection):
-            self._admitted -= 1
-        if connection.state != CLOSED:
-            self._stats.PassiveOpens += 1
-            self.ready.append(connection)
+        if self._news:
+            self._news = False
             self._tell()
 
     def close(self) -> list[Connection]:
         """Gives up all connections; returns those whose peers must be told."""
-        for connection in self.handshaking:
-            connection.user = None
-        connections = [*self.handshaking, *self.ready]
-        self.handshaking.clear()
+        self.closed = True
+        connections = list(self.ready)
         self.ready.clear()
         return connections

@@ -13,7 +13,6 @@ from aionetflow.config import (
     MIN_MSS,
     RECEIVE_BUFFER_MIN,
     SEND_BUFFER_MIN,
-    SOCKET_BUFFER_MAX,
     SYN_RETRIES,
     TCP_BUFFER_MAX,
 )
@@ -82,6 +81,7 @@ MSG_MORE = 0x8000
 SHUT_RD, SHUT_WR, SHUT_RDWR = range(3)
 _LINGER = struct.Struct("ii")
 _TIMEVAL = struct.Struct("qq")  # seconds, microseconds
+_DEFER = "defer_accept"  # of stream sockets
 _NAME_LENGTH = 16  # Linux TCP_CA_NAME_MAX
 _MAX_LENGTH = 1024  # what Python's getsockopt takes
 _MAX_WINDOW = 32767  # Linux MAX_TCP_WINDOW: the longest segment that can be asked for
@@ -133,15 +133,19 @@ def _orphan_seconds(value: int) -> int:
     return -1 if value < 0 else min(value or 60, 120)
 
 
-def _defer_seconds(value: int) -> int:
-    """Linux secs_to_retrans: whole rounds of SYN-ACKs, which are 1, 2, 4 and up to 120 seconds long, 255 at most."""
-    whole, step = 0, 1
-    for _ in range(255):
-        if value <= whole:
-            break
-        whole += step
-        step = min(2 * step, 120)
-    return whole
+def _defer_seconds(sock: "Socket") -> int:
+    """How long the SYN-ACKs go unanswered, in seconds: 1, 2, 4 and up to 120 each (Linux retrans_to_secs)."""
+    rounds: int = getattr(sock, _DEFER)
+    return sum(min(1 << i, 120) for i in range(rounds))
+
+
+def _set_defer_accept(sock: "Socket", value: int) -> None:
+    """Linux secs_to_retrans: the fewest SYN-ACKs that take so long, 255 at most."""
+    rounds, seconds, step = 0, 0, 1
+    while seconds < value and rounds < 255:
+        rounds, seconds, step = rounds + 1, seconds + step, min(2 * step, 120)
+    setattr(sock, _DEFER, rounds)
+    sock.options_changed()
 
 
 def _flag(name: str) -> Option:
@@ -152,11 +156,12 @@ def _flag(name: str) -> Option:
     return Option(lambda sock: int(getattr(sock, name)), set_flag)
 
 
-def _buffer(name: str, which: int, minimum: int) -> Option:
+def _buffer(name: str, which: int, minimum: int, limit: str) -> Option:
     def set_size(sock: "Socket", value: int) -> None:
         # socket(7): the kernel doubles the value, for its bookkeeping, and getsockopt returns the doubled one;
         # it reads the number as unsigned, so that a negative one is very large
-        wanted = SOCKET_BUFFER_MAX if value < 0 else min(value, SOCKET_BUFFER_MAX)
+        most = getattr(sock._services.sysctl, limit)
+        wanted = most if value < 0 else min(value, most)
         setattr(sock, f"{name}_buffer", max(2 * wanted, minimum))
         setattr(sock, f"{name}_locked", True)
         sock.options_changed()
@@ -213,8 +218,8 @@ OPTIONS: dict[tuple[int, int], Option] = {
     (SOL_SOCKET, SO_REUSEADDR): _flag("reuse_address"),
     (SOL_SOCKET, SO_REUSEPORT): _flag("reuse_port"),
     (SOL_SOCKET, SO_BROADCAST): _flag("broadcast"),
-    (SOL_SOCKET, SO_SNDBUF): _buffer("send", 1, SEND_BUFFER_MIN),
-    (SOL_SOCKET, SO_RCVBUF): _buffer("receive", 0, RECEIVE_BUFFER_MIN),
+    (SOL_SOCKET, SO_SNDBUF): _buffer("send", 1, SEND_BUFFER_MIN, "wmem_max"),
+    (SOL_SOCKET, SO_RCVBUF): _buffer("receive", 0, RECEIVE_BUFFER_MIN, "rmem_max"),
     (SOL_SOCKET, SO_TYPE): _fact(lambda sock: sock.type),
     (SOL_SOCKET, SO_DOMAIN): _fact(lambda sock: sock.family),
     (SOL_SOCKET, SO_PROTOCOL): _fact(lambda sock: sock.proto),
@@ -245,6 +250,7 @@ IPV6_OPTIONS: dict[tuple[int, int], Option] = {
 STREAM_OPTIONS: dict[tuple[int, int], Option] = {
     (IPPROTO_TCP, TCP_NODELAY): _flag("nodelay"),
     (IPPROTO_TCP, TCP_CORK): _flag("cork"),
+    (IPPROTO_TCP, TCP_DEFER_ACCEPT): Option(_defer_seconds, _set_defer_accept),
     (IPPROTO_TCP, TCP_MAXSEG): Option(lambda sock: sock.max_segment(), _set_max_segment),
     **dict(
         (
@@ -253,7 +259,6 @@ STREAM_OPTIONS: dict[tuple[int, int], Option] = {
             _stored((IPPROTO_TCP, TCP_KEEPCNT), 9, _within(1, 127)),
             _stored((IPPROTO_TCP, TCP_SYNCNT), SYN_RETRIES, _within(1, 127)),
             _stored((IPPROTO_TCP, TCP_LINGER2), 60, _orphan_seconds),
-            _stored((IPPROTO_TCP, TCP_DEFER_ACCEPT), 0, _defer_seconds),
             _stored((IPPROTO_TCP, TCP_QUICKACK), 1, _truth),
             _stored((IPPROTO_TCP, TCP_USER_TIMEOUT), 0, _within(0)),
             _stored((IPPROTO_TCP, TCP_NOTSENT_LOWAT), 0, int),

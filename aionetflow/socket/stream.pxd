@@ -5,7 +5,8 @@ from aionetflow.ip.route cimport Route
 from aionetflow.socket.listener cimport Listener
 from aionetflow.socket.stream_data cimport StreamData
 from aionetflow.socket.base cimport Services
-from aionetflow.socket.table cimport PortHold, SocketTable
+from aionetflow.socket.ports cimport PortHold, connection_key
+from aionetflow.socket.table cimport SocketTable
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.handshake cimport open_actively
 from aionetflow.tcp.send cimport Sender
@@ -22,12 +23,12 @@ cdef int TIME_WAIT
 cdef int _CLOSE
 cdef int _TCP
 cdef int BROADCAST
-cdef int UNREACHABLE
 
 cdef class StreamSocket(StreamData):
     cdef public Listener listener
     cdef public bint nodelay
     cdef public bint cork
+    cdef public int defer_accept
     cdef public str _congestion
     cdef public bint _connecting
     @cython.locals(listener=Listener, sock=StreamSocket)
@@ -36,11 +37,8 @@ cdef class StreamSocket(StreamData):
     cpdef begin(self, bytes remote, int port)
     @cython.locals(connection=Connection, mask=int)
     cpdef int events(self) except? -1
-    @cython.locals(services=Services, local=bytes, connection=Connection)
+    @cython.locals(services=Services, local=bytes, connection=Connection, now=int64_t, iss=int64_t)
     cpdef _start_connecting(self, Route route, bytes remote, int port)
-    cpdef Connection _new_connection(
-        self, Route route, bytes local, int local_port, bytes remote, int port, int64_t iss
-    )
     @cython.locals(connection=Connection)
     cpdef send_at_once(self)
     cpdef _inherit(self, StreamSocket listening)

@@ -6,20 +6,19 @@ A call that would have to wait raises BlockingIOError; `on_change` is called whe
 
 import errno
 
-from aionetflow.config import DEFAULT_MSS, SOMAXCONN, TCP_BUFFER_MAX, TCP_SEND_BUFFER_MAX
+from aionetflow.config import DEFAULT_MSS, SOMAXCONN
 from aionetflow.errors import os_error
 from aionetflow.ip.address import AF_INET, ANY, Address, endpoint
-from aionetflow.ip.route import BROADCAST, MULTICAST, UNREACHABLE, Route
+from aionetflow.ip.route import BROADCAST, MULTICAST, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
-from aionetflow.packet import RxPacket
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
 from aionetflow.socket.listener import Listener
 from aionetflow.socket.options import SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
+from aionetflow.socket.ports import connection_key
 from aionetflow.socket.stream_data import StreamData
 from aionetflow.tcp import congestion
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import open_actively
-from aionetflow.tcp.segment import Segment
 from aionetflow.tcp.states import CLOSED, SHORT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event, State
 from aionetflow.widths import i64
 
@@ -38,6 +37,7 @@ class StreamSocket(StreamData):
         self._set_up(services, fd, owner, family)
         self.nodelay = False
         self.cork = False
+        self.defer_accept = 0  # TCP_DEFER_ACCEPT, in SYN-ACKs
         self._congestion = ""  # TCP_CONGESTION; empty: the host's default
         self.listener: Listener | None = None
         self._connecting = False
@@ -49,7 +49,7 @@ class StreamSocket(StreamData):
         self.check_open()
         if self.connection is not None:
             raise os_error(errno.EINVAL)
-        backlog = min(max(backlog, 0), SOMAXCONN)
+        backlog = min(max(backlog, 0), self._services.sysctl.somaxconn)
         if self.listener is not None:
             self.listener.backlog = backlog
             return
@@ -61,9 +61,9 @@ class StreamSocket(StreamData):
         if not table.may_listen(self.proto, hold):
             raise os_error(errno.EADDRINUSE)
         hold.listening = True
-        self.listener = Listener(
-            self.local, hold, backlog, self._make_connection, self._connection_ready, self._services.stats.tcp
-        )  # fmt: skip
+        stats = self._services.stats.tcp
+        self.listener = Listener(self.local, hold, backlog, self._new_connection, self._connection_ready, stats)
+        self._tell_listener(self.listener)
         table.listeners.setdefault(self.local_port, []).append(self.listener)
 
     def accept(self) -> tuple["StreamSocket", Address]:
@@ -238,6 +238,8 @@ class StreamSocket(StreamData):
     def options_changed(self) -> None:
         """Takes over what the connection must know."""
         connection = self.connection
+        if self.listener is not None:
+            self._tell_listener(self.listener)
         if connection is None:
             return
         snd = connection.snd
@@ -270,16 +272,17 @@ class StreamSocket(StreamData):
 
     def _start_connecting(self, route: Route, remote: bytes, port: int) -> None:
         services = self._services
-        local = self.source_for(route, remote)
+        local, now = self.source_for(route, remote), services.clock.now()
         if self.hold is None or self.hold.released:
-            self.hold = services.table.hold_for_connect(_TCP, local, remote, port, services.random)
+            self.hold = services.table.hold_for_connect(_TCP, local, remote, port, services.random, now)
             self.local_port = self.hold.port
-        connection = self._new_connection(route, local, self.local_port, remote, port, -1)
+        iss = services.take_over(connection_key(remote, local, port, self.local_port), now)
+        connection = self._new_connection(route, local, self.local_port, remote, port, iss)
         services.table.add(connection, self.hold)
         self.local = local
         self._use(connection)
         self._connecting = True
-        open_actively(connection, services.clock.now())
+        open_actively(connection, now)
         services.touch(connection)
         services.run()
 
@@ -307,39 +310,35 @@ class StreamSocket(StreamData):
             self._disconnect(connection, 0)
             raise os_error(error)
 
-    def _make_connection(self, packet: RxPacket, syn: Segment, iss: int) -> Connection | None:
-        """The control block for a SYN that came to this listening socket; None if there is no way back."""
-        remote, local = packet.source, packet.destination
-        route = self._services.routes.lookup(remote)
-        if route is None or route.kind == UNREACHABLE:
-            return None
-        connection = self._new_connection(route, local, self.local_port, remote, syn.source_port, iss)
-        table = self._services.table
-        table.add(connection, table.share(_TCP, local, self.local_port, self.reuse_address, self.reuse_port))
-        return connection
+    def _tell_listener(self, listener: Listener) -> None:
+        """Options have changed, or are there from the start."""
+        listener.template = None
+        listener.receive_limit = self.receive_buffer // 2
+        listener.defer_rounds = self.defer_accept
+        listener.reuse, listener.reuse_port = self.reuse_address, self.reuse_port
 
     def _connection_ready(self) -> None:
-        """This listening socket has one more to accept."""
-        self.notify()
+        self.notify()  # which is cpdef: in C no object
 
     def _new_connection(
         self, route: Route, local: bytes, local_port: int, remote: bytes, port: int, iss: i64
     ) -> Connection:
         if iss < 0:
-            iss = self._services.random.getrandbits(32)
+            key = connection_key(remote, local, port, local_port)
+            iss = self._services.isn.initial(key, self._services.clock.now())
         connection = Connection(
             route, local, local_port, remote, port, iss,
             self.receive_buffer // 2, self.send_buffer // 2,
             congestion.create(self._congestion or self._services.sysctl.tcp_congestion_control),
-            self._services.stats.tcp, self._services.sysctl,
+            self._services.stats.tcp, self._services.sysctl, self._services.challenges,
         )  # fmt: skip
-        connection.ts_offset = self._services.random.getrandbits(32)
+        connection.ts_offset = self._services.timestamp_offset(local, remote)
         connection.ttl, connection.tos = self.hops(remote)
         connection.mtu_discover = self.discovers(remote)
         if not self.send_locked:
-            connection.snd.most = TCP_SEND_BUFFER_MAX // 2
+            connection.snd.most = self._services.sysctl.tcp_wmem[2] // 2
         if not self.receive_locked:
-            connection.rcv.most = TCP_BUFFER_MAX // 2
+            connection.rcv.most = self._services.sysctl.tcp_rmem[2] // 2
         connection.user_mss = self.user_mss
         connection.snd.nodelay = self.nodelay
         connection.snd.corked = self.cork
@@ -373,6 +372,7 @@ class StreamSocket(StreamData):
         self.receive_locked, self.send_locked = listening.receive_locked, listening.send_locked
         self.inherit_ip(listening)
         self.nodelay, self.cork = listening.nodelay, listening.cork
+        self.defer_accept, self._congestion = listening.defer_accept, listening._congestion
         self.user_mss = listening.user_mss
         if listening.stored is not None:
             self.stored = dict(listening.stored)

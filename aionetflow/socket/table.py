@@ -11,12 +11,11 @@ import errno
 from hashlib import blake2s
 from typing import TYPE_CHECKING
 
-from aionetflow.config import EPHEMERAL_PORTS
 from aionetflow.errors import os_error
 from aionetflow.fast import equal, get32, part
-from aionetflow.ip.address import bare
 from aionetflow.packet import RxPacket
-from aionetflow.rng import Random
+from aionetflow.socket.ports import PortHold, PortTable, connection_key
+from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.connection import Connection
 from aionetflow.widths import i64, u32
 
@@ -24,58 +23,11 @@ if TYPE_CHECKING:
     from aionetflow.socket.datagram import DatagramSocket
     from aionetflow.socket.listener import Listener
 
-_LOW, _HIGH = EPHEMERAL_PORTS
-_ANY_4, _ANY_6 = bytes(4), bytes(16)
 _FEWEST_SLOTS = 16
 _MOST_SLOTS = 16384
 _M32 = 0xFFFFFFFF
 _GOLDEN = 0x9E3779B1  # 2**32 divided by the golden ratio: odd, its bits without a pattern ...
 _MIXED = 0x85EBCA6B  # ... and another such number
-
-
-class PortHold:
-    """One claim to a local port: a bound socket's, or that of a connection its socket may have left."""
-
-    def __init__(
-        self, address: bytes, port: int, reuse: bool, automatic: bool = False, *, reuse_port: bool = False,
-        v6only: bool = False,
-    ) -> None:  # fmt: skip
-        self.address = address  # all zero: every address of the host
-        self.port = port
-        self.reuse = reuse  # SO_REUSEADDR
-        self.reuse_port = reuse_port  # SO_REUSEPORT
-        self.v6only = v6only  # IPV6_V6ONLY
-        self.automatic = automatic  # chosen by connect(): other connections may share the port
-        self.locked = port != 0  # asked for by number: kept until the socket is closed
-        self.listening = False
-        self.released = False
-        self.accepted = False  # of connections that a listener has accepted, which share it
-        self.uses = 1  # by how many connections
-        self.next: PortHold | None = None  # the next claim to the same port
-
-    def conflicts(self, other: "PortHold") -> bool:
-        """Whether both cannot have their port (Linux inet_csk_bind_conflict)."""
-        if not self.takes(other.address) and not other.takes(self.address):
-            return False
-        if self.reuse_port and other.reuse_port:
-            return False
-        return not (self.reuse and other.reuse) or self.listening or other.listening
-
-    def takes(self, address: bytes) -> bool:
-        """Whether what is sent to an address is for whoever has this claim."""
-        return takes(self.address, self.v6only, address)
-
-
-def is_unspecified(address: bytes) -> bool:
-    """Whether it is 0.0.0.0 or :: (RFC 1122 3.2.1.3, RFC 4291 2.5.2)."""
-    return address == _ANY_4 or address == _ANY_6
-
-
-def takes(own: bytes, v6only: bool, address: bytes) -> bool:
-    """Whether what is sent to an address reaches a socket bound to `own`; "::" takes IPv4 too, unless v6only."""
-    if own == address:
-        return True
-    return is_unspecified(own) and (len(own) == len(address) or (len(own) == 16 and not v6only))
 
 
 def spread(source: bytes, source_port: int, destination: bytes, port: int, count: int) -> int:
@@ -84,17 +36,15 @@ def spread(source: bytes, source_port: int, destination: bytes, port: int, count
     return int.from_bytes(digest, "big") * count >> 32
 
 
-class SocketTable:
+class SocketTable(PortTable):
     """The sockets of one host that the wire can reach."""
 
-    def __init__(self) -> None:
-        self.connections: dict[bytes, Connection] = {}
+    def __init__(self, sysctl: Sysctl) -> None:
+        PortTable.__init__(self, sysctl)
         self.listeners: dict[int, list[Listener]] = {}
         self.datagrams: dict[int, list[DatagramSocket]] = {}
-        self._holds: dict[int, PortHold] = {}  # by protocol and port: the first of a chain
         self._slots: list[Connection | None] = [None] * _FEWEST_SLOTS
         self._slot_mask: u32 = _FEWEST_SLOTS - 1
-        self._next_port = -1  # counted from the lowest ephemeral one
 
     # Looking up ---------------------------------------------------------------------------------------------------
 
@@ -108,6 +58,12 @@ class SocketTable:
         if l4 == l3 + 40:
             return self._connection_at(frame, l3 + 8, 16)
         return self.connections.get(frame[l3 + 8 : l3 + 40] + frame[l4 : l4 + 4])
+
+    def key_of_packet(self, packet: RxPacket) -> bytes:
+        """The key of a received segment's connection."""
+        frame, l3, l4 = packet.frame, packet.l3, packet.l4
+        start, stop = (l3 + 12, l3 + 20) if frame[l3] >> 4 == 4 else (l3 + 8, l3 + 40)
+        return frame[start:stop] + frame[l4 : l4 + 4]
 
     def _connection_at(self, frame: bytes, at: i64, size: i64) -> Connection | None:
         """The connection whose key is at `at` in a frame; an address has `size` octets.
@@ -160,73 +116,6 @@ class SocketTable:
         group = [s for s in fitting if s.reuse_port and s.local == best.local and not s.is_connected()]
         return [group[spread(source, source_port, destination, port, len(group))]]
 
-    # Ports ----------------------------------------------------------------------------------------------------------
-
-    def hold(self, protocol: int, hold: PortHold, random: Random) -> None:
-        """Enters a claim; port 0 is replaced by a free one. Raises OSError(EADDRINUSE)."""
-        if hold.port == 0:
-            hold.port = self._free_port(protocol, hold, random)
-        elif self._taken(protocol, hold):
-            raise os_error(errno.EADDRINUSE)
-        self._enter(protocol, hold)
-
-    def share(self, protocol: int, address: bytes, port: int, reuse: bool, reuse_port: bool) -> PortHold:
-        """The claim of a connection that was accepted at an address: to its listener's port, whoever else has it.
-
-        One claim stands for all such connections, until as many times as it was asked for here it is released.
-        """
-        hold = self._first(protocol, port)
-        while hold is not None:
-            if hold.accepted and hold.address == address and hold.reuse == reuse and hold.reuse_port == reuse_port:
-                hold.uses += 1
-                return hold
-            hold = hold.next
-        hold = PortHold(address, port, reuse, reuse_port=reuse_port)
-        hold.locked = False  # no socket keeps it: it goes with the connections
-        hold.accepted = True
-        self._enter(protocol, hold)
-        return hold
-
-    def release(self, protocol: int, hold: PortHold) -> None:
-        """Takes a claim back; harmless if that was done."""
-        if hold.released:
-            return
-        hold.uses -= 1
-        if hold.uses == 0:
-            hold.released = True
-            self._leave(protocol, hold)
-
-    def hold_for_connect(
-        self, protocol: int, local: bytes, remote: bytes, remote_port: int, random: Random
-    ) -> PortHold:
-        """A claim to a port that makes the connection unique; EADDRNOTAVAIL if none does.
-
-        Ports go up from one drawn at random (RFC 6056 3.3.3), so that a peer seldom sees one again while it keeps the
-        last connection from it in TIME-WAIT.
-        """
-        count = _HIGH - _LOW + 1
-        if self._next_port < 0:
-            self._next_port = random.getrandbits(32) % count
-        for _ in range(count):
-            port = _LOW + self._next_port
-            self._next_port = (self._next_port + 1) % count
-            if not self._may_share(protocol, port, local, remote, remote_port):
-                continue
-            hold = PortHold(local, port, True, automatic=True)
-            hold.locked = False
-            self._enter(protocol, hold)
-            return hold
-        raise os_error(errno.EADDRNOTAVAIL, f"all ports from {_LOW} to {_HIGH} are in use to this destination")
-
-    def may_listen(self, protocol: int, hold: PortHold) -> bool:
-        """Whether a bound socket may start to listen: no other listens on its address and port."""
-        other = self._first(protocol, hold.port)
-        while other is not None:
-            if other is not hold and other.listening and other.conflicts(hold):
-                return False
-            other = other.next
-        return True
-
     # Connections ------------------------------------------------------------------------------------------------------
 
     def add(self, connection: Connection, hold: PortHold) -> None:
@@ -253,54 +142,6 @@ class SocketTable:
                 self._slots[slot] = None
         return hold
 
-    def _first(self, protocol: int, port: int) -> PortHold | None:
-        return self._holds.get(protocol << 16 | port)
-
-    def _enter(self, protocol: int, hold: PortHold) -> None:
-        key = protocol << 16 | hold.port
-        hold.next = self._holds.get(key)
-        self._holds[key] = hold
-
-    def _leave(self, protocol: int, hold: PortHold) -> None:
-        key = protocol << 16 | hold.port
-        before = self._holds[key]
-        if before is not hold:
-            while before.next is not hold:
-                assert before.next is not None
-                before = before.next
-            before.next = hold.next
-        elif hold.next is not None:
-            self._holds[key] = hold.next
-        else:
-            del self._holds[key]
-        hold.next = None
-
-    def _taken(self, protocol: int, hold: PortHold) -> bool:
-        other = self._first(protocol, hold.port)
-        while other is not None:
-            if other.conflicts(hold):
-                return True
-            other = other.next
-        return False
-
-    def _may_share(self, protocol: int, port: int, local: bytes, remote: bytes, remote_port: int) -> bool:
-        """Whether connect() may choose a port: nobody but connect() has chosen it, and not for the same two ends."""
-        hold = other = self._first(protocol, port)
-        while other is not None:
-            if not other.automatic:
-                return False
-            other = other.next
-        return hold is None or connection_key(remote, local, remote_port, port) not in self.connections
-
-    def _free_port(self, protocol: int, hold: PortHold, random: Random) -> int:
-        count = _HIGH - _LOW + 1
-        start = random.getrandbits(32) % count
-        for i in range(count):
-            port = _LOW + (start + i) % count
-            if protocol << 16 | port not in self._holds:
-                return port
-        raise os_error(errno.EADDRINUSE, f"all ports from {_LOW} to {_HIGH} are in use")
-
 
 def _is_key(key: bytes, frame: bytes, at: i64, length: i64) -> bool:
     """Whether a connection's key is what stands in a frame."""
@@ -310,13 +151,6 @@ def _is_key(key: bytes, frame: bytes, at: i64, length: i64) -> bool:
 def _closeness(own: bytes, address: bytes) -> tuple[bool, bool]:
     """How well the address that a socket is bound to fits one that it takes: (exactly, in its family)."""
     return own == address, len(own) == len(address)
-
-
-def connection_key(remote: bytes, local: bytes, remote_port: u32, local_port: u32) -> bytes:
-    """What stands for a connection in the table, as its incoming segments have it."""
-    if remote[0] == 0xFE:
-        remote, local = bare(remote), bare(local)
-    return remote + local + (remote_port << 16 | local_port).to_bytes(4, "big")
 
 
 def key_of(connection: Connection) -> bytes:

@@ -18,7 +18,6 @@ from aionetflow.tcp.timers cimport Timers
 
 cdef int64_t DELAYED_ACK
 cdef int64_t NEVER
-cdef int64_t TIME_WAIT_TIME
 cdef int IN_ORDER
 cdef int OUT_OF_ORDER
 cdef int REFUSED
@@ -34,9 +33,10 @@ cdef int RST
 cdef int SYN
 cdef int CLOSE_WAIT
 cdef int CLOSED
+cdef int CLOSING
+cdef int LAST_ACK
 cdef int SYN_RECEIVED
 cdef int SYN_SENT
-cdef int TIME_WAIT
 cdef int _ABORT
 cdef int _RCV_FIN
 cdef int _RCV_RST
@@ -56,6 +56,7 @@ cdef _receive_predicted(Connection connection, Segment segment, int64_t now)
 cdef _acknowledge(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver)
 cpdef bint _check(Connection connection, Segment segment, int64_t now) except -1
+cpdef bint _resets_a_closed_stream(Connection connection, Segment segment) except -1
 cpdef _receive_reset(Connection connection)
 @cython.locals(rcv=Receiver, fresh=bint, hole=bint, kind=int)
 cpdef _receive_data(Connection connection, Segment segment, int64_t now)

@@ -5,7 +5,7 @@ The order is the RFC's: sequence number, RST, SYN, ACK, data, FIN. The urgent po
 
 import errno
 
-from aionetflow.config import DELAYED_ACK, NEVER, TIME_WAIT_TIME
+from aionetflow.config import DELAYED_ACK, NEVER
 from aionetflow.fast_paths import FAST
 from aionetflow.tcp.acknowledgment import receive_ack, take_plain
 from aionetflow.tcp.connection import IP_PMTUDISC_DONT, Connection
@@ -21,10 +21,11 @@ from aionetflow.tcp.sequence import seq_add, seq_between, seq_geq, seq_gt, seq_l
 from aionetflow.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
+    CLOSING,
     ESTABLISHED,
+    LAST_ACK,
     SYN_RECEIVED,
     SYN_SENT,
-    TIME_WAIT,
     Event,
     is_synchronized,
     may_receive,
@@ -128,21 +129,28 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
             return False
         connection.tsecr = segment.tsecr
     if not rcv.acceptable(segment):
-        # data are answered always, as our ACK may have been lost; the rest is not (Linux tcp_oow_rate_limited)
-        if not segment.flags & RST and (segment.length or not connection.is_answered(now)):
+        if segment.flags & RST:
+            if _resets_a_closed_stream(connection, segment):
+                _receive_reset(connection)
+        elif segment.flags & SYN:
+            connection.stats.TCPSYNChallenge += 1
+            connection.challenge(now)
+        elif segment.occupies() or not connection.is_answered(now):
+            # data are answered always, as our ACK may have been lost; the rest is not (Linux tcp_oow_rate_limited)
             connection.need_ack = True
             if segment.length:
                 note_duplicate(connection, segment)
         return False
     if segment.flags & RST:
         # RFC 5961 3.2: exactly the next number, or a challenge
-        if segment.seq == rcv.rcv_nxt:
+        if segment.seq == rcv.rcv_nxt or _resets_a_closed_stream(connection, segment):
             _receive_reset(connection)
         else:
             connection.challenge(now)
         return False
     if segment.flags & SYN:
         if connection.state != SYN_RECEIVED or segment.seq != rcv.irs:
+            connection.stats.TCPSYNChallenge += 1
             connection.challenge(now)  # RFC 5961 4.2
             return False
         if segment.flags & ACK:
@@ -152,11 +160,13 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
     return segment.flags & ACK != 0
 
 
+def _resets_a_closed_stream(connection: Connection, segment: Segment) -> bool:
+    """Linux tcp_reset_check: after its FIN a peer may be one that resets with the FIN's own number."""
+    return segment.seq == seq_sub(connection.rcv.rcv_nxt, 1) and connection.state in (CLOSE_WAIT, LAST_ACK, CLOSING)
+
+
 def _receive_reset(connection: Connection) -> None:
-    if connection.state == TIME_WAIT:
-        connection.fail(_RCV_RST, 0)  # net.ipv4.tcp_rfc1337 is 0
-    else:
-        connection.fail(_RCV_RST, EPIPE if connection.state == CLOSE_WAIT else ECONNRESET)
+    connection.fail(_RCV_RST, EPIPE if connection.state == CLOSE_WAIT else ECONNRESET)
 
 
 def _receive_data(connection: Connection, segment: Segment, now: i64) -> None:
@@ -216,8 +226,6 @@ def _receive_fin(connection: Connection, segment: Segment, now: i64) -> None:
     connection.need_ack = True  # again, if it was seen before: our last ACK was lost
     if may_receive(connection.state):
         connection.rcv.note_fin(segment)
-    elif connection.state == TIME_WAIT:
-        connection.timers.wait = now + TIME_WAIT_TIME
 
 
 def _deliver_fin(connection: Connection, now: i64) -> None:

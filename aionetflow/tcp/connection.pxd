@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from aionetflow.ip.route cimport Route
 from aionetflow.stats cimport TcpStats
 from aionetflow.sysctl cimport Sysctl
+from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.congestion.base cimport CongestionControl
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
@@ -13,10 +14,9 @@ from aionetflow.tcp.sequence cimport seq_add, seq_between, seq_lt, seq_sub
 from aionetflow.tcp.states cimport is_open, is_synchronized, may_receive, next_state
 from aionetflow.tcp.timers cimport Timers
 
-cdef int64_t FIN_WAIT_2_TIME
-cdef int64_t INVALID_RATELIMIT
 cdef int64_t MILLISECOND
 cdef int64_t NEVER
+cdef int64_t SECOND
 cdef int TIMESTAMPS_LENGTH
 cdef uint32_t M32
 cdef int64_t _LONGEST_RTT
@@ -34,7 +34,6 @@ cdef int _TIMEOUT
 
 cdef class ConnectionUser:
     cpdef changed(self, Connection connection)
-    cpdef bint admits(self, Connection connection) except -1
 
 @cython.final
 cdef class Connection:
@@ -43,6 +42,7 @@ cdef class Connection:
     cdef readonly bytes remote
     cdef readonly TcpStats stats
     cdef readonly Sysctl sysctl
+    cdef readonly ChallengeLimit challenges
     cdef public ConnectionUser user
     cdef readonly Sender snd
     cdef readonly Receiver rcv
@@ -99,6 +99,7 @@ cdef class Connection:
     cpdef shut_write(self)
     cpdef close(self, int64_t now)
     cpdef abort(self, int error)
+    @cython.locals(before=int)
     cpdef transition(self, int event)
     cpdef fail(self, int event, int error)
     cpdef refuse(self, Segment segment)
@@ -115,4 +116,5 @@ cdef class Connection:
     cpdef queue_cwr(self)
     cpdef challenge(self, int64_t now)
     cpdef bint is_answered(self, int64_t now) except -1
+    cpdef bint _was_answered(self, int64_t now) except -1
     cpdef settle(self, int64_t now)

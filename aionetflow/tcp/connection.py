@@ -13,10 +13,11 @@ the deadline, and tells the user when `wake` is set (socket/driver.py).
 
 from typing import Any
 
-from aionetflow.config import DEFAULT_TTL, FIN_WAIT_2_TIME, INVALID_RATELIMIT, MILLISECOND, NEVER, TIME_WAIT_TIME
+from aionetflow.config import DEFAULT_TTL, MILLISECOND, NEVER, SECOND, TIME_WAIT_TIME
 from aionetflow.ip.route import Route
 from aionetflow.stats import TcpStats
 from aionetflow.sysctl import Sysctl
+from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.congestion.base import CongestionControl
 from aionetflow.tcp.options import TIMESTAMPS_LENGTH
 from aionetflow.tcp.receive import Receiver
@@ -58,10 +59,6 @@ class ConnectionUser:
     def changed(self, connection: "Connection") -> None:
         """Its state, its readable data, its room to write or its error has changed."""
 
-    def admits(self, connection: "Connection") -> bool:
-        """Whether it takes a connection whose handshake is about to end."""
-        return True
-
 
 class Connection:
     """The control block of one connection."""
@@ -69,6 +66,7 @@ class Connection:
     def __init__(
         self, route: Route, local: bytes, local_port: int, remote: bytes, remote_port: int, iss: u32,
         receive_limit: i64, send_limit: i64, cc: CongestionControl, stats: TcpStats, sysctl: Sysctl,
+        challenges: ChallengeLimit,
     ) -> None:  # fmt: skip
         """A closed one. The list is better whole."""
         self.route = route
@@ -78,6 +76,7 @@ class Connection:
         self.remote_port = remote_port
         self.stats = stats
         self.sysctl = sysctl
+        self.challenges = challenges
         self.state = CLOSED
         self.user: ConnectionUser | None = None  # None: closed by the application, finishing alone
         self.error = 0  # an errno the application has yet to hear (Linux sk_err)
@@ -175,7 +174,7 @@ class Connection:
             return
         self.shut_write()
         if self.state == FIN_WAIT_2:
-            self.timers.wait = now + FIN_WAIT_2_TIME
+            self.timers.wait = now + self.sysctl.tcp_fin_timeout * SECOND
 
     def abort(self, error: int) -> None:
         """Ends the connection now; the peer gets a RST if it knows of us (RFC 9293 3.10.5)."""
@@ -188,7 +187,9 @@ class Connection:
 
     def transition(self, event: int) -> None:
         """Moves along the table: the only place that changes the state."""
-        self.state = next_state(self.state, event)
+        before = self.state
+        self.state = next_state(before, event)
+        self.stats.CurrEstab += is_open(self.state) - is_open(before)
 
     def fail(self, event: int, error: int) -> None:
         """The connection is over; error is what the application will hear, 0 for nothing."""
@@ -262,15 +263,23 @@ class Connection:
             self.cwr_due = True
 
     def challenge(self, now: i64) -> None:
-        """RFC 5961: asks the peer by an ACK whether it meant that."""
-        if not self.is_answered(now):
+        """RFC 5961: asks the peer by an ACK whether it meant that; 7: not too often (Linux tcp_send_challenge_ack)."""
+        if self._was_answered(now):
+            self.stats.TCPACKSkippedChallenge += 1
+        elif self.challenges.allows(self.sysctl.tcp_challenge_ack_limit, now):
             self.stats.TCPChallengeACK += 1
             self.need_ack = True
 
     def is_answered(self, now: i64) -> bool:
         """Whether such an answer was given a moment ago: two ends must not answer each other for ever."""
-        if now < self.answered_at + INVALID_RATELIMIT:
+        if self._was_answered(now):
             self.stats.TCPACKSkippedSeq += 1
+            return True
+        return False
+
+    def _was_answered(self, now: i64) -> bool:
+        """net.ipv4.tcp_invalid_ratelimit; if it was not, it counts as answered now."""
+        if now < self.answered_at + self.sysctl.tcp_invalid_ratelimit * MILLISECOND:
             return True
         self.answered_at = now
         return False
@@ -284,6 +293,6 @@ class Connection:
             self.recovery.clear()
             self.wake = True
         elif self.state == FIN_WAIT_2 and self.user is None:
-            self.timers.wait = now + FIN_WAIT_2_TIME
+            self.timers.wait = now + self.sysctl.tcp_fin_timeout * SECOND
         elif self.state == CLOSED:  # LAST-ACK is over
             self.fail(_TIMEOUT, 0)

@@ -2,7 +2,7 @@ import cython
 from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.packet cimport TxPacket
-from aionetflow.tcp.connection cimport Connection, ConnectionUser
+from aionetflow.tcp.connection cimport Connection
 from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.ecn cimport offer_ecn, take_ecn_offer
 from aionetflow.tcp.options cimport SynOptions
@@ -29,9 +29,11 @@ cdef int _WINDOW_SCALE
 
 cpdef open_actively(Connection connection, int64_t now)
 cpdef open_passively(Connection connection, Segment syn, int64_t now)
+@cython.locals(rcv=Receiver)
+cpdef resume_passively(Connection connection, Segment syn, int64_t sent_at, int retries, int64_t now)
 @cython.locals(snd=Sender, acknowledges=bint)
 cpdef receive_in_syn_sent(Connection connection, Segment segment, int64_t now)
-@cython.locals(snd=Sender, user=ConnectionUser)
+@cython.locals(snd=Sender)
 cpdef bint receive_ack_of_syn(Connection connection, Segment segment, int64_t now) except -1
 @cython.locals(
     snd=Sender, rcv=Receiver, sysctl=Sysctl, flags=int, scale=int, sack=bint, timestamps=bint, window=uint32_t,

@@ -50,6 +50,19 @@ def open_passively(connection: Connection, syn: Segment, now: i64) -> None:
     connection.syn_due = True
 
 
+def resume_passively(connection: Connection, syn: Segment, sent_at: i64, retries: int, now: i64) -> None:
+    """As open_passively, but the SYN-ACK was sent before: at sent_at, NEVER if that is not certain, and again for each
+    of the retries that it was not acknowledged in time.
+    """
+    open_passively(connection, syn, now)
+    connection.syn_due = False
+    connection.syn_sent = True
+    connection.retries = retries
+    rcv = connection.rcv
+    rcv.rcv_adv = seq_add(rcv.rcv_nxt, min(rcv.limit, 65535))
+    connection.sent_at = sent_at
+
+
 def receive_in_syn_sent(connection: Connection, segment: Segment, now: i64) -> None:
     """RFC 9293 3.10.7.3."""
     snd = connection.snd
@@ -84,9 +97,6 @@ def receive_ack_of_syn(connection: Connection, segment: Segment, now: i64) -> bo
     if not (seq_gt(segment.ack, snd.snd_una) and seq_leq(segment.ack, snd.snd_nxt)):
         connection.refuse(segment)
         return False
-    user = connection.user
-    if user is not None and not user.admits(connection):
-        return False  # Linux tcp_v4_syn_recv_sock: dropped, and our SYN-ACK sent again in a while
     connection.transition(_RCV_ACK_OF_SYN)
     _establish(connection, segment, now)
     return True
@@ -146,7 +156,7 @@ def _establish(connection: Connection, segment: Segment, now: i64) -> None:
     recovery.usage_seq = recovery.round_end = segment.ack
     recovery.cwnd_stamp = now
     rtt: i64 = 0
-    if connection.retries == 0:
+    if connection.retries == 0 and connection.sent_at != NEVER:
         rtt = max(now - connection.sent_at, 1)
     elif connection.timestamps and segment.timestamped:
         rtt = connection.echoed_rtt(segment.tsecr, now)
@@ -154,7 +164,7 @@ def _establish(connection: Connection, segment: Segment, now: i64) -> None:
     if rtt > 0:
         recovery.note_min_rtt(rtt, now)
         recovery.rtt.sample(rtt, snd.snd_una, snd.snd_nxt)
-    else:
+    elif connection.retries > 0:
         recovery.rtt.base_rto = RTO_FALLBACK  # RFC 6298 5.7
     if connection.retries > 1:
         recovery.cc.cwnd = snd.mss  # RFC 5681 3.1: a lost SYN means one segment; Linux forgives one

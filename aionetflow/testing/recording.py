@@ -10,6 +10,7 @@ from aionetflow.ethernet.frame import HEADER_LENGTH
 from aionetflow.link.capture import LINKTYPE_ETHERNET, LINKTYPE_RAW, Capture
 from aionetflow.link.channel import Channel
 from aionetflow.link.memory import MemoryLink
+from aionetflow.link.tap import TapLink
 from aionetflow.network.host import Host
 from aionetflow.network.network import Network, Node
 
@@ -106,11 +107,19 @@ class RecordedNetwork(Network):
 
     def _join(self, a: Node, b: Node, settings: dict[str, Any]) -> MemoryLink:
         link = super()._join(a, b, settings)
-        ways = f"{a.name} → {b.name}", f"{b.name} → {a.name}"
+        self._watch(link, a.name, b.name)
+        return link
+
+    def _join_outside(self, node: Node, *args: Any) -> TapLink:
+        link = super()._join_outside(node, *args)
+        self._watch(link, node.name, link.device.name)
+        return link
+
+    def _watch(self, link: MemoryLink, a: str, b: str) -> None:
+        ways = f"{a} → {b}", f"{b} → {a}"
         saw = self._recorder.add(Place(link.name, LINKTYPE_ETHERNET, ways))
 
         def tap(time_ns: int, channel: Channel, frame: bytes, fate: str) -> None:
             saw(time_ns, channel is link.a_to_b, frame, fate)
 
         link.tap(tap)
-        return link

@@ -18,6 +18,7 @@ from benchmarks.contenders import CONTENDERS, LOOPS, OWN, PEERS, PLACE_TITLES, C
 from benchmarks.measure import ROOT, BenchmarkError, Table, measure, run_in_process, with_references
 from benchmarks.places import PLACES
 from benchmarks.workloads import WORKLOADS, Workload
+from support.build import only_on_the_fastest_build
 
 ROUND_TRIP = WORKLOADS[0]
 THEIRS = Contender("kernel", "streams", "asyncio")
@@ -215,6 +216,7 @@ def test_the_page_of_the_documentation_is_made_of_the_json_beside_it() -> None:
 
 
 @pytest.mark.skipif(not plot.available(), reason="no matplotlib")
+@only_on_the_fastest_build
 def test_the_plot_is_drawn(tmp_path: Path) -> None:
     table = scripted([8e-6], [2e-6], [2e-6], [8e-6])
     plot.draw([table, table], MACHINE, tmp_path / "made" / "bench.svg")
@@ -230,6 +232,7 @@ def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
+@only_on_the_fastest_build
 @pytest.mark.kernel
 def test_a_quick_run_prints_a_ratio_and_writes_the_json(tmp_path: Path) -> None:
     output = tmp_path / "bench.json"
@@ -247,6 +250,7 @@ def test_a_quick_run_prints_a_ratio_and_writes_the_json(tmp_path: Path) -> None:
     assert ratio == pytest.approx(measured[THEIRS.name]["median"] / measured[OURS.name]["median"])
 
 
+@only_on_the_fastest_build
 def test_the_list_names_all_workloads_and_contenders() -> None:
     done = benchmarks("--list")
     assert done.returncode == 0
@@ -254,6 +258,7 @@ def test_the_list_names_all_workloads_and_contenders() -> None:
         assert f"  {name}" in done.stdout
 
 
+@only_on_the_fastest_build
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -268,6 +273,7 @@ def test_a_bad_value_is_one_line_and_status_2(arguments: tuple[str, ...], compla
     assert complaint in done.stderr.splitlines()[-1]
 
 
+@only_on_the_fastest_build
 @pytest.mark.parametrize("workload", [workload for workload in WORKLOADS if workload.program.endswith("clients")])
 def test_requests_of_a_library_go_over_our_network(workload: Workload) -> None:
     pytest.importorskip("aiohttp", reason="aiohttp is not installed")
@@ -290,6 +296,7 @@ def test_a_workload_whose_library_is_not_there_is_left_out_and_named(monkeypatch
     assert not ROUND_TRIP.missing()
 
 
+@only_on_the_fastest_build
 def test_a_run_that_fails_says_which_and_why() -> None:
     with pytest.raises(BenchmarkError, match=r"^round-trip of nowhere-streams-asyncio failed: KeyError: 'nowhere'$"):
         run_in_process(0.01)(ROUND_TRIP, Contender("nowhere", "streams", "asyncio"))

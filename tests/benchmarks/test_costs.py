@@ -22,6 +22,7 @@ import support.pure.sitecustomize as pure
 from benchmarks import costs, growth
 from benchmarks.instructions import BASELINE
 from benchmarks.measure import DISTURBING, ROOT
+from support.build import only_on_the_fastest_build, only_on_the_pure_build
 
 COUNT = """
 import asyncio, sys
@@ -63,24 +64,29 @@ def lines(name: str, size: int, operations: int) -> float:
     return float(done.stdout)
 
 
+@only_on_the_pure_build
 def test_lines_are_counted_and_their_number_is_the_same_in_every_run() -> None:
     assert lines("connections in turn", 1, 100) > 100
     assert lines("connections in turn", 1, 100) == lines.__wrapped__("connections in turn", 1, 100)
 
 
+@only_on_the_pure_build
 @pytest.mark.parametrize(("few", "many"), [(1, 10), (10, 300)])
 def test_a_message_costs_the_same_however_many_connections_there_are(few: int, many: int) -> None:
     assert lines("connections in turn", many, 300) < 1.1 * lines("connections in turn", few, 300)
 
 
+@only_on_the_pure_build
 def test_a_message_costs_no_more_when_all_connections_speak_at_once() -> None:
     assert lines("connections at once", 300, 300) < 1.1 * lines("connections at once", 10, 300)
 
 
+@only_on_the_pure_build
 def test_a_message_costs_the_same_however_many_hosts_there_are() -> None:
     assert lines("hosts", 30, 100) < 1.1 * lines("hosts", 2, 100)
 
 
+@only_on_the_pure_build
 @pytest.mark.parametrize("place", ["lo", "link-1500"])
 def test_an_octet_costs_the_same_however_long_the_stream_is(place: str) -> None:
     short, long = (lines(f"octets {place}", size, size) for size in (1 << 19, 1 << 21))
@@ -118,6 +124,7 @@ def test_the_tables_say_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> No
     assert "64 KiB | 1 MiB | 16 MiB | 256 MiB | 1 GiB" in text
 
 
+@only_on_the_fastest_build
 def test_a_quick_run_measures_and_writes_the_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "made" / "costs.json"
     assert costs.main(["--quick", "--json", str(path)]) == 0

@@ -25,6 +25,7 @@ from support.lan import (
     mac_octets,
     question,
 )
+from support.rules import rule
 
 NOBODY = "00:00:00:00:00:00"
 
@@ -45,6 +46,7 @@ def asking() -> Host:
 # ---- asking
 
 
+@rule("RFC 826 Packet Generation", "A question goes to all and says who asks", code="ethernet/arp.py")
 def test_the_question_goes_to_all_and_says_who_asks() -> None:
     host = ethernet_host()
     host.udp().sendto(b"x", (PEER, 9))
@@ -65,6 +67,7 @@ def test_one_question_serves_all_packets_that_wait() -> None:
     assert {frame.dst for frame in said} == {mac(2)}
 
 
+@rule("RFC 1122 3.3.1.1", "The question is for the next hop, not for the destination", code="ip/v4.py")
 def test_the_question_is_for_the_next_hop_not_the_destination() -> None:
     host = ethernet_host()
     host.stack.routes.add("default", via="10.0.0.254")
@@ -75,6 +78,10 @@ def test_the_question_is_for_the_next_hop_not_the_destination() -> None:
     assert (sent.dst, sent[IP].dst) == (mac(254), "192.0.2.7")
 
 
+@rule(
+    "RFC 1122 3.3.4.3", "A question comes from an address that the neighbour can answer",
+    code="ethernet/interface.py",
+)  # fmt: skip
 def test_the_question_comes_from_the_address_on_the_neighbours_network() -> None:
     # RFC 1122 3.3.4.3: the neighbour must be able to answer
     host = ethernet_host("10.0.0.1/24", "172.16.0.1/16")
@@ -86,6 +93,10 @@ def test_the_question_comes_from_the_address_on_the_neighbours_network() -> None
 # ---- answering
 
 
+@rule(
+    "RFC 826 Packet Reception", "A question for our address is answered, to the asker alone",
+    code="ethernet/interface.py",
+)  # fmt: skip
 def test_a_question_for_our_address_is_answered_to_the_asker_alone() -> None:
     host = ethernet_host()
     (said,) = host.wire.hears(question(2))
@@ -106,6 +117,7 @@ def test_a_question_for_each_of_our_addresses_is_answered() -> None:
     assert [frame[ARP].psrc for frame in said] == ["172.16.0.1", OURS]
 
 
+@rule("RFC 826 Packet Reception", "A question for someone else is not answered", code="ethernet/interface.py")
 def test_a_question_for_someone_else_is_not_answered_and_teaches_nothing() -> None:
     host = ethernet_host()
     assert host.wire.hears(question(2, "10.0.0.3")) == []
@@ -121,6 +133,7 @@ def test_an_address_taken_away_is_not_answered_for() -> None:
 # ---- learning (RFC 826, packet reception)
 
 
+@rule("RFC 826 Packet Reception", "Who asks for us is learned", code="ethernet/neighbour.py")
 def test_the_asker_is_learned_from_its_question_and_not_asked_back() -> None:
     host = ethernet_host()
     host.wire.hears(question(2))
@@ -158,6 +171,10 @@ def test_a_neighbours_question_while_we_ask_for_it_sets_the_waiting_free() -> No
     assert neighbour.state == STALE  # it told its MAC; that it hears us is not proved
 
 
+@rule(
+    "RFC 826 Packet Reception", "A known sender's MAC is renewed even if the question is not for us",
+    code="ethernet/neighbour.py",
+)  # fmt: skip
 def test_a_known_neighbours_question_for_someone_else_updates_its_mac() -> None:
     # RFC 826: Merge_flag comes before the test whether the question is for us
     host = ethernet_host()
@@ -167,6 +184,10 @@ def test_a_known_neighbours_question_for_someone_else_updates_its_mac() -> None:
     assert known_mac(host.wire) == mac(9)
 
 
+@rule(
+    "RFC 5227 3", "An announcement, by question or by answer, renews the MAC of a known neighbour",
+    code="ethernet/neighbour.py",
+)  # fmt: skip
 @pytest.mark.parametrize("operation", [1, 2])
 def test_an_announcement_updates_a_known_neighbour(operation: int) -> None:
     # RFC 5227 3: both addresses are the sender's; some announce by an answer to all
@@ -192,6 +213,10 @@ def test_an_announcement_of_a_stranger_teaches_nothing() -> None:
 # ---- announcements and probes (RFC 5227)
 
 
+@rule(
+    "RFC 5227 2.3", "A new address is announced: a question whose sender and target it is",
+    code="ethernet/interface.py",
+)  # fmt: skip
 def test_an_address_is_announced_when_it_is_added() -> None:
     host = Host()
     nic = host.stack.attach_ethernet("eth0", mac_octets(1))
@@ -202,6 +227,7 @@ def test_an_address_is_announced_when_it_is_added() -> None:
     assert (said[ARP].psrc, said[ARP].pdst, said[ARP].hwsrc) == (OURS, OURS, mac(1))
 
 
+@rule("RFC 5227 2.1.1", "A probe for an address in use is answered, and teaches nothing", code="ethernet/interface.py")
 def test_a_probe_for_our_address_is_answered_and_teaches_nothing() -> None:
     host = ethernet_host()
     (said,) = host.wire.hears(question(2, OURS, "0.0.0.0"))
@@ -230,6 +256,7 @@ def test_someone_elses_claim_to_our_address_is_not_believed(operation: int, targ
     assert sock.recv(99) == b"to myself"
 
 
+@rule("RFC 1812 3.3.2", "An ARP packet that says a group MAC is not believed", code="ethernet/interface.py")
 @pytest.mark.parametrize("sender", [EVERYBODY, "01:00:5e:00:00:01", "03:00:00:00:00:02"])
 def test_a_group_mac_is_not_believed(sender: str) -> None:
     # RFC 1812 3.3.2
@@ -256,6 +283,10 @@ HOSTILE = {
 }
 
 
+@rule(
+    "RFC 826 Packet Reception", "Hardware and protocol types and lengths that are not ours are dropped",
+    code="ethernet/arp.py",
+)  # fmt: skip
 @pytest.mark.parametrize("name", HOSTILE)
 def test_arp_for_something_else_is_dropped_and_counted(name: str) -> None:
     host = asking()

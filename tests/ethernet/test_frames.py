@@ -10,6 +10,7 @@ from scapy.packet import Packet, Raw
 
 from aionetflow.config import NEVER
 from support.lan import EVERYBODY, OURS, PEER, datagram, ether, ethernet_host, ip, mac, question, raw_host
+from support.rules import rule
 
 TO_US = ip() / datagram(b"hello")
 
@@ -107,6 +108,7 @@ def test_an_ipv6_packet_for_a_host_without_ipv6_is_dropped_without_an_answer() -
     assert host.wire.hears(ether() / packet, ether(type=0x0800) / Raw(bytes(packet))) == []
 
 
+@rule("RFC 894 Frame Format", "Padding is not part of the IP packet", code="ip/v4.py")
 @pytest.mark.parametrize("filler", [b"\0", b"\xff", b"E"])
 def test_padding_is_tolerated_and_is_not_data(filler: bytes) -> None:
     # RFC 894: padding is no part of the IP packet, whose own length field tells
@@ -136,6 +138,7 @@ def test_a_padded_segment_without_data_carries_none() -> None:
         sock.recv(100)
 
 
+@rule("RFC 894 Frame Format", "IP packets go in frames of type 0x0800", code="ethernet/frame.py")
 def test_what_is_sent_goes_to_the_next_hops_mac_unpadded() -> None:
     host = ethernet_host()
     host.wire.learns(2)

@@ -13,6 +13,7 @@ from aionetflow.ethernet.neighbour import DELAY, FAILED, INCOMPLETE, PROBE, REAC
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.options import SO_ERROR, SOL_SOCKET
 from support.lan import EVERYBODY, ISS, OURS, PEER, Host, answer, back, ether, ethernet_host, mac, question
+from support.rules import rule
 
 
 def state(host: Host, address: str = PEER) -> int:
@@ -44,6 +45,7 @@ def discards(host: Host) -> int:
 # ---- INCOMPLETE
 
 
+@rule("RFC 1122 2.3.2.1", "Questions for one address are limited to one a second", code="ethernet/neighbour.py")
 def test_incomplete_asks_three_times_a_second_apart_then_gives_up() -> None:
     host = ethernet_host()
     host.clock.advance(5)
@@ -91,6 +93,7 @@ def test_a_neighbour_that_failed_is_asked_for_again_when_used_again() -> None:
     assert bytes(said[UDP].payload) == b"y"  # what had failed is gone
 
 
+@rule("RFC 1122 2.3.2.2", "The latest packets to an unresolved address are kept", code="ethernet/neighbour.py")
 def test_a_hundred_and_one_packets_wait_and_the_oldest_go() -> None:
     # net.ipv4.neigh.default.unres_qlen; RFC 1122 2.3.2.2: keep the latest
     host = ethernet_host()
@@ -175,6 +178,10 @@ def test_the_failure_is_never_told_on_the_wire_by_the_host_that_failed() -> None
     assert not any(frame.haslayer(ICMP) for frame in host.wire.says())
 
 
+@rule(
+    "RFC 1122 4.2.3.9", "A connection is not aborted because a host is unreachable for a while",
+    code="tcp/arrival.py",
+)  # fmt: skip
 def test_an_established_connection_survives_a_neighbour_that_is_silent_for_a_while() -> None:
     host = ethernet_host()
     host.wire.learns(2)
@@ -196,6 +203,7 @@ def test_an_established_connection_survives_a_neighbour_that_is_silent_for_a_whi
 # ---- REACHABLE, STALE, DELAY, PROBE
 
 
+@rule("RFC 4861 7.3.2", "REACHABLE becomes STALE after ReachableTime", code="ethernet/neighbour.py")
 def test_reachable_lasts_thirty_seconds() -> None:
     host, sock = reachable()
     host.clock.advance(29.999)
@@ -216,6 +224,10 @@ def test_stale_without_use_asks_nothing_and_goes_after_a_minute() -> None:
     assert questions(host) == []
 
 
+@rule(
+    "RFC 4861 7.3.2", "STALE in use sends at once, becomes DELAY, and after five seconds PROBE",
+    code="ethernet/neighbour.py",
+)  # fmt: skip
 def test_stale_in_use_sends_at_once_and_delays_five_seconds() -> None:
     host, sock = reachable()
     host.clock.advance(30)
@@ -239,6 +251,7 @@ def test_more_use_does_not_put_the_probe_off() -> None:
     assert questions(host) == [(35.0, mac(2)), (36.0, mac(2))]
 
 
+@rule("RFC 4861 7.3.2", "An answer to a probe makes the neighbour REACHABLE", code="ethernet/neighbour.py")
 def test_an_answer_to_the_probe_makes_it_reachable() -> None:
     host, sock = reachable()
     host.clock.advance(30)
@@ -252,6 +265,10 @@ def test_an_answer_to_the_probe_makes_it_reachable() -> None:
     assert (state(host), questions(host)) == (REACHABLE, [])
 
 
+@rule(
+    "RFC 4861 7.3.3", "PROBE asks the neighbour itself, three times, while packets go out",
+    code="ethernet/neighbour.py",
+)  # fmt: skip
 def test_a_probe_asks_three_times_while_packets_still_go_out() -> None:
     host, sock = reachable()
     host.clock.advance(30)
@@ -315,6 +332,7 @@ def test_the_same_mac_heard_by_the_way_leaves_it_reachable() -> None:
     assert state(host) == STALE  # and does not make it last longer: only an answer does
 
 
+@rule("RFC 1122 2.3.2.1", "Entries that are out of date are flushed", code="ethernet/neighbour.py")
 def test_stale_entries_of_askers_age_out() -> None:
     host = ethernet_host()
     host.wire.learns(2)
@@ -329,6 +347,7 @@ def test_a_host_with_idle_neighbours_comes_to_rest() -> None:
     assert host.clock.now() <= 120 * 1_000_000_000
 
 
+@rule("RFC 1122 2.3.2.1", "An entry is verified by a question to the neighbour alone", code="ethernet/neighbour.py")
 def test_the_question_of_a_probe_is_put_to_the_neighbour_alone() -> None:
     host, sock = reachable()
     host.clock.advance(30)

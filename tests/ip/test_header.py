@@ -59,6 +59,9 @@ MALFORMED = {
 }
 
 
+@rule("RFC 1122 3.2.1.1", "A packet of another version is silently discarded", code="ip/v4.py")
+@rule("RFC 1122 3.2.1.2", "A header whose checksum is wrong is silently discarded", code="ip/v4.py")
+@rule("RFC 1812 5.2.2", "Header and total length must fit the frame, and each other", code="ip/v4.py")
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_header_is_counted_and_dropped_without_a_word(name: str) -> None:
     host = listening()
@@ -108,6 +111,7 @@ def test_dont_fragment_makes_no_difference_to_the_receiver(flags: object) -> Non
     assert delivered(host) == 1
 
 
+@rule("RFC 1122 3.2.1.7", "A packet is not discarded for a TTL below 2 where it has arrived", code="ip/v4.py")
 @pytest.mark.parametrize("ttl", [0, 1, 255])
 def test_a_packet_that_has_arrived_is_taken_whatever_its_ttl(ttl: int) -> None:
     # RFC 1122 3.2.1.7: MUST NOT be discarded just because it was received with TTL less than 2
@@ -119,6 +123,7 @@ def test_a_packet_that_has_arrived_is_taken_whatever_its_ttl(ttl: int) -> None:
 OPTIONS = [IPOption_RR(routers=["0.0.0.0"]), *[IPOption_NOP()] * 5]
 
 
+@rule("RFC 1122 3.2.1.8", "Options that are not understood are silently ignored", code="ip/v4.py")
 def test_options_are_skipped() -> None:
     # RFC 1122 3.2.1.8: silently ignored when not understood
     host = raw_host()
@@ -140,6 +145,7 @@ def test_a_connection_can_be_made_with_options_in_every_packet() -> None:
 # ---- addresses
 
 
+@rule("RFC 1122 3.2.1.3", "A packet from a broadcast or multicast address is silently discarded", code="ip/v4.py")
 @pytest.mark.parametrize("source", ["224.0.0.1", "239.255.255.255", "255.255.255.255", "10.0.0.255"])
 def test_a_packet_from_a_group_or_everybody_is_dropped(source: str) -> None:
     # RFC 1122 3.2.1.3: a broadcast or multicast address MUST NOT be a source; MUST silently discard
@@ -148,6 +154,7 @@ def test_a_packet_from_a_group_or_everybody_is_dropped(source: str) -> None:
     assert delivered(host) == 0
 
 
+@rule("RFC 1122 3.2.1.3", "An address of 127/8 never comes from a wire", code="ip/v4.py")
 @pytest.mark.parametrize("source", ["127.0.0.1", "127.255.255.254"])
 def test_a_loopback_address_never_comes_from_a_wire(source: str) -> None:
     # RFC 1122 3.2.1.3 (g): MUST NOT appear outside a host. An application trusts 127.0.0.1 to be itself.
@@ -156,6 +163,7 @@ def test_a_loopback_address_never_comes_from_a_wire(source: str) -> None:
     assert delivered(host) == 0
 
 
+@rule("RFC 1122 3.2.1.3", "0.0.0.0 is the source of who has no address yet, and speaks to all", code="ip/v4.py")
 @pytest.mark.parametrize(("destination", "taken"), [("255.255.255.255", True), ("10.0.0.1", False)])
 def test_who_has_no_address_yet_may_speak_to_all_and_only_to_all(destination: str, taken: bool) -> None:
     # RFC 1122 3.2.1.3 (a): 0.0.0.0 as a source, while an address is being asked for
@@ -164,6 +172,7 @@ def test_who_has_no_address_yet_may_speak_to_all_and_only_to_all(destination: st
     assert delivered(host) == taken
 
 
+@rule("RFC 1122 3.2.1.3", "Nothing for 127/8 is taken from a wire", code="ip/v4.py")
 @pytest.mark.parametrize("destination", ["127.0.0.1", "127.0.0.2", "127.255.255.255"])
 def test_nothing_for_a_loopback_address_is_taken_from_a_wire(destination: str) -> None:
     host = listening()
@@ -189,6 +198,7 @@ def test_a_syn_from_our_own_address_and_port_begins_nothing() -> None:
         server.accept()
 
 
+@rule("RFC 1122 3.2.1.3", "A host discards in silence what is for someone else", code="ip/v4.py")
 @pytest.mark.parametrize("destination", ["10.0.0.3", "192.0.2.1", "8.8.8.8"])
 def test_a_packet_for_someone_else_is_dropped_and_counted_not_answered(destination: str) -> None:
     # RFC 1122 3.2.1.3: a host that is no router MUST silently discard
@@ -199,6 +209,7 @@ def test_a_packet_for_someone_else_is_dropped_and_counted_not_answered(destinati
     assert host.stack.stats.ip.InAddrErrors == 1
 
 
+@rule("RFC 1112 7.2", "A packet for a group that nobody joined is discarded", code="ip/v4.py")
 @pytest.mark.parametrize("destination", ["239.1.2.3", "224.0.0.251", "240.0.0.1"])
 def test_a_group_that_nobody_joined_reaches_no_socket(destination: str) -> None:
     # RFC 1122 3.2.1.3, RFC 1112 7.2
@@ -207,6 +218,7 @@ def test_a_group_that_nobody_joined_reaches_no_socket(destination: str) -> None:
     assert delivered(host) == 0
 
 
+@rule("RFC 1122 3.2.2.1", "A protocol that nobody speaks is answered with protocol unreachable", code="ip/v4.py")
 def test_a_protocol_that_nobody_speaks_is_answered_with_code_two() -> None:
     host = raw_host()
     (said,) = host.wire.hears(ip(proto=253) / b"experiment")
@@ -260,11 +272,13 @@ def test_identification_goes_on_over_the_segments_of_one_write_and_through_the_w
     assert [len(packet[TCP].payload) for packet in said] == [1460] * 5
 
 
+@rule("RFC 1191 2", "All packets are sent with DF", code="ip/v4.py")
 def test_every_packet_forbids_fragmentation() -> None:
     # RFC 1191 6.5 and Linux ip_no_pmtu_disc=0
     assert {str(packet.flags) for packet in sent_by_sockets()} == {"DF"}
 
 
+@rule("RFC 1122 3.2.1.7", "The default TTL is 64", code="ip/v4.py")
 def test_the_default_ttl_is_64_and_there_are_no_options() -> None:
     packets = sent_by_sockets()
     assert {packet.ttl for packet in packets} == {64}  # RFC 1122 3.2.1.7, net.ipv4.ip_default_ttl
@@ -272,6 +286,7 @@ def test_the_default_ttl_is_64_and_there_are_no_options() -> None:
     assert {packet.tos for packet in packets} == {0}
 
 
+@rule("RFC 1122 4.2.4.2", "The transport can set the TOS and the TTL of what it sends", code="ip/v4.py")
 def test_ttl_and_tos_of_the_socket_are_in_the_header() -> None:
     host = raw_host()
     stream, plain = host.tcp(), host.udp()
@@ -283,6 +298,7 @@ def test_ttl_and_tos_of_the_socket_are_in_the_header() -> None:
     assert [(packet.ttl, packet.tos) for packet in host.wire.says()] == [(3, 0x10)] * 2
 
 
+@rule("RFC 791 3.1", "The total length counts header and data", code="ip/v4.py")
 def test_the_length_is_the_packets() -> None:
     host = raw_host()
     host.udp().sendto(bytes(100), (PEER, 9))

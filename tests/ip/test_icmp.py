@@ -28,6 +28,7 @@ def octets(packet: Packet) -> bytes:
 # ---- echo
 
 
+@rule("RFC 1122 3.2.2.6", "An echo reply carries all the data of its request", code="ip/icmp.py")
 @given(st.binary(max_size=1472), st.integers(0, 0xFFFFFFFF))
 def test_an_echo_comes_back_octet_for_octet(data: bytes, info: int) -> None:
     host = raw_host()
@@ -45,18 +46,21 @@ def test_padding_is_not_echoed() -> None:
     assert octets(said)[8:] == b"ab"
 
 
+@rule("RFC 1122 3.2.2.6", "An echo reply comes from the address that was asked", code="ip/icmp.py")
 def test_the_answer_comes_from_the_address_that_was_asked() -> None:
     host = raw_host("10.0.0.1/24", "10.0.0.9/32")
     (said,) = host.wire.hears(ping(b"x", destination="10.0.0.9"))
     assert said.src == "10.0.0.9"
 
 
+@rule("RFC 1812 4.3.2.5", "An ICMP reply has the TOS of its request", code="ip/icmp.py")
 def test_the_answer_has_the_type_of_service_of_the_question() -> None:
     # RFC 1349 5.1, RFC 1812 4.3.2.5: MUST have the same TOS; Linux icmp_reply does
     (said,) = raw_host().wire.hears(ping(b"x", tos=0x48))
     assert said.tos == 0x48
 
 
+@rule("RFC 792 Echo", "A message with a wrong checksum is discarded", code="ip/icmp.py")
 def test_a_wrong_checksum_is_counted_not_answered() -> None:
     host = raw_host()
     packet = bytearray(bytes(ping(b"hello")))
@@ -72,6 +76,7 @@ def test_a_message_without_its_header_is_counted_not_answered(length: int) -> No
     assert host.stack.stats.icmp.InErrors == 1
 
 
+@rule("RFC 1122 3.2.2.6", "An echo to a broadcast or multicast address may be silently discarded", code="ip/icmp.py")
 @pytest.mark.parametrize("destination", ["10.0.0.255", "255.255.255.255", "224.0.0.1"])
 def test_an_echo_to_everybody_is_not_answered(destination: str) -> None:
     # net.ipv4.icmp_echo_ignore_broadcasts
@@ -87,6 +92,7 @@ def test_an_echo_from_nobody_in_particular_is_not_answered(source: str) -> None:
     assert raw_host().wire.hears(ping(b"x", source=source)) == []
 
 
+@rule("RFC 1122 3.2.2", "A message of unknown type is silently discarded", code="ip/icmp.py")
 @pytest.mark.parametrize("kind", [0, 1, 2, 4, 5, 6, 7, 9, 10, 15, 16, 17, 18, 37, 41, 255])
 def test_other_messages_are_silently_ignored(kind: int) -> None:
     # RFC 1122 3.2.2: a message of unknown type MUST be silently discarded
@@ -104,6 +110,7 @@ def test_an_answer_to_nobodys_question_is_counted_and_dropped() -> None:
 # ---- errors: what they quote
 
 
+@rule("RFC 1812 4.3.2.3", "An error quotes as much of the packet as fits 576 octets", code="ip/icmp.py")
 @pytest.mark.parametrize("size", [0, 1, 8, 519, 520])
 def test_an_error_quotes_the_whole_packet_if_it_is_short(size: int) -> None:
     host = raw_host()
@@ -146,6 +153,7 @@ ABOUT_ERRORS = {
 }  # fmt: skip
 
 
+@rule("RFC 1122 3.2.2", "No error is sent about an error", code="ip/icmp.py")
 @pytest.mark.parametrize("name", ABOUT_ERRORS)
 def test_an_error_is_never_answered_with_an_error(name: str) -> None:
     # one for a transport that nobody here speaks, which anything else would be told of
@@ -153,6 +161,7 @@ def test_an_error_is_never_answered_with_an_error(name: str) -> None:
     assert raw_host().wire.hears(ip(proto=1) / icmp(ABOUT_ERRORS[name], 0, 0, quote)) == []
 
 
+@rule("RFC 1122 3.2.2", "No error is sent about a packet to a broadcast or multicast address", code="ip/icmp.py")
 @pytest.mark.parametrize("destination", ["10.0.0.255", "255.255.255.255", "224.0.0.1"])
 @pytest.mark.parametrize("protocol", [17, 253])
 def test_what_was_sent_to_everybody_gets_no_error(destination: str, protocol: int) -> None:
@@ -160,6 +169,7 @@ def test_what_was_sent_to_everybody_gets_no_error(destination: str, protocol: in
     assert host.wire.hears(ip(destination=destination, proto=protocol) / Raw(bytes(datagram(dport=9)))) == []
 
 
+@rule("RFC 1122 3.2.2", "No error is sent about what came in a broadcast frame", code="ip/icmp.py")
 def test_what_came_in_a_broadcast_frame_gets_no_error() -> None:
     host = ethernet_host()
     host.wire.learns(2)
@@ -168,6 +178,7 @@ def test_what_came_in_a_broadcast_frame_gets_no_error() -> None:
     assert host.wire.hears(ether(dst=EVERYBODY) / ip() / TCP(sport=1, dport=9, flags="S")) == []
 
 
+@rule("RFC 1122 3.2.2", "No error is sent to a source that is no single host", code="ip/v4.py")
 @pytest.mark.parametrize("source", ["0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1", "127.0.0.1", "10.0.0.255"])
 def test_a_source_that_is_no_single_host_gets_no_error(source: str) -> None:
     assert raw_host().wire.hears(ip(source) / datagram(dport=9)) == []

@@ -60,6 +60,7 @@ def in_flight(host: Host) -> tuple[StreamSocket, Packet]:
 # ---- TCP
 
 
+@rule("RFC 1122 4.2.3.9", "An ICMP error is told to the connection that it is about", code="socket/demux.py")
 @pytest.mark.parametrize(("kind", "code", "name", "fatal"), EVERY)
 def test_a_connecting_socket_fails_with_what_icmp_says(kind: int, code: int, name: int, fatal: bool) -> None:
     # Linux tcp_v4_err: in SYN-SENT every error ends it; connect() returns it
@@ -89,6 +90,7 @@ def test_an_established_connection_goes_on(kind: int, code: int, name: int, fata
     assert sock.queued() == (0, 0)
 
 
+@rule("RFC 1122 4.2.3.9", "A soft error is kept for the user", code="tcp/departure.py")
 def test_it_is_what_the_application_hears_if_the_connection_times_out() -> None:
     # Linux tcp_write_err: sk_err_soft before ETIMEDOUT
     host = raw_host()
@@ -108,6 +110,7 @@ def test_an_acknowledgment_in_between_makes_it_forgotten() -> None:
     assert so_error(sock) == errno.ETIMEDOUT
 
 
+@rule("RFC 6633 3", "TCP ignores source quench", code="ip/icmp.py")
 @pytest.mark.parametrize(("kind", "code"), TELLS_NOTHING)
 def test_what_means_nothing_changes_nothing_for_a_connection(kind: int, code: int) -> None:
     host = raw_host()
@@ -125,6 +128,7 @@ def requoted(packet: Packet, **fields: int) -> Packet:
     return icmp_error(quoted, 3, 1)
 
 
+@rule("RFC 5927 4.1", "While connecting, an error must quote the number of the SYN", code="socket/demux.py")
 @pytest.mark.parametrize("distance", [-1, -1000, 2, 1000, 1 << 31])
 def test_a_quoted_sequence_number_that_is_not_in_flight_is_not_believed_while_connecting(distance: int) -> None:
     # RFC 5927 4.1: SND.UNA =< SEG.SEQ < SND.NXT (Linux lets SND.NXT itself pass)
@@ -137,6 +141,7 @@ def test_a_quoted_sequence_number_that_is_not_in_flight_is_not_believed_while_co
     assert sock.state_name() == "UNCONN"
 
 
+@rule("RFC 5927 7.2", "Fragmentation needed is believed only of what is in flight", code="socket/demux.py")
 @pytest.mark.parametrize(("first", "believed"), [(-1, False), (0, True), (3, True), (5, False)])
 def test_fragmentation_needed_is_believed_only_of_what_is_in_flight(first: int, believed: bool) -> None:
     host = raw_host()
@@ -215,6 +220,7 @@ def test_fragmentation_needed_makes_segments_smaller_and_sends_them_again_at_onc
     assert sock.max_segment() == 960
 
 
+@rule("RFC 1191 3", "A path MTU is never raised by an ICMP message", code="tcp/arrival.py")
 @pytest.mark.parametrize("mtu", [1500, 1501, 9000, 65535])
 def test_a_larger_mtu_than_is_used_changes_nothing(mtu: int) -> None:
     # RFC 1191 3: never increased in response
@@ -246,6 +252,7 @@ def test_a_connecting_socket_does_not_fail_by_fragmentation_needed() -> None:
 # ---- UDP
 
 
+@rule("RFC 1122 4.1.3.3", "UDP passes to the application the errors that ICMP reports", code="socket/demux.py")
 @pytest.mark.parametrize(("kind", "code", "name", "fatal"), [*EVERY, (3, 4, E.EMSGSIZE, True)])
 def test_a_connected_datagram_socket_hears_what_is_fatal(kind: int, code: int, name: int, fatal: bool) -> None:
     # Linux __udp4_lib_err without IP_RECVERR; fragmentation needed counts as fatal there while DF is set
@@ -265,6 +272,7 @@ def test_an_unconnected_datagram_socket_hears_nothing(kind: int, code: int, name
     assert sock.sendto(b"y", (PEER, 9)) == 1
 
 
+@rule("RFC 6633 5", "UDP ignores source quench", code="ip/icmp.py")
 @pytest.mark.parametrize(("kind", "code"), TELLS_NOTHING)
 def test_what_means_nothing_changes_nothing_for_a_datagram_socket(kind: int, code: int) -> None:
     host = raw_host()

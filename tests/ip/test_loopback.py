@@ -10,6 +10,7 @@ from scapy.layers.inet import IP, TCP
 from aionetflow.config import LOOPBACK_MTU
 from aionetflow.socket.datagram import DatagramSocket
 from support.lan import OURS, Host, raw_host
+from support.rules import rule
 
 
 def exchange(server: DatagramSocket, client: DatagramSocket, address: str) -> tuple[str, str]:
@@ -23,6 +24,7 @@ def exchange(server: DatagramSocket, client: DatagramSocket, address: str) -> tu
     return source[0], answered[0]
 
 
+@rule("RFC 1122 3.2.1.3", "All of 127/8 is this host", code="ip/route.py")
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "127.255.255.254"])
 def test_all_of_127_is_this_host(address: str) -> None:
     host = Host()  # no interface but lo
@@ -36,6 +38,7 @@ def test_a_bound_loopback_address_is_the_source() -> None:
     assert exchange(server, client, "127.0.0.1") == ("127.0.0.9", "127.0.0.1")
 
 
+@rule("RFC 1122 3.2.1.3", "Nothing for 127/8 appears on a wire", code="ip/route.py")
 def test_nothing_for_loopback_is_seen_on_a_wire() -> None:
     host = raw_host()
     host.stack.routes.add("default", via="10.0.0.254")

@@ -13,6 +13,7 @@ from aionetflow.link.memory import MemoryLink
 from aionetflow.socket.options import IP_TTL, IPPROTO_IP, SO_ERROR, SOL_SOCKET
 from aionetflow.socket.stream import StreamSocket
 from support.lan import Host, mac, plug
+from support.rules import rule
 
 
 class Chain:
@@ -67,6 +68,7 @@ class Chain:
         return got
 
 
+@rule("RFC 791 3.2", "Each module that handles a packet lowers its TTL by at least one", code="ip/v4.py")
 def test_three_routers_in_a_row_rewrite_the_macs_and_lower_the_ttl_at_each_hop() -> None:
     chain = Chain(3)
     sock = chain.server.udp((chain.address, 5000))
@@ -102,6 +104,7 @@ def test_the_last_hop_is_found_by_port_unreachable() -> None:
     assert [frame[IP].src for k, frame in chain.packets(1) if k == 0] == [chain.address]
 
 
+@rule("RFC 792 Time Exceeded", "A packet whose TTL is zero is discarded", code="ip/v4.py")
 def test_a_routing_loop_ends_by_the_ttl() -> None:
     chain = Chain(2)
     one, two = chain.hosts[1].stack.routes, chain.hosts[2].stack.routes
@@ -126,6 +129,7 @@ def test_a_stream_goes_through_three_routers_both_ways() -> None:
     assert chain.client.stack.stats.tcp.RetransSegs == 0
 
 
+@rule("RFC 1191 3", "Fragmentation needed lowers the path MTU, and segments follow it", code="tcp/arrival.py")
 @pytest.mark.parametrize("bottleneck", [1, 2])
 def test_a_stream_adapts_its_segments_to_a_smaller_mtu_on_the_way(bottleneck: int) -> None:
     # RFC 1191: both ends offer 1460, and learn by "fragmentation needed"

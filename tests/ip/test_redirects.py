@@ -24,8 +24,8 @@ def router() -> Host:
     return host
 
 
-def passing(**fields: int) -> Packet:
-    return ether() / ip(destination=FAR, **fields) / datagram(b"x")
+def passing() -> Packet:
+    return ether() / ip(destination=FAR) / datagram(b"x")
 
 
 def redirects(frames: list[Packet]) -> list[Packet]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from scapy.layers.inet import IP
+from scapy.layers.inet import IP, TCP
 from scapy.packet import Raw
 
 from aionetflow.clock import ManualClock
 from aionetflow.ip.address import pack
 from aionetflow.network.network import Network
 from aionetflow.stack import Stack
-from support.lan import raw_host
+from support.lan import ISS, raw_host
+from support.lan6 import frame6, knowing, own_link_local, tcp6
+from support.rules import rule
 
 
 def router_without_an_address() -> Stack:
@@ -30,6 +32,7 @@ def test_a_host_without_an_address_sends_no_errors() -> None:
     assert stack.stats.icmp.OutErrors == 1
 
 
+@rule("RFC 1122 3.2.2", "No error is sent about a fragment that is not the first", code="ip/icmp.py")
 @pytest.mark.parametrize(("offset", "errors"), [(0, 1), (5, 0)])
 def test_errors_are_about_first_fragments_only(offset: int, errors: int) -> None:
     host = raw_host()
@@ -65,3 +68,16 @@ def test_the_interfaces_hear_of_a_new_mtu_of_their_link() -> None:
     link = net.link(a, b)
     link.a_to_b.mtu = 700
     assert (a.interfaces[0].mtu, b.interfaces[0].mtu) == (700, 1500)
+
+
+def test_a_connection_from_a_global_address_to_a_link_local_one_carries_data() -> None:
+    host = knowing()
+    server = tcp6(host)
+    server.bind(("::", 80))
+    server.listen(1)
+    fields = {"dst": own_link_local(1)}
+    (syn_ack,) = host.wire.hears(frame6(**fields) / TCP(sport=4000, dport=80, flags="S", seq=ISS))
+    reply = {"sport": 4000, "dport": 80, "seq": (ISS + 1) & 0xFFFFFFFF, "ack": (syn_ack[TCP].seq + 1) & 0xFFFFFFFF}
+    host.wire.hears(frame6(**fields) / TCP(flags="A", **reply))
+    host.wire.hears(frame6(**fields) / TCP(flags="PA", **reply) / b"hello")
+    assert server.accept()[0].recv(9) == b"hello"

@@ -12,6 +12,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR
 from scapy.packet import Packet, Raw
 
 from support.lan import EVERYBODY, Host, answer, checksum, datagram, ether, icmp, ip, mac, question
+from support.rules import rule
 
 A, B = "10.1.0.2", "10.2.0.2"  # hosts on the two sides; the router is .1 on both
 FAR = "172.16.0.7"  # behind the router at 10.2.0.9
@@ -60,6 +61,7 @@ def a_to(destination: str = B, **fields: Any) -> Packet:
 # ---- the way through
 
 
+@rule("RFC 1812 5.3.1", "A router lowers the TTL by one", code="ip/v4.py")
 def test_the_mac_header_is_rewritten_and_nothing_behind_the_ip_header_touched() -> None:
     frame = ether() / a_to(ttl=9, id=77, tos=4, flags="DF") / datagram(b"payload")
     (said,) = through(router(), frame)
@@ -68,6 +70,7 @@ def test_the_mac_header_is_rewritten_and_nothing_behind_the_ip_header_touched() 
     assert bytes(said)[14:] == bytes(expected)
 
 
+@rule("RFC 1812 5.2.4", "A packet goes to the next hop of its route", code="ip/v4.py")
 def test_a_packet_for_a_far_network_goes_to_the_next_router() -> None:
     (said,) = through(router(), ether() / a_to(FAR) / datagram())
     assert (said.dst, said[IP].dst, said[IP].ttl) == (mac(19), FAR, 63)
@@ -99,6 +102,7 @@ def test_options_are_carried_along() -> None:
     assert said.ttl == 4
 
 
+@rule("RFC 1812 5.2.6", "A router does not reassemble what it forwards", code="ip/v4.py")
 @pytest.mark.parametrize("fields", [{"flags": "MF"}, {"frag": 100}, {"flags": "MF", "frag": 7}])
 def test_a_fragment_is_forwarded_like_any_packet(fields: dict[str, Any]) -> None:
     # RFC 1812 5.2.6: reassembly is the destination's business
@@ -118,6 +122,7 @@ def test_a_damaged_payload_is_the_receivers_business() -> None:
     assert bytes(said)[20:] == bytes(packet)[20:]
 
 
+@rule("RFC 1812 5.2.2", "A router drops a packet whose header checksum is wrong", code="ip/v4.py")
 def test_a_wrong_header_checksum_is_not_mended_but_dropped() -> None:
     host = raw_router()
     packet = bytearray(bytes(a_to() / datagram()))
@@ -132,6 +137,7 @@ def test_forwarded_packets_are_counted() -> None:
     assert (host.stack.stats.ip.ForwDatagrams, host.stack.stats.ip.InDelivers) == (2, 0)
 
 
+@rule("RFC 1812 5.2.3", "What is for the router itself is delivered, whatever its TTL", code="ip/v4.py")
 def test_what_is_for_the_router_itself_is_not_forwarded() -> None:
     host = raw_router()
     sock = host.udp(("10.2.0.1", 5000))
@@ -168,6 +174,7 @@ def assert_forwarded_right(host: Host, packets: list[bytes]) -> None:
         assert frame[:8] + frame[9:10] + frame[12:] == packet[:8] + packet[9:10] + packet[12:]
 
 
+@rule("RFC 1624 3", "The checksum is updated for the TTL alone, and is right", code="_slow.py")
 @given(st.integers(0, 0xFFFF), st.integers(2, 255), st.integers(0, 255), st.integers(2, 254))
 @settings(max_examples=300)
 def test_the_checksum_is_right_for_any_header(ident: int, ttl: int, tos: int, source: int) -> None:
@@ -197,6 +204,7 @@ def test_a_checksum_of_all_ones_is_as_good_as_zero() -> None:
 # ---- what it refuses
 
 
+@rule("RFC 1812 5.3.1", "A packet whose TTL runs out is not forwarded, and its sender told", code="ip/v4.py")
 @pytest.mark.parametrize("ttl", [0, 1])
 def test_a_ttl_that_runs_out_is_told_to_the_sender(ttl: int) -> None:
     host = router()
@@ -208,6 +216,7 @@ def test_a_ttl_that_runs_out_is_told_to_the_sender(ttl: int) -> None:
     assert host.stack.stats.icmp.OutTimeExcds == 1
 
 
+@rule("RFC 1812 5.2.7.1", "Without a route the sender is told network unreachable", code="ip/v4.py")
 def test_no_route_is_told_to_the_sender() -> None:
     host = raw_router()
     packet = bytes(a_to("192.0.2.1") / datagram())
@@ -225,6 +234,7 @@ def test_an_unreachable_route_is_told_as_host_unreachable() -> None:
     assert (said[ICMP].type, said[ICMP].code) == (3, 1)
 
 
+@rule("RFC 1191 4", "Fragmentation needed says the MTU of the next link", code="ip/v4.py")
 def test_a_packet_too_long_for_the_next_link_is_told_with_its_mtu() -> None:
     host = raw_router(mtu=1000)
     fits, does_not = (a_to(flags="DF") / datagram(bytes(size)) for size in (972, 973))
@@ -234,6 +244,7 @@ def test_a_packet_too_long_for_the_next_link_is_told_with_its_mtu() -> None:
     assert host.stack.stats.ip.FragFails == 1
 
 
+@rule("RFC 1812 5.2.7.1", "A next hop that does not answer is told as host unreachable", code="ip/v4.py")
 def test_a_next_hop_that_does_not_answer_is_told_after_three_seconds() -> None:
     host = router()
     packets = [a_to("10.2.0.77") / datagram(bytes([n])) for n in range(3)]
@@ -270,6 +281,8 @@ UNFIT = {
 }
 
 
+@rule("RFC 1812 5.3.7", "Martian addresses are not forwarded", code="ip/v4.py")
+@rule("RFC 1812 5.3.5", "Broadcasts, limited and directed, are not forwarded", code="ip/v4.py")
 @pytest.mark.parametrize("name", UNFIT)
 def test_what_must_not_be_forwarded_is_not(name: str) -> None:
     # RFC 1812 5.3.7 (martians), 4.2.2.11, 5.3.5 (broadcasts)
@@ -278,6 +291,7 @@ def test_what_must_not_be_forwarded_is_not(name: str) -> None:
     assert through(host, UNFIT[name] / datagram()) == []
 
 
+@rule("RFC 1812 5.3.4", "What came in a broadcast frame is not forwarded", code="ip/v4.py")
 def test_what_came_in_a_broadcast_frame_is_not_forwarded() -> None:
     # RFC 1812 5.3.4
     host = router()
@@ -285,6 +299,7 @@ def test_what_came_in_a_broadcast_frame_is_not_forwarded() -> None:
     assert through(host, ether(dst=EVERYBODY) / a_to(ttl=1) / datagram()) == []
 
 
+@rule("RFC 1812 4.3.2.7", "A router sends no error about an error", code="ip/icmp.py")
 def test_a_router_says_nothing_of_errors_that_it_cannot_deliver() -> None:
     host = raw_router()
     quote = bytes(ip("192.0.2.1", A) / datagram())

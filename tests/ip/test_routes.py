@@ -14,6 +14,7 @@ from aionetflow.ip.address import pack
 from aionetflow.ip.route import LOCAL, UNICAST
 from aionetflow.socket.options import SO_BROADCAST, SOL_SOCKET
 from support.lan import ISS, Host, datagram, ip, raw_host
+from support.rules import rule
 
 
 def two_wires() -> Host:
@@ -55,6 +56,7 @@ def test_without_a_route_the_network_is_unreachable() -> None:
     assert refused(two_wires(), "192.0.2.7") == (errno.ENETUNREACH, errno.ENETUNREACH)
 
 
+@rule("RFC 1122 3.3.1.1", "What is on no connected network goes to a gateway", code="ip/route.py")
 def test_the_default_route_takes_what_nothing_else_does() -> None:
     host = two_wires()
     host.stack.routes.add("default", via="10.2.0.254")
@@ -64,6 +66,7 @@ def test_the_default_route_takes_what_nothing_else_does() -> None:
     assert refused(host, "192.0.2.7") == (errno.ENETUNREACH, errno.ENETUNREACH)
 
 
+@rule("RFC 1812 5.2.4.3", "The longest matching prefix chooses the route", code="ip/route.py")
 @pytest.mark.parametrize("order", [0, 1])
 def test_the_longest_prefix_wins_whatever_the_order(order: int) -> None:
     host = two_wires()
@@ -149,12 +152,14 @@ def test_an_address_that_cannot_be_added_leaves_nothing_behind() -> None:
     assert [str(route) for route in host.stack.routes] == before
 
 
+@rule("RFC 1122 3.3.4.3", "The source is an address of the interface that the packet leaves by", code="ip/route.py")
 def test_of_several_addresses_the_one_on_the_next_hops_network_is_the_source() -> None:
     host = raw_host("10.0.0.1/24", "172.16.0.1/16")
     host.stack.routes.add("default", via="172.16.0.254")
     assert leaves_by(host, "192.0.2.7") == (0, "172.16.0.1")
 
 
+@rule("RFC 1122 3.3.4.3", "The application may choose the source address", code="socket/base.py")
 def test_a_bound_address_is_the_source_whatever_the_way() -> None:
     host = two_wires()
     host.udp(("10.1.0.1", 0)).sendto(b"x", ("10.2.7.7", 9))
@@ -162,6 +167,7 @@ def test_a_bound_address_is_the_source_whatever_the_way() -> None:
     assert said.src == "10.1.0.1"
 
 
+@rule("RFC 1122 3.2.1.3", "A loopback address is never the source of what leaves", code="socket/base.py")
 def test_a_loopback_address_is_never_the_source_of_what_leaves() -> None:
     # RFC 1122 3.2.1.3 (g); Linux __mkroute_output: EINVAL
     host = raw_host()
@@ -173,6 +179,7 @@ def test_a_loopback_address_is_never_the_source_of_what_leaves() -> None:
     assert host.wire.says() == []
 
 
+@rule("RFC 1122 4.2.3.10", "A connection to a broadcast or multicast address is refused", code="socket/stream.py")
 @pytest.mark.parametrize("destination", ["10.0.0.255", "255.255.255.255", "224.0.0.1"])
 def test_a_stream_is_between_two(destination: str) -> None:
     # RFC 9293 3.9.2.3
@@ -293,6 +300,7 @@ def test_an_address_is_added_once_and_removed_if_there() -> None:
         host.stack.remove_address(host.wire.interface, "10.9.0.2/24")
 
 
+@rule("RFC 3021 2.2", "A network of /31 has two hosts and no directed broadcast", code="ip/route.py")
 @pytest.mark.parametrize("own", ["10.9.0.0/31", "10.9.0.1/31"])
 def test_a_network_of_two_has_no_broadcast(own: str) -> None:
     # RFC 3021: both addresses are hosts

@@ -77,6 +77,10 @@ class Loop:
         return client, accepted
 
 
+@rule(
+    "RFC 8200 3", "The header has version 6, the payload's length, the next header and the hop limit",
+    code="ip/v6.py",
+)  # fmt: skip
 def test_a_datagram_has_the_header_of_rfc_8200() -> None:
     loop = Loop()
     receiver, sender = loop.udp(), loop.udp()
@@ -110,6 +114,7 @@ def test_a_datagram_longer_than_a_packet_can_be_is_refused() -> None:
     assert failure.value.errno == errno.EMSGSIZE
 
 
+@rule("RFC 8200 8.3", "The MSS is the MTU less the headers of IPv6 and TCP", code="tcp/connection.py")
 def test_a_handshake_offers_the_mss_that_is_left_of_the_mtu() -> None:
     loop = Loop()
     listener = loop.tcp()
@@ -164,6 +169,7 @@ def test_a_segment_to_a_closed_port_is_answered_with_a_rst() -> None:
     assert client.getsockopt(SOL_SOCKET, SO_ERROR) == errno.ECONNREFUSED
 
 
+@rule("RFC 4443 3.1", "A datagram to a closed port is answered with port unreachable", code="ip/icmpv6.py")
 def test_a_datagram_to_a_closed_port_is_answered_by_icmp() -> None:
     loop = Loop()
     sender = loop.udp()
@@ -188,6 +194,7 @@ def test_an_error_about_somebody_elses_datagram_is_not_told() -> None:
     assert sender.getsockopt(SOL_SOCKET, SO_ERROR) == 0
 
 
+@rule("RFC 4443 4.2", "An echo request is answered with all its data", code="ip/icmpv6.py")
 def test_an_echo_is_answered() -> None:
     loop = Loop()
     (reply,) = loop.hears(IPv6(src=LO6, dst=LO6) / ICMPv6EchoRequest(id=7, seq=9, data=b"ping"))

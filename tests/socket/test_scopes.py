@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -60,14 +62,40 @@ def test_the_scope_decides_where_a_packet_goes() -> None:
     assert len(client.wires[1].says()) == 1  # the question who has it
 
 
-@pytest.mark.parametrize("call", ["bind", "connect", "sendto"])
-def test_without_a_scope_it_is_not_known_which_link(call: str) -> None:
+@pytest.mark.parametrize("call", ["bind", "connect"])
+@pytest.mark.parametrize("make", [udp6, tcp6])
+def test_without_a_scope_it_is_not_known_which_link(call: str, make: Callable[[Host], Any]) -> None:
     client, _ = pair()
-    sock = udp6(client)
-    arguments = (b"x", (SERVER, 5000)) if call == "sendto" else ((CLIENT, 5000),)
     with pytest.raises(OSError, match="Invalid argument") as failure:
-        getattr(sock, call)(*arguments)
+        getattr(make(client), call)((CLIENT, 5000))
     assert failure.value.errno == errno.EINVAL
+
+
+def test_a_datagram_without_a_scope_takes_the_first_link() -> None:
+    client, server = pair()
+    receiver = answering(server)
+    udp6(client).sendto(b"x", (SERVER, 5000))
+    advance(client)
+    assert receiver.recvfrom(9)[1][0::3] == (CLIENT, ETH0)
+
+
+def test_binding_to_a_group_or_to_a_link_that_is_not_there() -> None:
+    client, _ = pair()
+    group = udp6(client, ("ff02::1", 5000, 0, ETH1))
+    assert group.getsockname() == ("ff02::1", 5000, 0, ETH1)
+    group.sendto(b"x", ("ff02::1", 5000))
+    (said,) = client.wires[1].says()
+    assert said["IPv6"].src == own_link_local(3)
+    assert udp6(client, ("ff0e::1", 5000)).getsockname() == ("ff0e::1", 5000, 0, 0)
+    for sock, address, code in (
+        (udp6(client), ("ff02::1", 5000), errno.EINVAL),
+        (tcp6(client), ("ff0e::1", 5000), errno.EINVAL),
+        (udp6(client), ("ff02::1", 5000, 0, 9), errno.ENODEV),
+        (udp6(client), (CLIENT, 5000, 0, 9), errno.ENODEV),
+    ):
+        with pytest.raises(OSError, match=r"Invalid|No such") as failure:
+            sock.bind(address)
+        assert failure.value.errno == code
 
 
 def test_an_interface_that_is_not_there() -> None:

@@ -12,8 +12,10 @@ from scapy.layers.inet import TCP
 from aionetflow.config import EPHEMERAL_PORTS
 from aionetflow.ip.address import pack
 from aionetflow.socket.options import SO_REUSEADDR, SOL_SOCKET
+from aionetflow.socket.ports import PortHold
 from aionetflow.socket.stream import StreamSocket
-from aionetflow.socket.table import PortHold, SocketTable
+from aionetflow.socket.table import SocketTable
+from aionetflow.sysctl import Sysctl
 from support.lan import ISS, OURS, PEER, Host, back, ip, raw_host
 
 LOW, HIGH = EPHEMERAL_PORTS
@@ -51,7 +53,7 @@ def refusal(sock: StreamSocket, address: tuple[str, int]) -> int:
 def test_two_claims_conflict_as_in_linux(
     addresses: tuple[bytes, bytes], reuse: tuple[bool, bool], listens: bool
 ) -> None:
-    table = SocketTable()
+    table = SocketTable(Sysctl())
     first, second = (PortHold(address, 80, own) for address, own in zip(addresses, reuse, strict=True))
     table.hold(STREAM, first, random.Random(1))
     first.listening = listens
@@ -64,7 +66,7 @@ def test_two_claims_conflict_as_in_linux(
 
 
 def test_another_protocol_or_another_port_is_no_conflict() -> None:
-    table = SocketTable()
+    table = SocketTable(Sysctl())
     table.hold(STREAM, PortHold(ANY, 80, False), random.Random(1))
     table.hold(DATAGRAM, PortHold(ANY, 80, False), random.Random(1))
     table.hold(STREAM, PortHold(ANY, 81, False), random.Random(1))
@@ -72,7 +74,7 @@ def test_another_protocol_or_another_port_is_no_conflict() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_chosen_ports_are_in_the_range_and_never_twice(seed: int) -> None:
-    table, source = SocketTable(), random.Random(seed)
+    table, source = SocketTable(Sysctl()), random.Random(seed)
     holds = [PortHold(ANY, 0, False) for _ in range(300)]
     for hold in holds:
         table.hold(STREAM, hold, source)
@@ -83,15 +85,15 @@ def test_chosen_ports_are_in_the_range_and_never_twice(seed: int) -> None:
 def test_chosen_ports_follow_from_the_seed() -> None:
     # RFC 6056: hard to guess from outside; and the same run again from the same seed
     def draw(seed: int) -> list[int]:
-        table, source = SocketTable(), random.Random(seed)
-        return [table.hold_for_connect(STREAM, ONE, TWO, 80, source).port for _ in range(10)]
+        table, source = SocketTable(Sysctl()), random.Random(seed)
+        return [table.hold_for_connect(STREAM, ONE, TWO, 80, source, 0).port for _ in range(10)]
 
     assert draw(1) == draw(1)
     assert draw(1) != draw(2)
 
 
 def exhausted(protocol: int) -> SocketTable:
-    table, source = SocketTable(), random.Random(1)
+    table, source = SocketTable(Sysctl()), random.Random(1)
     for port in range(LOW, HIGH + 1):
         table.hold(protocol, PortHold(ANY, port, False), source)
     return table
@@ -108,18 +110,18 @@ def test_when_no_port_is_left_connect_says_why() -> None:
     # connect(2): EADDRNOTAVAIL
     table = exhausted(STREAM)
     with pytest.raises(OSError, match=f"{LOW} to {HIGH}") as caught:
-        table.hold_for_connect(STREAM, ONE, TWO, 80, random.Random(1))
+        table.hold_for_connect(STREAM, ONE, TWO, 80, random.Random(1), 0)
     assert caught.value.errno == errno.EADDRNOTAVAIL
 
 
 def test_the_last_free_port_is_found() -> None:
     table = exhausted(STREAM)
     hold = PortHold(ANY, LOW + 4711, False)
-    free = SocketTable()
+    free = SocketTable(Sysctl())
     for port in range(LOW, HIGH + 1):
         if port != hold.port:
             free.hold(STREAM, PortHold(ANY, port, False), random.Random(1))
-    assert free.hold_for_connect(STREAM, ONE, TWO, 80, random.Random(1)).port == hold.port
+    assert free.hold_for_connect(STREAM, ONE, TWO, 80, random.Random(1), 0).port == hold.port
     with pytest.raises(OSError):
         table.hold(STREAM, PortHold(ANY, 0, False), random.Random(1))
 

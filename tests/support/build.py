@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -45,3 +46,12 @@ def why_stale(extension: Path) -> str:
         return f"{extension.name} is left over: {beside[0].name} is not compiled any more"
     newer = [path.name for path in sources if path.stat().st_mtime > extension.stat().st_mtime]
     return f"{extension.name} is older than {' and '.join(newer)}" if newer else ""
+
+
+PURE = bool(os.environ.get("AIONETFLOW_PURE"))
+COMPILED = not PURE and bool(extension_modules(package_folder()))
+# For what looks at nothing that differs between the builds: one of the two runs is enough.
+only_on_the_fastest_build = pytest.mark.skipif(
+    PURE and bool(extension_modules(package_folder())), reason="the compiled run has it"
+)
+only_on_the_pure_build = pytest.mark.skipif(COMPILED, reason="it runs the pure build, as the pure run does")

@@ -25,6 +25,7 @@ from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.options import SOCK_DGRAM
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.stack import Stack
+from aionetflow.tcp.isn import InitialNumbers
 
 Address = tuple[str, int]
 
@@ -35,11 +36,12 @@ PEER = "10.0.0.2"
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
 
 
-class Numbers(random.Random):
-    """A seeded source that draws ISS whenever 32 bits are asked for."""
+class Numbers(InitialNumbers):
+    """Initial sequence numbers that are all ISS."""
 
-    def getrandbits(self, k: int) -> int:
-        return ISS if k == 32 else super().getrandbits(k)
+    def initial(self, key: bytes, now: int) -> int:
+        """ISS."""
+        return ISS
 
 
 def mac(number: int) -> str:
@@ -91,7 +93,8 @@ class Host:
 
     def __init__(self, clock: ManualClock | None = None, seed: int = 1) -> None:
         self.clock = clock or ManualClock()
-        self.stack = Stack(self.clock, Numbers(seed))
+        self.stack = Stack(self.clock, random.Random(seed))
+        self.stack.isn = Numbers(random.Random(seed))
         self.wires: list[Wire] = []
 
     @property

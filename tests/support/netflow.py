@@ -23,7 +23,9 @@ def run_tests(pytester: pytest.Pytester, runner: str, source: str, *args: str) -
     """Runs a file of tests; in strict mode its coroutines get the runner's marker."""
     if mark := _MARK.get(runner):
         source = _MARKED.sub(rf"\1@pytest.mark.{mark}\n\1\2", source)
-    pytester.makeini("[pytest]\nfilterwarnings = error\n")
+    # This process has long imported what the inner pytest would rewrite.
+    imported = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+    pytester.makeini(f"[pytest]\nfilterwarnings =\n    error\n    {imported}\n")
     pytester.makepyfile(test_it="import asyncio, socket, pytest, aionetflow\n\n" + source)
     return pytester.runpytest("-p", "no:cacheprovider", *RUNNERS[runner], *args)
 

@@ -7,6 +7,7 @@ error, goes into the world's log. Ports are logged by the order in which they ap
 from __future__ import annotations
 
 import errno
+import random
 import select
 import socket
 from collections.abc import Callable
@@ -191,7 +192,8 @@ class StackWorld(World):
     def __init__(self) -> None:
         super().__init__()
         self.clock = ManualClock()
-        self.stack = Stack(self.clock, Numbers(1))
+        self.stack = Stack(self.clock, random.Random(1))
+        self.stack.isn = Numbers(random.Random(1))
 
     def make(self, kind: int, family: int) -> Any:
         return self.stack.socket(family, kind)

@@ -24,6 +24,7 @@ from aionetflow.clock import ManualClock
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.stack import Stack
+from aionetflow.tcp.isn import InitialNumbers
 from support.decode import RAW_IP, check_frame
 
 FIN, SYN, RST, PSH, ACK, URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
@@ -38,12 +39,12 @@ PEER_PORT = 4000
 SERVER_PORT = 80
 
 
-class NearWrap(random.Random):
-    """Random numbers of which those of 32 bits, initial sequence numbers, are IRS."""
+class NearWrap(InitialNumbers):
+    """Initial sequence numbers that are all IRS."""
 
-    def getrandbits(self, k: int) -> int:
-        """IRS for 32 bits, random for all else."""
-        return IRS if k == 32 else super().getrandbits(k)
+    def initial(self, key: bytes, now: int) -> int:
+        """IRS."""
+        return IRS
 
 
 class Heard(NamedTuple):
@@ -142,7 +143,8 @@ class Script:
 
     def __init__(self, mtu: int = 1500) -> None:
         self.clock = ManualClock()
-        self.stack = Stack(self.clock, NearWrap(7))
+        self.stack = Stack(self.clock, random.Random(7))
+        self.stack.isn = NearWrap(random.Random(7))
         self.nic = self.stack.attach_raw("tun0", mtu)
         self.stack.add_address(self.nic, "10.0.0.1/24")
         self.start = 0  # what `at` counts from, in ns

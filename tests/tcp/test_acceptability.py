@@ -4,6 +4,7 @@ import pytest
 
 from aionetflow.tcp.states import State
 from support.fixtures import accepted, established
+from support.rules import rule
 from support.script import ACK, ISS, M32, PSH, Script
 
 WINDOW = 4000
@@ -44,6 +45,10 @@ def received(script: Script) -> bytes:
 # The four cases of RFC 9293 3.4, figure 5 of 3.10.7.4 first ----------------------------------------------------
 
 
+@rule(
+    "RFC 9293 3.4", "At a closed window an empty segment is acceptable only if it is the next in order",
+    code="tcp/receive.py",
+)  # fmt: skip
 @pytest.mark.parametrize("offset", [1, -1, 1000, -1000, 1 << 31])
 def test_empty_segment_at_a_closed_window_must_be_next(offset: int) -> None:
     script = full()
@@ -51,6 +56,7 @@ def test_empty_segment_at_a_closed_window_must_be_next(offset: int) -> None:
     script.sends(ACK).expect_nothing()
 
 
+@rule("RFC 9293 3.4", "An empty segment inside the window is acceptable", code="tcp/receive.py")
 @pytest.mark.parametrize("offset", [0, 1, 2000])
 def test_empty_segment_in_the_window_is_acceptable(offset: int) -> None:
     script = small()
@@ -60,6 +66,10 @@ def test_empty_segment_in_the_window_is_acceptable(offset: int) -> None:
     assert script.sock.queued() == (0, 0), "its ACK counts"
 
 
+@rule(
+    "RFC 9293 3.10.7.4", "A segment that is not acceptable is answered with an ACK and dropped",
+    code="tcp/arrival.py",
+)  # fmt: skip
 @pytest.mark.parametrize("offset", [-1, -1000, 100000, (1 << 31) - 1])
 def test_empty_segment_outside_of_the_window_is_answered_with_an_ack(offset: int) -> None:
     script = small()
@@ -69,6 +79,7 @@ def test_empty_segment_outside_of_the_window_is_answered_with_an_ack(offset: int
     script.expect_nothing()
 
 
+@rule("RFC 9293 3.4", "At a closed window no data are acceptable", code="tcp/receive.py")
 @pytest.mark.parametrize("offset", [0, 1])
 def test_data_at_a_closed_window_are_answered_with_an_ack_and_not_kept(offset: int) -> None:
     script = full()
@@ -77,6 +88,7 @@ def test_data_at_a_closed_window_are_answered_with_an_ack_and_not_kept(offset: i
     assert script.sock.queued() == held
 
 
+@rule("RFC 9293 3.10.7.4", "With a window of zero, valid ACKs are still processed", code="tcp/receive.py")
 def test_the_ack_of_a_probe_counts_at_a_closed_window() -> None:
     """RFC 9293 3.10.7.4 first: with a window of zero, valid ACKs are still to be processed."""
     script = full()
@@ -86,6 +98,7 @@ def test_the_ack_of_a_probe_counts_at_a_closed_window() -> None:
     assert script.sock.queued()[1] == 0
 
 
+@rule("RFC 9293 3.4", "Data none of which lie inside the window are not acceptable", code="tcp/receive.py")
 @pytest.mark.parametrize("offset", [-5, -1000, 100000])
 def test_data_outside_of_the_window_are_answered_with_an_ack(offset: int) -> None:
     script = small()
@@ -94,6 +107,7 @@ def test_data_outside_of_the_window_are_answered_with_an_ack(offset: int) -> Non
     assert received(script) == b""
 
 
+@rule("RFC 9293 3.4", "Data are acceptable if their last octet lies inside the window", code="tcp/receive.py")
 def test_data_whose_end_alone_lies_in_the_window_are_acceptable() -> None:
     script = small()
     script.sends(PSH | ACK, seq=script.nxt - 3, data=b"oldnew")
@@ -105,6 +119,7 @@ def test_data_whose_end_alone_lies_in_the_window_are_acceptable() -> None:
 # Trimming ---------------------------------------------------------------------------------------------------------
 
 
+@rule("RFC 5681 4.2", "A segment that was received before is acknowledged at once", code="tcp/arrival.py")
 def test_old_duplicate_is_acknowledged_at_once_and_not_delivered_again() -> None:
     script = established()
     script.sends(PSH | ACK, data=b"once").after(0.04).expect(ACK)
@@ -113,6 +128,10 @@ def test_old_duplicate_is_acknowledged_at_once_and_not_delivered_again() -> None
     assert received(script) == b"once"
 
 
+@rule(
+    "RFC 1122 4.2.3.6", "A keep-alive, one below what is expected, with an octet or without, is answered with an ACK",
+    code="tcp/arrival.py",
+)  # fmt: skip
 def test_keepalive_probe_is_answered() -> None:
     """RFC 1122 4.2.3.6: one before what is expected, with or without an octet of garbage."""
     script = established()
@@ -121,6 +140,7 @@ def test_keepalive_probe_is_answered() -> None:
     assert received(script) == b""
 
 
+@rule("RFC 9293 3.10.7.4", "Octets below the window are trimmed off a segment", code="tcp/receive.py")
 @pytest.mark.parametrize("overlap", [1, 5, 9])
 def test_what_was_received_already_is_trimmed_on_the_left(overlap: int) -> None:
     script = established()
@@ -131,6 +151,7 @@ def test_what_was_received_already_is_trimmed_on_the_left(overlap: int) -> None:
     assert received(script) == b"0123456789abc"
 
 
+@rule("RFC 9293 3.10.7.4", "Octets beyond the window are trimmed off a segment", code="tcp/receive.py")
 def test_what_lies_beyond_the_window_is_trimmed_on_the_right() -> None:
     """RFC 9293 3.10.7.4 first: segments with higher starting numbers, or parts of them, are not kept."""
     script = small()
@@ -143,6 +164,7 @@ def test_what_lies_beyond_the_window_is_trimmed_on_the_right() -> None:
     assert received(script) == data[:room]
 
 
+@rule("RFC 9293 3.8.6", "What is held out of order stays within the window that was offered", code="tcp/receive.py")
 def test_more_than_the_window_ahead_of_its_turn_is_not_kept() -> None:
     script = small()
     room = offered(script)
@@ -153,12 +175,17 @@ def test_more_than_the_window_ahead_of_its_turn_is_not_kept() -> None:
     assert received(script) == bytes(room - 10) + b"0123456789"
 
 
+@rule("RFC 9293 3.4", "Sequence numbers are compared modulo 2**32", code="tcp/sequence.py")
 def test_the_wrap_lies_in_the_middle_of_a_segment() -> None:
     script = established()
     script.sends(PSH | ACK, data=bytes(range(100))).after(0.04).expect(ACK, ack=ISS + 101)
     assert received(script) == bytes(range(100))
 
 
+@rule(
+    "RFC 9293 3.10.7.4", "Segments with a higher number may be kept, and are delivered in order",
+    code="tcp/reassembly.py",
+)  # fmt: skip
 def test_segments_out_of_order_are_put_in_order() -> None:
     script = established()
     for index in (3, 1, 4, 2):
@@ -170,6 +197,7 @@ def test_segments_out_of_order_are_put_in_order() -> None:
     assert received(script) == b"".join(b"%d" % index * 10 for index in range(5))
 
 
+@rule("RFC 9293 3.10.7.4", "Overlapping segments contribute each octet once", code="tcp/reassembly.py")
 def test_overlapping_segments_out_of_order_are_put_together() -> None:
     script = established()
     script.sends(PSH | ACK, seq=ISS + 4, data=b"defgh").expect(ACK)
@@ -181,6 +209,7 @@ def test_overlapping_segments_out_of_order_are_put_together() -> None:
     assert received(script) == b"abcdefghij"
 
 
+@rule("RFC 9293 3.1", "The receiver must check the checksum", code="tcp/segment.py")
 def test_a_segment_with_a_wrong_checksum_is_counted_and_dropped() -> None:
     script = established()
     packet = bytearray(script.segment(PSH | ACK, seq=script.nxt, data=b"spoilt"))
@@ -198,6 +227,10 @@ def test_a_truncated_segment_is_dropped(length: int) -> None:
     assert script.state == State.ESTABLISHED
 
 
+@rule(
+    "RFC 9293 3.1", "A data offset below five words, or beyond the segment, makes it malformed",
+    code="tcp/segment.py",
+)  # fmt: skip
 @pytest.mark.parametrize("offset", [0, 1, 4, 15])
 def test_a_data_offset_that_is_wrong_is_dropped(offset: int) -> None:
     """RFC 9293 3.1: less than five words, or more than there are."""

@@ -17,6 +17,7 @@ from support.fixtures import (
     last_ack,
     shut_write,
 )
+from support.rules import rule
 from support.script import ACK, FIN, IRS, ISS, M32, PSH, RST, Script
 
 IN, OUT, ERR, HUP, RDHUP = 0x001, 0x004, 0x008, 0x010, 0x2000
@@ -26,6 +27,7 @@ WAYS = [shut_write, close]
 # The stack closes first -----------------------------------------------------------------------------------------
 
 
+@rule("RFC 9293 3.10.4", "CLOSE in ESTABLISHED sends a FIN and moves to FIN-WAIT-1", code="tcp/departure.py")
 @pytest.mark.parametrize("way", WAYS)
 def test_established_sends_a_fin_on_close(way: Callable[[Script], None]) -> None:
     script = established()
@@ -48,6 +50,7 @@ def test_the_fin_goes_with_the_last_data(way: Callable[[Script], None]) -> None:
     assert script.state == State.FIN_WAIT_1
 
 
+@rule("RFC 9293 3.10.4", "The FIN follows all that was written", code="tcp/send.py")
 def test_the_fin_waits_for_data_that_the_window_holds_back() -> None:
     script = established(window=2000)
     script.sock.send(bytes(3000))
@@ -59,6 +62,7 @@ def test_the_fin_waits_for_data_that_the_window_holds_back() -> None:
     script.expect_nothing()
 
 
+@rule("RFC 9293 3.10.7.4", "FIN-WAIT-1 moves to FIN-WAIT-2 when the FIN is acknowledged", code="tcp/states.py")
 @pytest.mark.parametrize("way", WAYS)
 def test_fin_wait_1_moves_to_fin_wait_2_on_the_ack_of_the_fin(way: Callable[[Script], None]) -> None:
     script = fin_wait_1(way)
@@ -66,6 +70,7 @@ def test_fin_wait_1_moves_to_fin_wait_2_on_the_ack_of_the_fin(way: Callable[[Scr
     assert script.state == State.FIN_WAIT_2
 
 
+@rule("RFC 9293 3.10.7.4", "FIN-WAIT-1 stays until the FIN itself is acknowledged", code="tcp/send.py")
 def test_fin_wait_1_stays_when_only_its_data_are_acknowledged() -> None:
     script = established()
     script.sock.send(b"data")
@@ -78,6 +83,7 @@ def test_fin_wait_1_stays_when_only_its_data_are_acknowledged() -> None:
     assert script.state == State.FIN_WAIT_2
 
 
+@rule("RFC 9293 3.6", "FINs that cross lead to CLOSING", code="tcp/states.py")
 @pytest.mark.parametrize("way", WAYS)
 def test_fin_wait_1_moves_to_closing_on_a_fin_without_the_ack(way: Callable[[Script], None]) -> None:
     script = fin_wait_1(way)
@@ -85,6 +91,7 @@ def test_fin_wait_1_moves_to_closing_on_a_fin_without_the_ack(way: Callable[[Scr
     assert script.state == State.CLOSING
 
 
+@rule("RFC 9293 3.10.7.4", "FIN-WAIT-1 moves to TIME-WAIT on a FIN that acknowledges ours", code="tcp/arrival.py")
 @pytest.mark.parametrize("way", WAYS)
 def test_fin_wait_1_moves_to_time_wait_on_a_fin_with_the_ack(way: Callable[[Script], None]) -> None:
     script = fin_wait_1(way)
@@ -92,6 +99,7 @@ def test_fin_wait_1_moves_to_time_wait_on_a_fin_with_the_ack(way: Callable[[Scri
     assert script.state == State.TIME_WAIT
 
 
+@rule("RFC 9293 3.10.7.4", "FIN-WAIT-2 moves to TIME-WAIT on a FIN", code="tcp/states.py")
 @pytest.mark.parametrize("way", WAYS)
 def test_fin_wait_2_moves_to_time_wait_on_a_fin(way: Callable[[Script], None]) -> None:
     script = fin_wait_2(way)
@@ -99,6 +107,7 @@ def test_fin_wait_2_moves_to_time_wait_on_a_fin(way: Callable[[Script], None]) -
     assert script.state == State.TIME_WAIT
 
 
+@rule("RFC 9293 3.10.7.4", "CLOSING moves to TIME-WAIT on the ACK of the FIN", code="tcp/states.py")
 @pytest.mark.parametrize("way", WAYS)
 def test_closing_moves_to_time_wait_on_the_ack(way: Callable[[Script], None]) -> None:
     script = closing(way)
@@ -111,6 +120,7 @@ def test_closing_sends_its_fin_again() -> None:
     script.at(0.3).expect(FIN | ACK, seq=IRS + 1)
 
 
+@rule("RFC 9293 3.8.1", "A FIN that was lost is sent again", code="tcp/departure.py")
 @pytest.mark.parametrize("way", WAYS)
 def test_fin_lost_is_sent_again_with_back_off(way: Callable[[Script], None]) -> None:
     script = fin_wait_1(way)
@@ -135,6 +145,7 @@ def test_an_orphan_gives_up_after_eight_retries() -> None:
 # Half close -----------------------------------------------------------------------------------------------------
 
 
+@rule("RFC 9293 3.6.1", "A connection may be half closed: the other direction goes on", code="tcp/arrival.py")
 @pytest.mark.parametrize("state", [fin_wait_1, fin_wait_2])
 def test_after_shutdown_the_peer_is_still_heard(state: Callable[[], Script]) -> None:
     script = state()
@@ -165,6 +176,7 @@ def test_data_written_before_shutdown_are_still_delivered() -> None:
     script.expect(FIN | PSH | ACK, data=bytes(1000))
 
 
+@rule("RFC 9293 3.6.1", "CLOSE-WAIT can still send", code="tcp/states.py")
 def test_close_wait_can_still_send() -> None:
     script = close_wait()
     assert script.sock.events() == IN | OUT | RDHUP
@@ -212,12 +224,14 @@ def test_shutdown_of_reading_ends_the_stream_for_the_reader_alone() -> None:
 # The peer closes first ------------------------------------------------------------------------------------------
 
 
+@rule("RFC 9293 3.10.7.4", "ESTABLISHED moves to CLOSE-WAIT on a FIN", code="tcp/states.py")
 def test_established_moves_to_close_wait_on_a_fin() -> None:
     script = established()
     script.sends(FIN | ACK).expect(ACK, ack=ISS + 2)
     assert script.state == State.CLOSE_WAIT
 
 
+@rule("RFC 9293 3.10.4", "CLOSE in CLOSE-WAIT sends a FIN and moves to LAST-ACK", code="tcp/states.py")
 @pytest.mark.parametrize("way", WAYS)
 def test_close_wait_moves_to_last_ack_on_close(way: Callable[[Script], None]) -> None:
     script = close_wait()
@@ -226,6 +240,7 @@ def test_close_wait_moves_to_last_ack_on_close(way: Callable[[Script], None]) ->
     assert script.state == State.LAST_ACK
 
 
+@rule("RFC 9293 3.10.7.4", "LAST-ACK ends with the ACK of the FIN", code="tcp/states.py")
 @pytest.mark.parametrize("way", WAYS)
 def test_last_ack_is_over_with_the_ack(way: Callable[[Script], None]) -> None:
     script = last_ack(way)
@@ -251,6 +266,7 @@ def test_a_socket_whose_connection_has_ended_says_so() -> None:
     assert failure.value.errno == errno.ENOTCONN
 
 
+@rule("RFC 9293 3.10.7.4", "A FIN counts behind the data of its segment", code="tcp/arrival.py")
 def test_fin_with_data_delivers_them_first() -> None:
     script = established()
     script.sends(FIN | PSH | ACK, data=b"bye").expect(ACK)
@@ -258,6 +274,7 @@ def test_fin_with_data_delivers_them_first() -> None:
     assert (script.sock.recv(100), script.sock.recv(100)) == (b"bye", b"")
 
 
+@rule("RFC 9293 3.10.7.4", "A FIN counts when all before it has arrived", code="tcp/arrival.py")
 def test_fin_out_of_order_waits_for_what_is_missing() -> None:
     script = established()
     script.sends(FIN | ACK, seq=ISS + 6).expect(ACK, ack=ISS + 1)
@@ -280,6 +297,7 @@ def test_fin_with_data_out_of_order_waits_for_what_is_missing() -> None:
     assert (script.sock.recv(100), script.sock.recv(100)) == (b"helloworld", b"")
 
 
+@rule("RFC 9293 3.10.7.4", "A FIN that comes again is acknowledged again and moves nothing", code="tcp/arrival.py")
 @pytest.mark.parametrize("state", [close_wait, last_ack, closing])
 def test_the_fin_again_is_acknowledged_again(state: Callable[[], Script]) -> None:
     script = state()
@@ -288,6 +306,7 @@ def test_the_fin_again_is_acknowledged_again(state: Callable[[], Script]) -> Non
     assert script.state == before
 
 
+@rule("RFC 9293 3.10.7.4", "What follows the peer's FIN is ignored", code="tcp/receive.py")
 @pytest.mark.parametrize("state", [close_wait, last_ack, closing])
 def test_data_after_the_fin_are_not_delivered(state: Callable[[], Script]) -> None:
     """RFC 9293 3.10.7.4 seventh: this should not occur; ignore the segment text."""
@@ -300,6 +319,7 @@ def test_data_after_the_fin_are_not_delivered(state: Callable[[], Script]) -> No
     assert all(heard.ack == script.nxt for heard in script.drain())
 
 
+@rule("RFC 9293 3.6", "Two ends that close at once both reach CLOSED", code="tcp/states.py")
 def test_simultaneous_close_ends_in_time_wait_and_then_closed() -> None:
     script = closing(close)
     script.sends(ACK).mark()

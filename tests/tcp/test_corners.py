@@ -4,6 +4,7 @@ import pytest
 
 from aionetflow.tcp.states import State
 from support.fixtures import accepted, established, listening, syn_sent, time_wait
+from support.rules import rule
 from support.script import ACK, FIN, IRS, ISS, M32, PSH, SYN, Script
 
 
@@ -20,6 +21,7 @@ def sizes(script: Script) -> list[int]:
 # Losses in the handshake --------------------------------------------------------------------------------------------
 
 
+@rule("RFC 6298 5.7", "After a lost SYN, data begin with an RTO of 3 s", code="tcp/handshake.py")
 def test_after_a_lost_syn_the_rto_is_three_seconds() -> None:
     """RFC 6298 5.7; nothing was measured (Karn)."""
     script = syn_sent()
@@ -31,6 +33,7 @@ def test_after_a_lost_syn_the_rto_is_three_seconds() -> None:
     script.at(3).expect(PSH | ACK, seq=IRS + 1, data=b"lost")
 
 
+@rule("RFC 5681 3.1", "After a lost SYN the initial window is one segment", code="tcp/handshake.py")
 def test_after_two_lost_syns_the_initial_window_is_one_segment() -> None:
     """RFC 5681 3.1, RFC 6928 2; Linux: when more than one was sent again."""
     script = syn_sent()
@@ -140,6 +143,10 @@ def test_a_new_syn_in_time_wait_without_a_listener_is_acknowledged() -> None:
 # ACKs in odd places -------------------------------------------------------------------------------------------------
 
 
+@rule(
+    "RFC 9293 3.4", "An ACK may fall inside of a segment: what lies behind it stays to be sent again",
+    code="tcp/send.py",
+)  # fmt: skip
 def test_an_ack_inside_of_a_segment_leaves_the_rest() -> None:
     script = established()
     script.sock.send(text(2000))
@@ -162,6 +169,10 @@ def test_an_ack_of_everything_during_back_off_sends_the_next_at_once() -> None:
     assert sizes(script) == [1000]
 
 
+@rule(
+    "RFC 9293 3.8.6", "What was sent may be sent again though the window has closed; nothing new goes",
+    code="tcp/departure.py",
+)  # fmt: skip
 def test_retransmissions_stay_within_a_window_that_closed() -> None:
     """RFC 9293 3.8.6: what was sent may be sent again; nothing new goes."""
     script = established()
@@ -199,6 +210,7 @@ def test_send_takes_what_fits() -> None:
     script.expect_data(text(taken)[:10000])
 
 
+@rule("RFC 9293 3.8.6", "A receiver does not shrink its window", code="tcp/receive.py")
 @pytest.mark.parametrize("size", [1, 2000, 60000])
 def test_a_smaller_receive_buffer_does_not_take_the_window_back(size: int) -> None:
     """RFC 9293 3.8.6: SHOULD NOT shrink; the script checks each frame."""
@@ -210,6 +222,7 @@ def test_a_smaller_receive_buffer_does_not_take_the_window_back(size: int) -> No
         script.drain()
 
 
+@rule("RFC 7323 2.3", "The window that is sent is shifted right by our scale", code="tcp/emission.py")
 def test_a_scaled_window_is_offered_beyond_64_kib() -> None:
     script = listening()
     script.sends(SYN, mss=1000, wscale=7)
@@ -223,6 +236,7 @@ def test_a_scaled_window_is_offered_beyond_64_kib() -> None:
     assert script.octets(script.expect(ACK)) > 65535
 
 
+@rule("RFC 7323 2.3", "A window that arrives is shifted left by the peer's scale", code="tcp/send.py")
 def test_a_scaled_window_is_used_beyond_64_kib() -> None:
     script = established(wscale=7, window=65535)
     script.sends(ACK, window=1 << 20)

@@ -10,6 +10,7 @@ import pytest
 from aionetflow.socket.options import IPPROTO_TCP, TCP_CONGESTION
 from aionetflow.tcp.states import State
 from support.fixtures import accepted, established
+from support.rules import rule
 from support.script import ACK, IRS, M32, MSS, PSH, Heard, Script
 
 ETIMEDOUT = 110
@@ -50,6 +51,7 @@ def ten_under_way(more: int = 0) -> Script:
 # The initial window -----------------------------------------------------------------------------------------------
 
 
+@rule("RFC 6928 2", "The initial window is ten segments", code="tcp/congestion/base.py")
 def test_the_initial_window_is_ten_segments() -> None:
     """RFC 6928."""
     ten_under_way(more=20).expect_nothing()
@@ -58,6 +60,11 @@ def test_the_initial_window_is_ten_segments() -> None:
 # Retransmission time-out ------------------------------------------------------------------------------------------
 
 
+@rule(
+    "RFC 6298 5.4", "When the timer expires, the earliest segment not acknowledged is sent again",
+    code="tcp/loss.py",
+)  # fmt: skip
+@rule("RFC 6298 5.5", "Each expiry doubles the RTO", code="tcp/rtt.py")
 def test_a_segment_is_sent_again_after_the_rto_with_back_off() -> None:
     """RFC 6298 5.4 to 5.6."""
     script = established()
@@ -71,6 +78,8 @@ def test_a_segment_is_sent_again_after_the_rto_with_back_off() -> None:
     assert script.state == State.ESTABLISHED
 
 
+@rule("RFC 9293 3.8.3", "After R2 retransmissions the connection is closed, and its user told", code="tcp/departure.py")
+@rule("RFC 6298 2.5", "The RTO has a maximum of at least 60 s", code="tcp/rtt.py")
 def test_too_many_retries_end_the_connection() -> None:
     """Linux tcp_retries2 = 15; RTO_MAX = 120 s."""
     script = established()
@@ -99,6 +108,7 @@ def test_retries_are_counted_anew_after_progress() -> None:
     assert script.state == State.ESTABLISHED
 
 
+@rule("RFC 6298 5.3", "An ACK of new data starts the timer anew", code="tcp/acknowledgment.py")
 def test_the_timer_starts_anew_when_new_data_are_acknowledged() -> None:
     """RFC 6298 5.3."""
     script = ten_under_way()
@@ -113,12 +123,14 @@ def numbers_so_far(script: Script) -> list[int]:
     return [number(heard) for heard in script.drain()]
 
 
+@rule("RFC 6298 5.2", "The timer stops when all is acknowledged", code="tcp/acknowledgment.py")
 def test_the_timer_stops_when_all_is_acknowledged() -> None:
     """RFC 6298 5.2."""
     script = ten_under_way()
     script.at(0.29).sends(ACK).after(1000).expect_nothing()
 
 
+@rule("RFC 5681 3.1", "After a time-out cwnd is one segment", code="tcp/loss.py")
 def test_a_time_out_sends_one_segment_and_starts_slowly() -> None:
     """RFC 5681 3.1: the loss window is one segment."""
     script = ten_under_way()
@@ -162,6 +174,7 @@ def lose_one(script: Script, rto: float) -> None:
     assert again.time == pytest.approx(rto, abs=1e-6)
 
 
+@rule("RFC 6298 3", "Karn: no round trip is measured of what was sent twice", code="tcp/acknowledgment.py")
 def test_no_round_trip_is_measured_of_what_was_sent_twice() -> None:
     """Karn; RFC 6298 3 and 5.5: the RTO stays backed off until there is a new measurement."""
     script = established()
@@ -172,6 +185,7 @@ def test_no_round_trip_is_measured_of_what_was_sent_twice() -> None:
     lose_one(script, 0.6)
 
 
+@rule("RFC 6298 5.7", "A new measurement ends the back-off", code="tcp/rtt.py")
 def test_a_measurement_ends_the_back_off() -> None:
     """RFC 6298 5.7's note: a new measurement collapses the RTO. R' = 0.1: RTTVAR 0.0375, SRTT 0.1."""
     script = established()
@@ -185,6 +199,10 @@ def test_a_measurement_ends_the_back_off() -> None:
     lose_one(script, 0.3)
 
 
+@rule(
+    "RFC 6298 2.3", "Each measurement moves RTTVAR by a quarter, and then SRTT by an eighth",
+    code="tcp/rtt.py",
+)  # fmt: skip
 def test_the_rto_follows_the_round_trip() -> None:
     """RFC 6298 2.3 with R' = 0.2: RTTVAR = 0.0375 + 0.025, SRTT = 0.0875 + 0.025; RTO = SRTT + 4 RTTVAR."""
     script = established()
@@ -194,6 +212,7 @@ def test_the_rto_follows_the_round_trip() -> None:
     lose_one(script, 0.1125 + 4 * 0.0625)
 
 
+@rule("RFC 6298 2.2", "The first measurement is SRTT, and half of it RTTVAR", code="tcp/rtt.py")
 def test_the_first_measurement_rules_the_first_rto() -> None:
     """RFC 6298 2.2: SRTT = R, RTTVAR = R / 2."""
     script = established(rtt=0.4)
@@ -212,6 +231,7 @@ def test_a_passive_connection_measures_its_syn_ack() -> None:
 # Fast retransmit --------------------------------------------------------------------------------------------------
 
 
+@rule("RFC 5681 3.2", "The third duplicate ACK has the missing segment sent again", code="tcp/rack.py")
 def test_the_third_duplicate_ack_sends_the_missing_segment() -> None:
     """RFC 5681 3.2."""
     script = ten_under_way()
@@ -223,6 +243,7 @@ def test_the_third_duplicate_ack_sends_the_missing_segment() -> None:
         assert acknowledges(script, 0) == []
 
 
+@rule("RFC 3042 2", "Each of the first two duplicate ACKs lets a new segment go", code="tcp/scoreboard.py")
 def test_limited_transmit_sends_new_data_on_the_first_two() -> None:
     """RFC 3042 (RFC 5681 3.2 step 1: SHOULD)."""
     script = ten_under_way(more=5)
@@ -231,6 +252,7 @@ def test_limited_transmit_sends_new_data_on_the_first_two() -> None:
     assert acknowledges(script, 0) == [0]
 
 
+@rule("RFC 5681 2", "An ACK with data, or with another window, is no duplicate", code="tcp/acknowledgment.py")
 def test_duplicates_with_data_or_another_window_do_not_count() -> None:
     """RFC 5681 2 (b) and (e)."""
     script = ten_under_way()
@@ -241,6 +263,7 @@ def test_duplicates_with_data_or_another_window_do_not_count() -> None:
     assert not [heard for heard in script.drain() if heard.data]
 
 
+@rule("RFC 5681 2", "An ACK is no duplicate when nothing is outstanding", code="tcp/acknowledgment.py")
 def test_duplicates_without_anything_under_way_do_not_count() -> None:
     """RFC 5681 2 (a)."""
     script = established()
@@ -249,6 +272,7 @@ def test_duplicates_without_anything_under_way_do_not_count() -> None:
     assert script.stack.stats.tcp.RetransSegs == 0
 
 
+@rule("RFC 5681 3.2", "Fast recovery ends with the halved window", code="tcp/recovery.py")
 def test_a_full_ack_ends_recovery_with_the_halved_window() -> None:
     """RFC 5681 3.2 steps 2 and 6; RFC 6582 3.2 step 3: half of what was under way, or a cautious two."""
     script = ten_under_way()
@@ -260,6 +284,10 @@ def test_a_full_ack_ends_recovery_with_the_halved_window() -> None:
     assert count in (2, 5)
 
 
+@rule(
+    "RFC 5681 3.2", "In fast recovery, each further duplicate ACK makes room as a segment has left",
+    code="tcp/recovery.py",
+)  # fmt: skip
 def test_recovery_lets_new_data_go_as_segments_leave() -> None:
     """RFC 5681 3.2 steps 3 and 4, or Linux's proportional rate: about half as much as the duplicates tell."""
     script = ten_under_way(more=10)
@@ -270,6 +298,7 @@ def test_recovery_lets_new_data_go_as_segments_leave() -> None:
     assert 2 <= len(new) <= 6
 
 
+@rule("RFC 6582 3.2", "A partial ACK has the next hole sent again at once", code="tcp/rack.py")
 def test_a_partial_ack_sends_the_next_hole_at_once() -> None:
     """RFC 6582 3.2 step 3: segments 0, 4 and 7 were lost."""
     script = ten_under_way()
@@ -282,6 +311,7 @@ def test_a_partial_ack_sends_the_next_hole_at_once() -> None:
     assert script.stack.stats.tcp.RetransSegs == 3
 
 
+@rule("RFC 6582 3.2", "Duplicate ACKs that do not cover more than `recover` begin no recovery", code="tcp/loss.py")
 def test_recovery_is_not_begun_again_by_late_duplicates() -> None:
     """RFC 6582 3.2 step 2: only if the ACK covers more than `recover`."""
     script = ten_under_way()
@@ -302,6 +332,7 @@ def test_a_lost_retransmission_waits_for_the_rto() -> None:
     assert numbers_so_far(script)[:1] == [0]
 
 
+@rule("RFC 6582 4", "Duplicate ACKs after a time-out do not begin fast retransmit", code="tcp/loss.py")
 def test_after_a_time_out_old_duplicates_do_not_start_fast_recovery() -> None:
     """RFC 6582 4.1, RFC 5681 4.3: what was sent before the time-out causes duplicates when it arrives."""
     script = ten_under_way()
@@ -323,6 +354,7 @@ def test_data_are_acknowledged_while_they_are_sent_again() -> None:
 # The congestion window ---------------------------------------------------------------------------------------------
 
 
+@rule("RFC 5681 3.1", "In slow start an ACK adds a segment to cwnd", code="tcp/congestion/base.py")
 def test_slow_start_sends_two_for_each_segment_acknowledged() -> None:
     """RFC 5681 3.1."""
     script = ten_under_way(more=90)
@@ -333,6 +365,10 @@ def test_slow_start_sends_two_for_each_segment_acknowledged() -> None:
     script.expect_nothing()
 
 
+@rule(
+    "RFC 5681 3.1", "In congestion avoidance cwnd grows by one segment in a round trip",
+    code="tcp/congestion/reno.py",
+)  # fmt: skip
 def test_congestion_avoidance_adds_one_segment_a_round_trip() -> None:
     """RFC 5681 3.1, after a loss has halved ten to five."""
     script = ten_under_way()
@@ -355,6 +391,10 @@ def test_congestion_avoidance_adds_one_segment_a_round_trip() -> None:
     assert sum(grown) >= 4, flights
 
 
+@rule(
+    "RFC 5681 3.1", "A time-out sets ssthresh to half of what was in flight, where slow start ends",
+    code="tcp/congestion/reno.py",
+)  # fmt: skip
 def test_slow_start_ends_at_ssthresh_after_a_time_out() -> None:
     """RFC 5681 3.1 equation 4: half of the ten that were under way; from there on a fraction for each ACK."""
     script = ten_under_way(more=90)
@@ -366,6 +406,7 @@ def test_slow_start_ends_at_ssthresh_after_a_time_out() -> None:
     assert sum(counts) <= 7, counts
 
 
+@rule("RFC 3465 2.3", "After a time-out an ACK for many adds at most one segment", code="tcp/recovery.py")
 def test_one_ack_for_many_does_not_carry_slow_start_beyond_ssthresh() -> None:
     """RFC 5681 3.1: cwnd grows by at most one segment for an ACK; Linux tcp_slow_start: at most to ssthresh, 5."""
     script = ten_under_way(more=90)
@@ -377,6 +418,10 @@ def test_one_ack_for_many_does_not_carry_slow_start_beyond_ssthresh() -> None:
     assert len(acknowledges(script, 10)) <= 6
 
 
+@rule(
+    "RFC 5681 4.1", "After idleness for longer than the RTO, cwnd is at most the restart window",
+    code="tcp/departure.py",
+)  # fmt: skip
 def test_idleness_takes_the_window_back() -> None:
     """RFC 5681 4.1: after more than an RTO of silence, no more than the restart window at once."""
     script = ten_under_way(more=40)
@@ -388,6 +433,7 @@ def test_idleness_takes_the_window_back() -> None:
     assert len(numbers(script)) == 10
 
 
+@rule("RFC 7661 4.3", "cwnd does not grow while the application does not use it", code="tcp/recovery.py")
 def test_cwnd_does_not_grow_while_the_application_is_slower() -> None:
     """RFC 7661's concern, Linux tcp_is_cwnd_limited: a window that was not used says nothing."""
     script = established()

@@ -7,6 +7,7 @@ import pytest
 
 from aionetflow.tcp.states import State
 from support.fixtures import established, fin_wait_1, syn_received, syn_sent
+from support.rules import rule
 from support.script import ACK, IRS, M32, PEER, PSH, STACK, SYN, Heard, Script, checksum, ip_packet
 
 
@@ -24,6 +25,7 @@ def test_an_attempt_to_connect_ends_with_any_unreachable(code: int, error: int) 
     assert script.sock.getsockopt(1, 4) == error
 
 
+@rule("RFC 5927 5.2", "In a synchronized state an ICMP error does not end a connection", code="tcp/arrival.py")
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 13])
 def test_an_established_connection_survives_an_icmp_error(code: int) -> None:
     """RFC 5927 5.2, Linux: in a synchronized state all are soft."""
@@ -48,6 +50,7 @@ def test_a_soft_error_is_what_a_time_out_is_reported_as() -> None:
     assert script.sock.getsockopt(1, 4) == errno.EHOSTUNREACH
 
 
+@rule("RFC 5927 4.1", "An ICMP error counts only if the number that it quotes is in flight", code="socket/demux.py")
 def test_an_icmp_error_about_another_segment_is_ignored() -> None:
     """RFC 5927 4.1: the quoted number must be under way."""
     script = established()
@@ -64,6 +67,7 @@ def test_syn_received_and_fin_wait_1_survive(code: int) -> None:
     assert script.state == State.FIN_WAIT_1
 
 
+@rule("RFC 1191 6.4", "What was too long for the path is sent again at once, smaller", code="tcp/arrival.py")
 def test_a_smaller_path_mtu_has_the_segments_cut_anew() -> None:
     """RFC 1191 6.4, Linux tcp_v4_mtu_reduced: what is too long is sent again at once, cut to the next hop's MTU."""
     script = established(mss=1460)
@@ -78,6 +82,7 @@ def test_a_smaller_path_mtu_has_the_segments_cut_anew() -> None:
     assert again[0].data == data[:960]
 
 
+@rule("RFC 1191 3", "A path MTU below the least that can be is not followed", code="tcp/arrival.py")
 def test_a_path_mtu_that_cannot_be_is_ignored() -> None:
     """RFC 1191 3: never below 68; Linux: net.ipv4.route.min_pmtu."""
     script = established(mss=1460)
@@ -89,6 +94,10 @@ def test_a_path_mtu_that_cannot_be_is_ignored() -> None:
     assert {len(heard.data) for heard in script.drain()} <= {1460, 512, 1460 % 512}
 
 
+@rule(
+    "RFC 792 Destination Unreachable", "An error quotes the IP header and 64 bits: less cannot be told apart",
+    code="ip/icmp.py",
+)  # fmt: skip
 @pytest.mark.parametrize("length", [*range(28), 10_000])
 def test_a_quote_that_is_too_short_is_ignored(length: int) -> None:
     """RFC 792: the IP header and eight octets; what is less cannot be told apart. The last one is whole."""

@@ -14,6 +14,7 @@ from support.fixtures import (
     syn_received,
     syn_sent,
 )
+from support.rules import rule
 from support.script import ACK, FIN, IRS, ISS, M32, PEER_PORT, PSH, RST, SYN, Heard, Script
 
 IN, OUT, ERR, HUP, RDHUP = 0x001, 0x004, 0x008, 0x010, 0x2000
@@ -31,6 +32,7 @@ def fails(script: Script, code: int) -> None:
 # Active ---------------------------------------------------------------------------------------------------------
 
 
+@rule("RFC 9293 3.7.1", "A SYN offers the MSS", code="tcp/options.py")
 def test_syn_carries_mss_and_window_scale_and_no_ack() -> None:
     script = Script()
     script.sock = script.stream()
@@ -43,6 +45,7 @@ def test_syn_carries_mss_and_window_scale_and_no_ack() -> None:
     assert 0 < syn.window <= 65535
 
 
+@rule("RFC 9293 3.7.1", "The MSS that is offered is the MTU less the fixed headers", code="tcp/connection.py")
 def test_syn_offers_the_mtu_less_forty_as_mss() -> None:
     script = Script(mtu=576)
     script.sock = script.stream()
@@ -50,6 +53,10 @@ def test_syn_offers_the_mtu_less_forty_as_mss() -> None:
     assert script.drain()[0].mss == 536
 
 
+@rule(
+    "RFC 9293 3.10.7.3", "A SYN that acknowledges ours is acknowledged, and the connection established",
+    code="tcp/handshake.py",
+)  # fmt: skip
 def test_syn_sent_is_acknowledged_at_once_and_becomes_established() -> None:
     script = syn_sent()
     assert script.state == State.SYN_SENT
@@ -73,6 +80,10 @@ def test_connect_says_how_far_it_is() -> None:
     assert failure_now.value.errno == errno.EISCONN
 
 
+@rule(
+    "RFC 9293 3.10.7.3", "A RST that acknowledges our SYN ends the attempt: connection refused",
+    code="tcp/handshake.py",
+)  # fmt: skip
 def test_syn_sent_refused_by_a_reset() -> None:
     script = syn_sent()
     script.sends(RST | ACK, seq=0).expect_nothing()
@@ -89,12 +100,14 @@ def test_connect_tells_that_it_was_refused_and_may_be_tried_again() -> None:
     assert script.unread[0].flags == SYN
 
 
+@rule("RFC 9293 3.10.7.3", "A RST without ACK is dropped in SYN-SENT", code="tcp/handshake.py")
 def test_syn_sent_ignores_a_reset_without_ack() -> None:
     script = syn_sent()
     script.sends(RST, seq=0).expect_nothing()
     assert script.state == State.SYN_SENT
 
 
+@rule("RFC 5961 3.2", "In SYN-SENT a RST counts only if its ACK is acceptable", code="tcp/handshake.py")
 @pytest.mark.parametrize("ack", [IRS, IRS - 1, IRS + 2, 0])
 def test_syn_sent_ignores_a_reset_that_acknowledges_something_else(ack: int) -> None:
     script = syn_sent()
@@ -102,6 +115,7 @@ def test_syn_sent_ignores_a_reset_that_acknowledges_something_else(ack: int) -> 
     assert script.state == State.SYN_SENT
 
 
+@rule("RFC 9293 3.10.7.3", "In SYN-SENT an unacceptable ACK is answered with a RST", code="tcp/handshake.py")
 @pytest.mark.parametrize("flags", [ACK, SYN | ACK, FIN | ACK])
 @pytest.mark.parametrize("ack", [IRS, IRS - 1, IRS + 2, 0])
 def test_syn_sent_answers_a_wrong_ack_with_a_reset(flags: int, ack: int) -> None:
@@ -112,6 +126,7 @@ def test_syn_sent_answers_a_wrong_ack_with_a_reset(flags: int, ack: int) -> None
     assert script.state == State.SYN_SENT
 
 
+@rule("RFC 9293 3.10.7.3", "In SYN-SENT a segment with neither SYN nor RST is dropped", code="tcp/handshake.py")
 def test_syn_sent_ignores_an_ack_without_syn() -> None:
     script = syn_sent()
     script.sends(ACK, seq=ISS).expect_nothing()
@@ -128,6 +143,7 @@ def test_data_in_the_syn_ack_is_delivered_in_the_end() -> None:
     assert script.sock.recv(100) == b"early"
 
 
+@rule("RFC 6298 2.1", "Before a round trip was measured the RTO is 1 s", code="tcp/rtt.py")
 def test_syn_lost_is_sent_again_with_back_off_and_given_up() -> None:
     script = syn_sent()
     for when in (1, 3, 7, 15, 31, 63):
@@ -168,6 +184,7 @@ def syn_of(script: Script) -> Heard:
     return Heard(0, SYN, IRS, 0, 0, b"", {}, script.ports[::-1])
 
 
+@rule("RFC 9293 3.10.4", "CLOSE in SYN-SENT deletes the connection", code="tcp/states.py")
 def test_close_in_syn_sent_ends_without_a_word() -> None:
     script = syn_sent()
     script.sock.close()
@@ -186,6 +203,7 @@ def test_shutdown_in_syn_sent_disconnects() -> None:
 # Passive --------------------------------------------------------------------------------------------------------
 
 
+@rule("RFC 9293 3.10.7.2", "LISTEN answers a SYN with a SYN-ACK and moves to SYN-RECEIVED", code="tcp/handshake.py")
 def test_listen_answers_a_syn_and_accepts_after_the_ack() -> None:
     script = listening()
     assert script.listener is not None
@@ -205,6 +223,7 @@ def test_listen_answers_a_syn_and_accepts_after_the_ack() -> None:
     assert (script.listener.events(), script.sock.events()) == (0, OUT)
 
 
+@rule("RFC 9293 3.10.7.2", "LISTEN answers an ACK with a RST", code="socket/demux.py")
 def test_listen_answers_an_ack_with_a_reset() -> None:
     script = listening()
     script.sends(ACK, ack=IRS + 77).expect(RST, seq=IRS + 77)
@@ -212,6 +231,7 @@ def test_listen_answers_an_ack_with_a_reset() -> None:
     script.expect_nothing()
 
 
+@rule("RFC 9293 3.10.7.2", "LISTEN ignores a RST, and what has neither ACK nor SYN", code="socket/listener.py")
 @pytest.mark.parametrize("flags", [RST, RST | ACK, RST | SYN, 0, FIN, PSH])
 def test_listen_ignores(flags: int) -> None:
     script = listening()
@@ -238,6 +258,7 @@ def test_syn_received_answers_the_syn_again() -> None:
     script.expect_nothing()
 
 
+@rule("RFC 9293 3.10.7.4", "In SYN-RECEIVED an unacceptable ACK is answered with a RST", code="tcp/handshake.py")
 @pytest.mark.parametrize("ack", [IRS, IRS + 2, IRS - 5])
 def test_syn_received_answers_a_wrong_ack_with_a_reset(ack: int) -> None:
     """RFC 9293 3.10.7.4 fifth."""
@@ -249,6 +270,7 @@ def test_syn_received_answers_a_wrong_ack_with_a_reset(ack: int) -> None:
     assert script.listener.events() == IN
 
 
+@rule("RFC 9293 3.10.7.4", "A RST in SYN-RECEIVED after a passive open returns to LISTEN", code="tcp/states.py")
 def test_syn_received_returns_to_listen_on_a_reset() -> None:
     script = syn_received()
     script.sends(RST).expect_nothing()
@@ -257,6 +279,7 @@ def test_syn_received_returns_to_listen_on_a_reset() -> None:
     script.sends(SYN, mss=1000).expect(SYN | ACK, seq=IRS)
 
 
+@rule("RFC 9293 3.5.3", "A RST is valid only if its number lies in the window", code="tcp/arrival.py")
 def test_syn_received_ignores_a_reset_outside_of_the_window() -> None:
     script = syn_received()
     script.sends(RST, seq=ISS - 9).expect_nothing()
@@ -265,11 +288,13 @@ def test_syn_received_ignores_a_reset_outside_of_the_window() -> None:
     assert script.listener.events() == IN
 
 
+@rule("RFC 9293 3.10.7.4", "A segment without ACK is dropped", code="tcp/arrival.py")
 def test_syn_received_ignores_a_segment_without_ack() -> None:
     script = syn_received()
     script.sends(PSH, seq=ISS + 1, data=b"x").expect_nothing()
 
 
+@rule("RFC 9293 3.10.7.4", "The ACK of our SYN may bring data and a FIN", code="tcp/arrival.py")
 def test_syn_received_takes_data_and_fin_with_the_ack() -> None:
     script = syn_received()
     script.sends(FIN | PSH | ACK, data=b"all of it").expect(ACK)
@@ -335,6 +360,7 @@ def test_a_listener_goes_on_after_one_of_its_connections_closed() -> None:
     connect_from(script, 5002)
 
 
+@rule("RFC 9293 3.10.7.1", "A SYN to a closed port is answered with a RST that acknowledges it", code="tcp/reset.py")
 def test_a_syn_to_a_port_nobody_listens_on_is_refused() -> None:
     script = closed()
     script.sends(SYN, mss=1000).expect(RST | ACK, seq=0, ack=ISS + 1)

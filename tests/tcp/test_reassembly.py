@@ -6,6 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aionetflow.tcp.reassembly import Reassembly
+from support.rules import rule
 
 M32 = 0xFFFFFFFF
 START = 0xFFFFFFF0
@@ -67,6 +68,7 @@ def test_it_holds_what_a_plain_model_holds(steps: list[tuple[int, int] | None]) 
         agree(store, model)
 
 
+@rule("RFC 9293 3.10.7.4", "Of two segments that overlap, the octets that came first stay", code="tcp/reassembly.py")
 @given(st.lists(st.tuples(st.integers(0, SPAN), st.binary(min_size=1, max_size=30)), max_size=30))
 def test_where_two_say_different_things_the_first_stays(pieces: list[tuple[int, bytes]]) -> None:
     store, model = Reassembly(), Model()

@@ -4,6 +4,7 @@ import pytest
 
 from aionetflow.tcp.states import State
 from support.fixtures import accepted, established
+from support.rules import rule
 from support.script import ACK, FIN, IRS, ISS, M32, PSH, SYN, Heard, Script
 
 TCP_NODELAY = (6, 1)
@@ -18,6 +19,7 @@ def text(length: int) -> bytes:
 # Cutting --------------------------------------------------------------------------------------------------------
 
 
+@rule("RFC 9293 3.9.1.2", "The last segment of what was written carries PSH", code="tcp/departure.py")
 def test_one_write_is_cut_at_the_mss_with_push_on_the_last() -> None:
     script = established()
     assert script.sock.send(text(2500)) == 2500
@@ -56,6 +58,10 @@ def test_what_was_written_may_be_changed_afterwards(kind: type) -> None:
     script.expect(PSH | ACK, data=b"before")
 
 
+@rule(
+    "RFC 9293 3.7.1", "Segments are no longer than the least of the peer's MSS and what the MTU leaves",
+    code="tcp/connection.py",
+)  # fmt: skip
 def test_the_mtu_bounds_what_the_peer_s_mss_allows() -> None:
     script = established(mss=8960)
     script.sock.send(text(3000))
@@ -65,6 +71,7 @@ def test_the_mtu_bounds_what_the_peer_s_mss_allows() -> None:
 # The window -----------------------------------------------------------------------------------------------------
 
 
+@rule("RFC 9293 3.8.6", "No more is sent than the window allows", code="tcp/send.py")
 def test_the_window_is_respected_and_its_advance_releases_more() -> None:
     script = established(window=3000)
     script.sock.send(text(9500))
@@ -79,6 +86,7 @@ def test_the_window_is_respected_and_its_advance_releases_more() -> None:
     script.expect_nothing()
 
 
+@rule("RFC 9293 3.8.6.2.1", "A sender waits for a full segment or half of the largest window", code="tcp/send.py")
 def test_a_sliver_of_window_is_not_used() -> None:
     """Silly window avoidance, RFC 9293 3.8.6.2.1: neither a full segment nor half of the largest window."""
     script = established(window=2500)
@@ -89,6 +97,7 @@ def test_a_sliver_of_window_is_not_used() -> None:
     script.expect_data(text(3000)[2000:], [1000])
 
 
+@rule("RFC 9293 3.8.6.2.1", "All that is queued goes if it fits the window", code="tcp/send.py")
 def test_the_last_octets_may_use_a_sliver_of_window() -> None:
     """RFC 9293 3.8.6.2.1 (2): all that is queued fits."""
     script = established(window=2500)
@@ -96,6 +105,7 @@ def test_the_last_octets_may_use_a_sliver_of_window() -> None:
     script.expect_data(text(2400), [1000, 1000, 400])
 
 
+@rule("RFC 9293 3.8.6.2.1", "A time-out overrides the avoidance of silly windows", code="tcp/departure.py")
 def test_a_window_that_stays_too_small_is_used_after_a_time_out() -> None:
     """RFC 9293 3.8.6.2.1: override time-out; Linux: the probe timer, an RTO, sends what fits (tcp_write_wakeup)."""
     script = established()
@@ -106,6 +116,7 @@ def test_a_window_that_stays_too_small_is_used_after_a_time_out() -> None:
     assert len(script.expect_some().data) == 400
 
 
+@rule("RFC 9293 3.10.7.4", "SND.WL1 and SND.WL2 keep an old segment from changing the window", code="tcp/send.py")
 def test_a_window_update_from_an_older_segment_is_not_used() -> None:
     """RFC 9293 3.10.7.4 fifth: SND.WL1 and SND.WL2 keep old segments from changing the window."""
     script = established(window=3000)
@@ -117,6 +128,7 @@ def test_a_window_update_from_an_older_segment_is_not_used() -> None:
     script.expect_nothing()
 
 
+@rule("RFC 9293 3.8.6", "A sender is robust against a window that shrinks", code="tcp/send.py")
 def test_a_window_that_shrank_is_respected() -> None:
     """RFC 9293 3.8.6: a sender must be robust against it; what was sent stays sent."""
     script = established(window=3000)
@@ -148,6 +160,10 @@ def closed_window() -> Script:
     return script.mark()
 
 
+@rule(
+    "RFC 9293 3.8.6.1", "A closed window is probed first after the RTO, then ever more rarely",
+    code="tcp/departure.py",
+)  # fmt: skip
 def test_a_closed_window_is_probed_with_back_off() -> None:
     script = closed_window()
     due = 0.0
@@ -161,6 +177,11 @@ def test_a_closed_window_is_probed_with_back_off() -> None:
     assert script.state == State.ESTABLISHED
 
 
+@rule("RFC 9293 3.8.6.1", "The connection stays open as long as probes are acknowledged", code="tcp/departure.py")
+@rule(
+    "RFC 6429 4", "An endpoint may stay in the persist condition for ever if its peer acknowledges",
+    code="tcp/departure.py",
+)  # fmt: skip
 def test_probing_does_not_end_while_the_peer_answers() -> None:
     """RFC 9293 3.8.6.1: as long as it acknowledges, the connection stays open; intervals reach 120 s."""
     script = closed_window()
@@ -185,6 +206,7 @@ def test_probing_ends_when_nobody_answers() -> None:
     assert script.sock.getsockopt(1, 4) == 110  # ETIMEDOUT
 
 
+@rule("RFC 9293 3.8.6", "A window update lets go at once what waited for it", code="tcp/acknowledgment.py")
 def test_a_window_update_reopens_at_once_and_ends_probing() -> None:
     script = closed_window()
     script.at(0.1).sends(ACK, window=5000).expect(PSH | ACK, data=text(100))
@@ -217,6 +239,7 @@ def test_no_probes_when_nothing_waits() -> None:
 # Nagle ------------------------------------------------------------------------------------------------------------
 
 
+@rule("RFC 9293 3.7.4", "Nagle: while data are unacknowledged, small writes wait", code="tcp/send.py")
 def test_small_writes_wait_for_the_ack_of_the_one_before() -> None:
     """RFC 1122 4.2.3.4."""
     script = established()
@@ -229,6 +252,7 @@ def test_small_writes_wait_for_the_ack_of_the_one_before() -> None:
     script.expect(PSH | ACK, data=b"second and third")
 
 
+@rule("RFC 9293 3.7.4", "Nagle: a full segment goes at once", code="tcp/send.py")
 def test_small_writes_that_fill_a_segment_go_at_once() -> None:
     script = established()
     script.sock.send(text(100))
@@ -253,6 +277,7 @@ def test_a_small_rest_does_not_wait_for_full_segments() -> None:
     script.expect_nothing()
 
 
+@rule("RFC 1122 4.2.3.4", "An application can turn Nagle's algorithm off for its connection", code="tcp/send.py")
 def test_nodelay_does_not_wait() -> None:
     script = established()
     script.sock.setsockopt(*TCP_NODELAY, 1)

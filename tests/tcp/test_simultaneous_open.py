@@ -6,6 +6,7 @@ import pytest
 
 from aionetflow.tcp.states import State
 from support.fixtures import syn_sent
+from support.rules import rule
 from support.script import ACK, FIN, IRS, ISS, M32, RST, SYN, Script
 
 OUT = 0x004
@@ -21,6 +22,7 @@ def simultaneous() -> Script:
     return script
 
 
+@rule("RFC 9293 3.5", "Two SYNs that cross open one connection", code="tcp/handshake.py")
 def test_simultaneous_open_ends_by_an_ack() -> None:
     script = simultaneous()
     script.sends(ACK, ack=IRS + 1).expect_nothing()
@@ -28,6 +30,7 @@ def test_simultaneous_open_ends_by_an_ack() -> None:
     assert script.sock.events() == OUT
 
 
+@rule("RFC 9293 3.5", "In a simultaneous open a SYN-ACK establishes as an ACK does", code="tcp/arrival.py")
 def test_simultaneous_open_ends_by_a_syn_ack() -> None:
     script = simultaneous()
     script.sends(SYN | ACK, seq=ISS, ack=IRS + 1)
@@ -41,6 +44,7 @@ def test_simultaneous_open_repeats_its_syn_ack() -> None:
     script.at(3).expect(SYN | ACK, seq=IRS, ack=ISS + 1)
 
 
+@rule("RFC 9293 3.10.7.4", "A RST in SYN-RECEIVED after an active open is told to the user", code="tcp/states.py")
 def test_simultaneous_open_refused() -> None:
     """RFC 9293 3.10.7.4 second: it was actively opened, so the user is told; the errno is Linux's (tcp_reset)."""
     script = simultaneous()
@@ -49,6 +53,7 @@ def test_simultaneous_open_refused() -> None:
     assert script.sock.getsockopt(*SO_ERROR) == errno.ECONNRESET
 
 
+@rule("RFC 9293 3.10.4", "CLOSE in SYN-RECEIVED sends a FIN and moves to FIN-WAIT-1", code="tcp/states.py")
 def test_close_after_simultaneous_syns_sends_a_fin() -> None:
     """RFC 9293 3.10.4: from SYN-RECEIVED to FIN-WAIT-1; both numbers are sent again until acknowledged."""
     script = simultaneous()

@@ -3,11 +3,13 @@
 import pytest
 
 from support.fixtures import accepted, established, listening, syn_received
+from support.rules import rule
 from support.script import ACK, IRS, ISS, PSH, SYN, Script
 
 EFFECTIVE_MSS = [(None, 536), (536, 536), (1000, 1000), (1460, 1460), (9000, 1460)]
 
 
+@rule("RFC 9293 3.7.1", "Without an MSS option the peer takes 536 octets", code="tcp/handshake.py")
 @pytest.mark.parametrize("wscale", [None, 0, 7, 14, 15])
 @pytest.mark.parametrize(("mss", "effective"), EFFECTIVE_MSS)
 def test_options_of_the_syn_ack_rule_an_active_connection(
@@ -18,6 +20,8 @@ def test_options_of_the_syn_ack_rule_an_active_connection(
     sizes_are(script, effective)
 
 
+@rule("RFC 7323 2.2", "Windows are scaled only if both SYNs say so", code="tcp/handshake.py")
+@rule("RFC 7323 2.3", "A shift above 14 counts as 14", code="tcp/options.py")
 @pytest.mark.parametrize("wscale", [None, 0, 7, 14, 15])
 @pytest.mark.parametrize(("mss", "effective"), EFFECTIVE_MSS)
 def test_options_of_the_syn_rule_a_passive_connection(
@@ -48,6 +52,7 @@ def sizes_are(script: Script, effective: int) -> None:
     script.expect_data(data[: 2 * effective + 100], [effective, effective, 100])
 
 
+@rule("RFC 7323 2.2", "The window of a SYN is not scaled", code="tcp/handshake.py")
 def test_the_window_of_a_syn_is_not_scaled() -> None:
     script = established(wscale=7, window=3000)
     assert script.sock.connection is not None
@@ -60,6 +65,7 @@ def test_without_scaling_the_window_stays_within_16_bits() -> None:
     assert script.octets(script.expect(ACK)) <= 65535
 
 
+@rule("RFC 9293 3.1", "An option of an illegal length is survived", code="tcp/options.py")
 def test_malformed_options_are_survived() -> None:
     """An option that overruns the header, or of length 0, must not be read past (RFC 9293 3.1)."""
     script = listening()
@@ -70,6 +76,7 @@ def test_malformed_options_are_survived() -> None:
         assert all(heard.flags == SYN | ACK for heard in script.drain())
 
 
+@rule("RFC 9293 3.1", "An option that is not known is skipped by its length", code="tcp/options.py")
 def test_an_unknown_option_is_skipped() -> None:
     script = listening()
     script.sends(SYN, options=b"\xfd\x04\x12\x34\x02\x04\x02\x58")  # an experiment (RFC 6994), then MSS 600

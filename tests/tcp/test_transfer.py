@@ -80,8 +80,8 @@ class Pair:
         self.clock = ManualClock()
         self.link = MemoryLink(self.clock, random.Random(seed + 1), delay=0.01, **faults)  # type: ignore[arg-type]
         self.link.tap(whole)
-        self.client = Stack(self.clock, NearWrap(seed + 2))
-        self.server = Stack(self.clock, NearWrap(seed + 3))
+        self.client, self.server = (Stack(self.clock, random.Random(seed + i)) for i in (2, 3))
+        self.client.isn = self.server.isn = NearWrap(random.Random(seed))
         for stack, end, address in (
             (self.client, self.link.a, "10.0.0.1/24"), (self.server, self.link.b, "10.0.0.2/24")
         ):  # fmt: skip

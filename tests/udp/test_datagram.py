@@ -14,6 +14,7 @@ from aionetflow.socket.base import ERR, IN, OUT
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.options import IP_MTU_DISCOVER, IPPROTO_IP, MSG_PEEK, SO_RCVBUF, SOL_SOCKET
 from support.lan import OURS, PEER, Host, checksum, datagram, icmp_error, ip, raw_host
+from support.rules import rule
 
 
 def bound(host: Host) -> DatagramSocket:
@@ -29,6 +30,7 @@ def nothing_to_read(sock: DatagramSocket) -> bool:
 # ---- sending
 
 
+@rule("RFC 768 Fields", "Ports, length of header and data, checksum, data", code="udp/datagram.py")
 @given(st.binary(max_size=1472))
 def test_a_datagram_on_the_wire_is_header_and_data(data: bytes) -> None:
     host = raw_host()
@@ -38,6 +40,7 @@ def test_a_datagram_on_the_wire_is_header_and_data(data: bytes) -> None:
     assert (said[UDP].len, bytes(said)[28:]) == (8 + len(data), data)
 
 
+@rule("RFC 768 Fields", "A checksum that comes out as zero is sent as all ones", code="_slow.py")
 def test_a_checksum_that_comes_out_as_zero_is_sent_as_all_ones() -> None:
     # RFC 768: zero means that none was computed
     host = raw_host()
@@ -137,6 +140,7 @@ def test_an_empty_datagram_is_a_datagram() -> None:
     assert not sock.events() & IN
 
 
+@rule("RFC 768 Fields", "A source port of zero means that there is none", code="udp/datagram.py")
 def test_a_source_port_of_zero_means_that_no_answer_is_expected() -> None:
     # RFC 768: an optional field
     host = raw_host()
@@ -176,6 +180,7 @@ def test_an_answer_to_a_datagram_is_what_the_echo_of_an_application_makes_of_it(
 # ---- checks
 
 
+@rule("RFC 768 Fields", "A checksum of zero was not computed, and the datagram is taken", code="udp/datagram.py")
 def test_a_checksum_of_zero_was_not_computed_and_is_taken() -> None:
     host = raw_host()
     sock = bound(host)
@@ -183,6 +188,7 @@ def test_a_checksum_of_zero_was_not_computed_and_is_taken() -> None:
     assert sock.recv(99) == b"unchecked"
 
 
+@rule("RFC 1122 4.1.3.4", "A datagram with a wrong checksum is silently discarded", code="udp/datagram.py")
 @pytest.mark.parametrize("chksum", [1, 0x8000, 0xFFFF])
 def test_a_wrong_checksum_is_counted_and_dropped(chksum: int) -> None:
     host = raw_host()
@@ -201,6 +207,7 @@ def udp_of(length: int, carried: int) -> Packet:
     return ip(proto=17) / Raw(bytes(octets[:carried]))
 
 
+@rule("RFC 768 Fields", "The length is at least eight, and at most what the packet carries", code="udp/datagram.py")
 @pytest.mark.parametrize(("length", "carried"), [(0, 8), (7, 8), (9, 8), (20, 19), (0xFFFF, 20), (8, 7), (8, 0)])
 def test_a_wrong_length_is_counted_and_dropped(length: int, carried: int) -> None:
     host = raw_host()
@@ -347,6 +354,10 @@ def test_an_error_is_raised_before_what_waits_to_be_read() -> None:
     assert sock.recv(9) == b"data"
 
 
+@rule(
+    "RFC 1122 4.1.3.1", "A datagram for a port that nobody has is answered with port unreachable",
+    code="socket/demux.py",
+)  # fmt: skip
 def test_a_datagram_for_a_closed_port_is_answered_by_port_unreachable() -> None:
     host = raw_host()
     sock = bound(host)

@@ -11,6 +11,7 @@ from scapy.layers.inet import IP, UDP
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.options import SO_BROADCAST, SO_REUSEADDR, SOL_SOCKET
 from support.lan import EVERYBODY, OURS, PEER, Host, datagram, ether, ethernet_host, ip, mac, raw_host
+from support.rules import rule
 
 SECOND = "10.0.0.9"
 
@@ -129,6 +130,7 @@ def test_port_zero_chooses_a_free_port_each_time() -> None:
 # ---- the best fit
 
 
+@rule("RFC 1122 4.1.3.5", "An application may bind to a port on one address or on all of them", code="socket/table.py")
 @pytest.mark.parametrize("order", list(permutations(range(4))))
 def test_the_socket_that_fits_best_gets_it_whatever_the_order(order: tuple[int, ...]) -> None:
     # Linux compute_score: a peer's address and port count more than an own address
@@ -182,6 +184,7 @@ def test_a_broadcast_needs_the_option(destination: str) -> None:
     assert host.wire.says() == []
 
 
+@rule("RFC 919 7", "A limited broadcast goes to all in a broadcast frame", code="ethernet/interface.py")
 @pytest.mark.parametrize("destination", ["10.0.0.255", "255.255.255.255", "<broadcast>"])
 def test_a_broadcast_goes_to_all_without_a_question(destination: str) -> None:
     host = ethernet_host()
@@ -212,6 +215,7 @@ def test_a_broadcast_beyond_a_router_is_an_ordinary_packet() -> None:
     assert [packet.dst for packet in host.wire.says()] == ["10.5.0.255"]
 
 
+@rule("RFC 1122 3.3.6", "A broadcast is received as if it were to the host", code="socket/table.py")
 @pytest.mark.parametrize("destination", ["10.0.0.255", "255.255.255.255"])
 def test_a_broadcast_reaches_every_socket_at_its_port(destination: str) -> None:
     host = ethernet_host()
