@@ -8,6 +8,7 @@ import asyncio
 import errno
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self, overload
 from weakref import WeakValueDictionary
@@ -17,6 +18,7 @@ from aionetflow.ip.address import AF_INET6, ANY, Address, endpoint
 from aionetflow.network.host import Host, current_host
 from aionetflow.socket import base
 from aionetflow.socket.base import ERR, HUP, IN, RDHUP
+from aionetflow.socket.data import Ancillary
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.options import (
     MSG_DONTWAIT,
@@ -208,6 +210,32 @@ class Socket:
                 if core.read_shut:
                     return b"", endpoint(core.family, ANY[core.family], 0)
                 await self._waiters.wait(seen)
+
+    async def recvmsg(
+        self, n: int, ancillary_limit: int = 0, flags: int = 0
+    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Address | None]:
+        """Waits for a datagram, or for an error with MSG_ERRQUEUE: (data, ancillary data, flags, sender); recvmsg(2).
+
+        Ancillary data is what the socket has asked for by IP_RECVTTL, IP_PKTINFO and the like: (level, type, octets).
+        """
+        _check_length(n)
+        core = self._both()
+        while True:
+            seen = self._waiters.changes
+            try:
+                return core.recvmsg(n, ancillary_limit, flags)
+            except BlockingIOError:
+                if isinstance(core, DatagramSocket) and core.read_shut and not flags & MSG_ERRQUEUE:
+                    return b"", [], 0, endpoint(core.family, ANY[core.family], 0)
+                await self._waiters.wait(seen)
+
+    async def sendmsg(
+        self, buffers: Iterable[Buffer], ancillary: Ancillary = (), flags: int = 0, address: Address | None = None
+    ) -> int:
+        """Sends buffers as one datagram; ancillary data decides about its TTL, its source and the like; sendmsg(2)."""
+        return self._datagram().sendmsg(
+            buffers, ancillary, flags, None if address is None else self._resolve(address)
+        )  # fmt: skip
 
     async def shutdown(self, how: int) -> None:
         """See the function `shutdown`."""

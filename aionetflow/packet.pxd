@@ -30,6 +30,7 @@ cdef class RxPacket:
     cdef public int64_t merged_by
     cpdef take(self, object interface, list frames, Py_ssize_t first, Py_ssize_t l2, Py_ssize_t l3, bint broadcast)
     cpdef merge(self)
+    cpdef int service(self) except? -1
     @cython.locals(i=Py_ssize_t, count=Py_ssize_t)
     cpdef Py_ssize_t segments(self) except? -1
 
@@ -52,10 +53,13 @@ cdef class TxPacket:
     cdef public int tos
     cdef public int ecn
     cdef public int ident
+    cdef public bint dont_fragment
+    cdef public bint loop
+    cdef public Py_ssize_t mtu
     cpdef reset(self, int protocol, Py_ssize_t header_length)
     cpdef Py_ssize_t count(self) except? -1
 
 cdef class PacketHandler:
     cpdef receive(self, RxPacket packet, int64_t now)
     cpdef unreachable(self, bytes frame, Py_ssize_t l3, int64_t now)
-    cpdef error(self, bytes quote, Py_ssize_t l4, int code, bint final, int info, int64_t now)
+    cpdef error(self, bytes quote, Py_ssize_t l4, int code, bint final, int info, int64_t now, object origin=*)

@@ -11,7 +11,7 @@ Both carry more than one segment's worth: a received packet may stand for a run 
 (as after Linux's GRO), one to send is cut into frames by the interface, as late as possible (as by GSO).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from aionetflow.config import MAX_SEGMENT_RUN
 from aionetflow.fast import get16, tcp_run
@@ -67,6 +67,12 @@ class RxPacket:
         if FAST.merging and self.first + 1 < len(self.frames) and self.stop - self.l4 > 20:
             self.count = tcp_run(self.frames, self.first, self.l2, self.l3, self.l4, MAX_SEGMENT_RUN)
 
+    def service(self) -> int:
+        """The type of service, or the traffic class."""
+        if self.frame[self.l3] >> 4 == 4:
+            return self.frame[self.l3 + 1]
+        return get16(self.frame, self.l3) >> 4 & 0xFF
+
     def segments(self) -> int:
         """How many frames this was when it was sent, or would have been without merging."""
         if not self.merged_by:
@@ -97,10 +103,16 @@ class TxPacket:
         self.ttl = 64
         self.tos = 0
         self.ecn = 0  # what the transport adds to it (RFC 3168)
-        self.ident = 0
+        self.ident = 0  # IPv4's identification; -1: the IP layer draws one
+        self.dont_fragment = True
+        self.loop = False  # to a group whose members may be on this host
+        self.mtu = 0  # octets: beyond these it is cut into fragments, where it may be; 0: as the way takes
 
     def reset(self, protocol: int, header_length: int) -> None:
-        """Makes room for a transport header of that length, and forgets the payload."""
+        """Makes room for a transport header of that length, and forgets the payload.
+
+        As it is now no router may cut it, and it needs no identification (RFC 6864 4.1).
+        """
         self.l4 = _HEADROOM
         self.l5 = _HEADROOM + header_length
         self.protocol = protocol
@@ -110,10 +122,23 @@ class TxPacket:
         self.mss = 0
         self.ecn = 0
         self.tail = None
+        self.ident = 0
+        self.dont_fragment = True
+        self.mtu = 0
+        self.loop = False
 
     def count(self) -> int:
         """How many frames it is cut into."""
         return 1 if self.mss <= 0 or self.length <= self.mss else (self.length + self.mss - 1) // self.mss
+
+
+class IcmpOrigin(NamedTuple):
+    """What an ICMP error said, and who: for IP_RECVERR."""
+
+    kind: int
+    code: int
+    sender: bytes
+    hops: int = 0  # TTL << 8 | type of service of its packet, or hop limit << 8 | traffic class
 
 
 class PacketHandler:
@@ -125,9 +150,12 @@ class PacketHandler:
     def unreachable(self, frame: bytes, l3: int, now: i64) -> None:
         """Hears that a frame which was to be sent could not be: nobody answers for its next hop."""
 
-    def error(self, quote: bytes, l4: int, code: int, final: bool, info: int, now: i64) -> None:
+    def error(
+        self, quote: bytes, l4: int, code: int, final: bool, info: int, now: i64, origin: IcmpOrigin | None = None
+    ) -> None:
         """Hears of an ICMP error about a packet that this host sent.
 
         quote is the ICMP message from the quoted IP header on, l4 where the quoted transport header begins; code is an
-        errno, final whether it ends a connection, info the next hop's MTU when code is EMSGSIZE.
+        errno, final whether it ends a connection, info the next hop's MTU when code is EMSGSIZE, or which octet of the
+        header is wrong when it is EPROTO.
         """

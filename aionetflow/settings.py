@@ -27,8 +27,12 @@ class Ignored(NamedTuple):
     why: str
 
 
-def _ipv4(attribute: str, low: int, high: int, text: str) -> tuple[str, Setting]:
-    return f"net.ipv4.{attribute}", Setting(attribute, low, high, text)
+def _ipv4(name: str, low: int, high: int, text: str) -> tuple[str, Setting]:
+    return f"net.ipv4.{name}", Setting(name.rpartition(".")[2], low, high, text)
+
+
+def _ipv6(attribute: str, low: int, high: int, text: str) -> tuple[str, Setting]:
+    return f"net.ipv6.{attribute}", Setting(attribute, low, high, text)
 
 
 def _core(attribute: str, low: int, high: int, text: str) -> tuple[str, Setting]:
@@ -83,6 +87,27 @@ SETTINGS: dict[str, Setting] = dict(
         _ipv4("ip_local_port_range", 1, 65535, "ports that connect(), and bind() to port 0, choose from"),
         _ipv4("ip_local_reserved_ports", 0, 0, 'ports that are not chosen, as "8080,9000-9010"'),
         _ipv4("ip_autobind_reuse", 0, 1, "bind() to port 0 may share a port with SO_REUSEADDR when no other is left"),
+        _ipv4("ip_default_ttl", 1, 255, "TTL of packets whose socket says nothing of it"),
+        _ipv4("ip_no_pmtu_disc", 0, 3,
+              "1: packets of new sockets may be cut on the way; 2 and 3: and what ICMP says of it is not believed"),
+        _ipv4("route.min_pmtu", 68, _MOST, "octets: the smallest path MTU that is believed"),
+        _ipv4("route.mtu_expires", 0, _MOST, "s until a path MTU is forgotten"),
+        _ipv4("ipfrag_high_thresh", 0, _MOST, "octets of fragments that may wait; 0: none are put together"),
+        _ipv4("ipfrag_time", 0, _MOST, "s that fragments wait for the others"),
+        _ipv4("ipfrag_max_dist", 0, _MOST, "fragments of others from one source between two of one packet; 0: any"),
+        _ipv4("icmp_echo_ignore_all", 0, 1, "1: no echo request is answered"),
+        _ipv4("icmp_echo_ignore_broadcasts", 0, 1, "1: no echo or timestamp request to all is answered"),
+        _ipv4("icmp_ratelimit", 0, _MOST, "ms between ICMP errors to one destination, six of them saved up; 0: none"),
+        _ipv4("icmp_ratemask", 0, _MOST, "which ICMP types are limited, a bit each"),
+        _ipv4("icmp_msgs_per_sec", 0, _MOST, "ICMP errors to all destinations in a second"),
+        _ipv4("icmp_msgs_burst", 0, _MOST, "as many of them at once"),
+        _ipv4("igmp_max_memberships", 0, _MOST, "groups that a socket may be in"),
+        _ipv4("igmp_max_msf", 0, _MOST, "sources in a socket's filter for a group"),
+        _ipv4("igmp_qrv", 1, 7, "how often a change of memberships is reported, until a querier says otherwise"),
+        _ipv6("ip6frag_high_thresh", 0, _MOST, "as ipfrag_high_thresh, of IPv6"),
+        _ipv6("ip6frag_time", 0, _MOST, "as ipfrag_time, of IPv6"),
+        _ipv6("mld_max_msf", 0, _MOST, "as igmp_max_msf, of IPv6"),
+        _ipv6("mld_qrv", 1, 7, "as igmp_qrv, of IPv6"),
         _ipv4("ip_nonlocal_bind", 0, 1, "bind() takes addresses that the host has not"),
         _core("somaxconn", 0, _MOST, "the largest backlog that listen() takes"),
         _core("rmem_default", 2304, _MOST, "receive buffer of a datagram socket"),

@@ -1,6 +1,7 @@
 import cython
 from libc.stdint cimport int64_t
 
+from aionetflow.alarms cimport Alarms
 from aionetflow.ethernet.interface cimport Interface
 from aionetflow.ethernet.loopback cimport LoopbackInterface
 from aionetflow.fast_paths cimport FastPaths
@@ -23,6 +24,7 @@ cdef class Stack(Services):
     cdef public object sockets
     cdef readonly IPv6 ip6
     cdef readonly object icmp
+    cdef readonly Alarms alarms
     cdef readonly object icmp6
     cdef readonly object ndp
     cdef readonly object addresses
@@ -32,6 +34,7 @@ cdef class Stack(Services):
     cdef readonly Driver driver
     cdef readonly HalfOpen half_open
     cdef readonly LoopbackInterface lo
+    cdef dict _pings
     cdef TxPacket _datagram
     cdef list _free
     cdef list _failures

@@ -27,6 +27,7 @@ sent when the clock gets there.
 import errno
 from heapq import heappop, heappush
 
+from aionetflow.alarms import Alarms
 from aionetflow.clock import Clock, Timer
 from aionetflow.config import DEFAULT_MTU, NEVER
 from aionetflow.errors import os_error
@@ -38,8 +39,10 @@ from aionetflow.ip.address import AF_INET, AF_INET6, LOOPBACK, pack_interface, s
 from aionetflow.ip.addresses import AddressBook
 from aionetflow.ip.advertise import Advertiser
 from aionetflow.ip.autoconf import Autoconfiguration
+from aionetflow.ip.fragment6 import Fragments6
 from aionetflow.ip.icmp import Icmp, IcmpErrorSender
-from aionetflow.ip.icmpv6 import Icmp6ErrorSender, Icmpv6
+from aionetflow.ip.icmpv6 import ECHO_REPLY, Icmp6ErrorSender, Icmpv6
+from aionetflow.ip.membership import make_memberships, take_looped
 from aionetflow.ip.ndp import ALL_NODES, ALL_ROUTERS, NeighbourDiscovery, link_local
 from aionetflow.ip.route import BROADCAST, LOCAL, MULTICAST, Route, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, IPv4
@@ -52,6 +55,7 @@ from aionetflow.socket.demux import TcpDemux, UdpDemux
 from aionetflow.socket.driver import Driver
 from aionetflow.socket.half_open import HalfOpen
 from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
+from aionetflow.socket.ping import Pings, PingSocket
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats
@@ -76,14 +80,19 @@ class Stack(Services):
     """
 
     def __init__(self, clock: Clock, random: Random) -> None:
-        stats, routes = Stats(), RoutingTable()
-        Services.__init__(self, clock, random, routes, SocketTable(Sysctl()), IPv4(routes, stats.ip), stats)
+        stats, routes, self.alarms = Stats(), RoutingTable(), Alarms()
+        sysctl = Sysctl()
+        ip = IPv4(routes, stats.ip, sysctl, self.alarms)
+        Services.__init__(self, clock, random, routes, SocketTable(sysctl), ip, stats)
         self.sockets: dict[int, Socket] = {}  # what applications have open, by descriptor
-        self.ip.ident = random.getrandbits(16)
+        self.ip.idents.secret = random.getrandbits(16)
         self.icmp = Icmp(self.ip, self.stats.icmp)
         errors = IcmpErrorSender(self.icmp)
         self.ip6 = IPv6(self.routes, self.stats.ip6)
         self.icmp6 = Icmpv6(self.ip6, self.sources, self.stats.icmp6)
+        self.ip6.fragments = Fragments6(
+            self.ip6, self.alarms, self.sysctl, self.ip.idents, self.icmp6.reassembly_time_exceeded
+        )
         self.ndp = NeighbourDiscovery(self.icmp6)
         self._discovery_deadline: i64 = NEVER
         self.advertiser = Advertiser(self.ndp, self._discovery_changed, random)
@@ -102,6 +111,10 @@ class Stack(Services):
         self.lo.upper6 = self.ip6
         self.ip.loopback = self.ip6.loopback = self.lo
         self.interfaces.append(self.lo)
+        self.memberships = make_memberships(self.ip, self.ip6, self.icmp6, self.alarms, random)
+        self._pings = {family: Pings(self.driver, self.stats) for family in (AF_INET, AF_INET6)}
+        self.icmp.pings = self._pings[AF_INET]
+        self.icmp6.handlers[ECHO_REPLY] = self._pings[AF_INET6]
         self.addresses = AddressBook(self.routes, self.lo)
         self.autoconf = Autoconfiguration(self.ndp, self.addresses, self._discovery_changed, random)
         self._datagram = TxPacket()
@@ -194,8 +207,20 @@ class Stack(Services):
 
     # Sockets ------------------------------------------------------------------------------------------------------
 
-    def socket(self, family: int = AF_INET, kind: int = SOCK_STREAM, owner: Owner = _NOBODY) -> Socket:
-        """A new socket; its descriptor is the lowest that is free on this host, as in a Unix process."""
+    def socket(
+        self, family: int = AF_INET, kind: int = SOCK_STREAM, owner: Owner = _NOBODY, protocol: int = 0
+    ) -> Socket:
+        """A new socket; its descriptor is the lowest that is free on this host, as in a Unix process.
+
+        With SOCK_DGRAM and the family's ICMP as protocol it is an echo socket (socket/ping.py). Raises
+        OSError(EPROTONOSUPPORT) for a protocol that the kind of socket has not.
+        """
+        if protocol:
+            echo = PROTOCOL_ICMP if family == AF_INET else PROTOCOL_ICMPV6
+            if kind == SOCK_DGRAM and protocol == echo:
+                return self._enter(PingSocket(self, self._free_descriptor(), owner, family, self._pings[family]))
+            if protocol != (PROTOCOL_UDP if kind == SOCK_DGRAM else PROTOCOL_TCP):
+                raise os_error(errno.EPROTONOSUPPORT)
         if kind == SOCK_DGRAM:
             return self._enter(DatagramSocket(self, self._free_descriptor(), owner, family))
         return self.make_stream(owner, family)
@@ -212,12 +237,13 @@ class Stack(Services):
         """Sends a UDP datagram of a socket."""
         packet = self._datagram
         emit(packet, sock.local_port, port, data)
-        packet.ttl, packet.tos = sock.hops(remote)
+        now = self.clock.now()
+        sock.mark(packet, route, remote, now)
         if len(remote) == 4:
             self.stats.udp.OutDatagrams += 1
         else:
             self.stats.udp6.OutDatagrams += 1
-        self.driver.transmit(packet, route, source, remote, self.clock.now())
+        self.driver.transmit(packet, route, source, remote, now)
         self.run()
 
     def take_over(self, key: bytes, now: i64) -> i64:
@@ -296,7 +322,9 @@ class Stack(Services):
                 for interface in self.interfaces:
                     if interface.queue:
                         interface.flush(now)
-                if not self.lo.returning:
+                if self.ip.looped or self.ip6.looped:
+                    take_looped(self.ip, self.ip6, now)
+                elif not self.lo.returning:
                     break
                 self.lo.take_back(now)
         finally:
@@ -307,7 +335,7 @@ class Stack(Services):
 
     def deadline(self) -> int:
         """When the stack has something to do by itself, in nanoseconds; NEVER if it has not."""
-        deadline = min(self.driver.deadline(), self.half_open.deadline)
+        deadline = min(self.driver.deadline(), self.half_open.deadline, self.alarms.deadline)
         deadline = min(deadline, self._discovery_deadline)
         for interface in self.interfaces:
             deadline = min(deadline, interface.deadline)
@@ -317,6 +345,8 @@ class Stack(Services):
         """Does what is due by timer."""
         now = self.clock.now()
         self.driver.expire(now)
+        if self.alarms.deadline <= now:
+            self.alarms.expire(now)
         if self.half_open.deadline <= now:
             self.half_open.expire(now)
         if self._discovery_deadline <= now:

@@ -22,6 +22,26 @@ cdef class Sysctl:
     cdef public int tcp_keepalive_probes
     cdef public int64_t tcp_notsent_lowat
     cdef public int tcp_stdurg
+    cdef public int ip_default_ttl
+    cdef public int ip_no_pmtu_disc
+    cdef public int min_pmtu
+    cdef public int mtu_expires
+    cdef public int ipfrag_high_thresh
+    cdef public int ipfrag_time
+    cdef public int ipfrag_max_dist
+    cdef public int icmp_echo_ignore_all
+    cdef public int icmp_echo_ignore_broadcasts
+    cdef public int icmp_ratelimit
+    cdef public int icmp_ratemask
+    cdef public int icmp_msgs_per_sec
+    cdef public int icmp_msgs_burst
+    cdef public int ip6frag_high_thresh
+    cdef public int ip6frag_time
+    cdef public int igmp_max_memberships
+    cdef public int igmp_max_msf
+    cdef public int igmp_qrv
+    cdef public int mld_max_msf
+    cdef public int mld_qrv
     cdef public int tcp_fin_timeout
     cdef public int tcp_max_syn_backlog
     cdef public int tcp_abort_on_overflow

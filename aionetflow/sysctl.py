@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 from aionetflow.config import (
+    DEFAULT_TTL,
     EPHEMERAL_PORTS,
     SOCKET_BUFFER_MAX,
     SOMAXCONN,
@@ -47,6 +48,7 @@ class Sysctl:
     """
 
     def __init__(self) -> None:
+        """Linux's defaults; one line for each, which is better whole."""
         self.tcp_timestamps = 1
         self.tcp_sack = 1
         self.tcp_dsack = 1
@@ -90,6 +92,26 @@ class Sysctl:
         self.rmem_max = SOCKET_BUFFER_MAX
         self.wmem_max = SOCKET_BUFFER_MAX
         self.tcp_congestion_control = "cubic"
+        self.ip_default_ttl = DEFAULT_TTL
+        self.ip_no_pmtu_disc = 0
+        self.min_pmtu = 552
+        self.mtu_expires = 600  # s
+        self.ipfrag_high_thresh = 4 << 20  # octets
+        self.ipfrag_time = 30  # s
+        self.ipfrag_max_dist = 64
+        self.icmp_echo_ignore_all = 0
+        self.icmp_echo_ignore_broadcasts = 1
+        self.icmp_ratelimit = 1000  # ms between errors to one destination, of which six may be saved up
+        self.icmp_ratemask = 0x1818  # by ICMP type: unreachable, source quench, time exceeded, parameter problem
+        self.icmp_msgs_per_sec = 1000
+        self.icmp_msgs_burst = 50
+        self.igmp_max_memberships = 20
+        self.igmp_max_msf = 10
+        self.igmp_qrv = 2
+        self.mld_max_msf = 64
+        self.mld_qrv = 2
+        self.ip6frag_high_thresh = 4 << 20  # octets
+        self.ip6frag_time = 60  # s
         self._kept: dict[str, Value] | None = None  # of what is ignored: what was set
         self._watchers: dict[str, Callable[[Value], None]] | None = None
 

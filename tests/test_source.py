@@ -31,8 +31,8 @@ FLOORS = (
     ("ip",),
     ("ethernet",),
     ("link",),
-    ("packet", "clock", "gso", "fast", "_fast", "_slow", "config", "errors", "rng", "stats", "widths", "fast_paths",
-     "settings", "siphash", "sysctl"),
+    ("packet", "alarms", "clock", "gso", "fast", "_fast", "_slow", "config", "errors", "rng", "stats", "widths",
+     "fast_paths", "settings", "siphash", "sysctl"),
 )
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 CORE = {name for names in FLOORS[FLOORS.index(("stack",)) :] for name in names}

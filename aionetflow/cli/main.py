@@ -13,6 +13,7 @@ from typing import BinaryIO, NoReturn
 
 from aionetflow import __version__
 from aionetflow.cli.output import open_output
+from aionetflow.cli.reach import add_commands
 from aionetflow.loop.events import EventLoop
 
 PROGRAM = "python -m aionetflow"
@@ -100,6 +101,7 @@ def make_parser() -> Parser:
            type=whole(_OCTETS, 0, 1 << 30, "a whole number of octets up to 1 GiB, such as 3000, 64K or 1MiB"),
            help="size of the page in octets, or with K, M or G for KiB, MiB or GiB (default 1M)")  # fmt: skip
     option("--quiet", action="store_true", help="the summary only")
+    add_commands(commands, quantity, whole, seed)
     return parser
 
 

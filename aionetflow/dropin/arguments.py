@@ -84,7 +84,8 @@ def check_kind(family: int, kind: int, proto: int) -> int:
         raise os_error(errno.ESOCKTNOSUPPORT)
     if not 0 <= proto < _IPPROTO_MAX:
         raise os_error(errno.EINVAL)
-    if proto not in (0, _PROTOCOLS[kind]):
+    echo = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
+    if proto not in (0, _PROTOCOLS[kind]) and not (kind == socket.SOCK_DGRAM and proto == echo):
         raise os_error(errno.EPROTONOSUPPORT)
     return kind
 

@@ -53,7 +53,7 @@ class DataCalls(socket.socket):
 
     @checked
     def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
-        """See sendmsg(2); ancillary data means nothing on a virtual network."""
+        """See sendmsg(2); ancillary data: socket/ancillary.py."""
         if address is not None:
             address = self.checked_address("sendmsg", address)
         pieces, ancillary = list(buffers), list(ancdata)
@@ -89,14 +89,14 @@ class DataCalls(socket.socket):
 
     @checked
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
-        """See recvmsg(2); there is no ancillary data on a virtual network."""
+        """See recvmsg(2); ancillary data: socket/ancillary.py."""
         return self._retry("recvmsg", lambda: self.core.recvmsg(bufsize, ancbufsize, flags), flags)
 
     @checked
     def recvmsg_into(
         self, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0
     ) -> tuple[int, list[Any], int, Any]:
-        """See recvmsg(2); there is no ancillary data on a virtual network."""
+        """See recvmsg(2); ancillary data: socket/ancillary.py."""
         pieces = list(buffers)
         return self._retry("recvmsg_into", lambda: self.core.recvmsg_into(pieces, ancbufsize, flags), flags)
 

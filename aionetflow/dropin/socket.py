@@ -82,7 +82,7 @@ class VirtualSocket(DataCalls):
         if description is None:
             kind = check_kind(family, type, proto)
             loop = host.network.event_loop()
-            description = call(loop, lambda: Description(host.socket(family, kind), host, loop, proto))
+            description = call(loop, lambda: Description(host.socket(family, kind, proto), host, loop, proto))
         self.description = description
         self._proto = proto
         self._shut = False

@@ -53,6 +53,7 @@ cdef class Interface(Station):
     cpdef input(self, list frames, int64_t now)
     cpdef output(self, TxPacket packet, bytes next_hop, int64_t now)
     cpdef forward(self, RxPacket packet, bytes next_hop, int64_t now)
+    cpdef output_whole(self, list packets, bytes next_hop, int64_t now)
     @cython.locals(frames=list, merged_by=int64_t)
     cpdef flush(self, int64_t now)
     cpdef expire(self, int64_t now)

@@ -145,6 +145,10 @@ class Interface(Station):
         """Queues a received packet for the next hop: another MAC header, a TTL one less (RFC 1812 5.2.1)."""
         self._forward_all(packet, b"", self.queue)
 
+    def output_whole(self, packets: list[bytes], next_hop: bytes, now: i64) -> None:
+        """Queues finished IP packets for the next hop."""
+        self.queue += packets
+
     def flush(self, now: i64) -> None:
         """Gives the queued frames to the link."""
         if not self.queue:
@@ -278,6 +282,17 @@ class EthernetInterface(Interface):
         frames: list[bytes] = []
         self._forward_all(packet, mac_header(NO_MAC, self.mac, ethertype_of(next_hop)), frames)
         self.neighbours.enqueue(neighbour, frames)
+        self._ask_questions(now)
+
+    def output_whole(self, packets: list[bytes], next_hop: bytes, now: i64) -> None:
+        """Queues finished IP packets for the next hop, or lets them wait until its MAC is known."""
+        neighbour = self._neighbour(next_hop, now)
+        if neighbour is None or neighbour.header:
+            header = self._group_header(next_hop) if neighbour is None else neighbour.header
+            self.queue += [header + packet for packet in packets]
+            return
+        header = mac_header(NO_MAC, self.mac, ethertype_of(next_hop))
+        self.neighbours.enqueue(neighbour, [header + packet for packet in packets])
         self._ask_questions(now)
 
     def expire(self, now: i64) -> None:

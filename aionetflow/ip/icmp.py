@@ -11,34 +11,50 @@
 
 import errno
 
-from aionetflow.config import ICMP_ERROR_QUOTE, ICMP_RATE_LIMIT, ICMP_RATE_PER_SECOND, SECOND
+from aionetflow.config import ICMP_ERROR_QUOTE, MILLISECOND
 from aionetflow.errors import UNREACHABLE_CODES
-from aionetflow.fast import get16, put16, verify
-from aionetflow.ip.route import LOCAL, UNREACHABLE
+from aionetflow.fast import get16, verify
+from aionetflow.ip.rate import RateLimit
+from aionetflow.ip.route import LOCAL, UNICAST, UNREACHABLE, Route
 from aionetflow.ip.v4 import PROTOCOL_ICMP, IcmpErrors, IPv4
-from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
+from aionetflow.packet import IcmpOrigin, PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.stats import IcmpStats
 
 ECHO_REPLY = 0
 DESTINATION_UNREACHABLE = 3
+SOURCE_QUENCH = 4
 REDIRECT = 5
 ECHO = 8
 TIME_EXCEEDED = 11
 PARAMETER_PROBLEM = 12
+TIMESTAMP = 13
+TIMESTAMP_REPLY = 14
+_LAST_KNOWN = 18
 NET_UNREACHABLE, HOST_UNREACHABLE, PROTOCOL_UNREACHABLE, PORT_UNREACHABLE, FRAGMENTATION_NEEDED = range(5)
+_REDIRECT_HOST = 1
 _HEADER = 8
-_ERRORS = (DESTINATION_UNREACHABLE, REDIRECT, 4, TIME_EXCEEDED, PARAMETER_PROBLEM)
+_ERRORS = (DESTINATION_UNREACHABLE, REDIRECT, SOURCE_QUENCH, TIME_EXCEEDED, PARAMETER_PROBLEM)
+_COUNTED = {
+    DESTINATION_UNREACHABLE: "DestUnreachs", TIME_EXCEEDED: "TimeExcds", PARAMETER_PROBLEM: "ParmProbs",
+    REDIRECT: "Redirects",
+}  # fmt: skip
+_TYPE_OF_SERVICE = 0x1E  # what an error has of its cause's; the rest says: internetwork control (RFC 1812 4.3.2.5)
+_INTERNETWORK_CONTROL = 0xC0
+_DAY = 86_400_000  # ms
 
 
 class Icmp(PacketHandler):
-    """ICMP of one host: answers echo requests, hands errors to the transport they are about, sends errors."""
+    """ICMP of one host: answers echo requests, hands errors to the transport they are about, sends errors.
+
+    `pings` takes the replies to the host's own echo requests, and the errors about them.
+    """
 
     def __init__(self, ip: IPv4, stats: IcmpStats) -> None:
         self.ip = ip
         self.stats = stats
+        self.pings = PacketHandler()
         self._packet = TxPacket()
-        self._tokens = ICMP_RATE_LIMIT
-        self._refilled_at = 0
+        self._rate = RateLimit()
 
     def receive(self, packet: RxPacket, now: int) -> None:
         """Takes a message that was sent to this host."""
@@ -56,56 +72,132 @@ class Icmp(PacketHandler):
             self._receive_echo(packet, now)
         elif kind == ECHO_REPLY:
             self.stats.InEchoReps += 1
-        elif kind == DESTINATION_UNREACHABLE:
-            self.stats.InDestUnreachs += 1
-            if frame[l4 + 1] < len(UNREACHABLE_CODES):
-                code, final = UNREACHABLE_CODES[frame[l4 + 1]]
-                self._receive_error(packet, code, final, get16(frame, l4 + 6), now)
-        elif kind == TIME_EXCEEDED:
-            self.stats.InTimeExcds += 1
-            self._receive_error(packet, errno.EHOSTUNREACH, False, 0, now)
-        elif kind == PARAMETER_PROBLEM:
-            self._receive_error(packet, errno.EPROTO, True, 0, now)
+            self.pings.receive(packet, now)
+        elif kind == TIMESTAMP:
+            self._receive_timestamp(packet, now)
+        elif kind == TIMESTAMP_REPLY:
+            self.stats.InTimestampReps += 1
+        elif kind in _ERRORS:
+            self._receive_error(packet, kind, frame[l4 + 1], now)
+
+    def error(
+        self, quote: bytes, l4: int, code: int, final: bool, info: int, now: int, origin: IcmpOrigin | None = None
+    ) -> None:
+        """Another host reports on a message of ours: only of an echo request somebody wants to know."""
+        if quote[l4] == ECHO:
+            self.pings.error(quote, l4, code, final, info, now, origin)
 
     def send_error(self, frame: bytes, l3: int, kind: int, code: int, info: int, now: int) -> None:
-        """Tells the sender of the packet at l3 what became of it, if it may be told (RFC 1122 3.2.2)."""
+        """Tells the sender of the packet at l3 what became of it, if it may be told (RFC 1122 3.2.2).
+
+        info is what stands in the second word, behind type, code and checksum.
+        """
         l4 = l3 + (frame[l3] & 15) * 4
         if get16(frame, l3 + 6) & 0x1FFF:
             return  # not the first fragment: it does not say whose it is
-        if frame[l3 + 9] == PROTOCOL_ICMP and (l4 >= len(frame) or frame[l4] in _ERRORS):
+        if frame[l3 + 9] == PROTOCOL_ICMP and (l4 >= len(frame) or frame[l4] in _ERRORS or frame[l4] > _LAST_KNOWN):
             return
         sender = frame[l3 + 12 : l3 + 16]
-        if sender == bytes(4) or sender[0] >= 224 or not self._allowed(now):
+        route = self.ip.routes.lookup(sender)
+        if sender == bytes(4) or sender[0] >= 224 or not self._may_send(kind, code, sender, route, now):
             return
         stop = min(packet_end(frame, l3), l3 + ICMP_ERROR_QUOTE)
         packet = self._message(kind, code, frame[l3:stop])
-        put16(packet.header, packet.l4 + 6, info)
-        if kind == DESTINATION_UNREACHABLE:
-            self.stats.OutDestUnreachs += 1
-        elif kind == TIME_EXCEEDED:
-            self.stats.OutTimeExcds += 1
+        packet.header[packet.l4 + 4 : packet.l4 + 8] = info.to_bytes(4, "big")
+        packet.tos = frame[l3 + 1] & _TYPE_OF_SERVICE | _INTERNETWORK_CONTROL
+        if kind in _COUNTED:
+            name = f"Out{_COUNTED[kind]}"
+            setattr(self.stats, name, getattr(self.stats, name) + 1)
         self._send(packet, self._error_source(frame, l3), sender, now)
+
+    def send_redirect(self, packet: RxPacket, gateway: bytes, now: int) -> None:
+        """Tells the sender of a packet that a gateway on its own link is nearer to where the packet goes."""
+        route = self.ip.routes.lookup(packet.source)
+        if route is None or route.via or route.interface is not packet.interface:
+            return  # it is not on that link itself
+        if self._rate.allows_redirect(packet.source, now):
+            info = int.from_bytes(gateway, "big")
+            self.send_error(packet.frame, packet.l3, REDIRECT, _REDIRECT_HOST, info, now)
 
     def _receive_echo(self, packet: RxPacket, now: int) -> None:
         self.stats.InEchos += 1
-        if packet.broadcast:
-            return  # net.ipv4.icmp_echo_ignore_broadcasts
-        frame, l3, l4 = packet.frame, packet.l3, packet.l4
+        sysctl = self.ip.sysctl
+        if sysctl.icmp_echo_ignore_all or (packet.broadcast and sysctl.icmp_echo_ignore_broadcasts):
+            return
+        frame, l4 = packet.frame, packet.l4
         answer = self._message(ECHO_REPLY, 0, frame[l4 + _HEADER : packet.stop])
         answer.header[answer.l4 + 4 : answer.l4 + 8] = frame[l4 + 4 : l4 + 8]
-        answer.tos = frame[l3 + 1]  # RFC 1122 3.2.2.6
         self.stats.OutEchoReps += 1
-        self._send(answer, frame[l3 + 16 : l3 + 20], frame[l3 + 12 : l3 + 16], now)
+        self._answer(packet, answer, now)
 
-    def _receive_error(self, packet: RxPacket, code: int, final: bool, info: int, now: int) -> None:
-        quote = packet.frame[packet.l4 + _HEADER : packet.stop]
-        l4 = (quote[0] & 15) * 4 if quote else 0
-        if l4 < 20 or len(quote) < l4 + 8:  # RFC 792 quotes the header and eight octets
+    def _receive_timestamp(self, packet: RxPacket, now: int) -> None:
+        """RFC 1122 3.2.2.8: when it was sent, as it says, and when it came and was answered, in ms of the day."""
+        self.stats.InTimestamps += 1
+        frame, l4 = packet.frame, packet.l4
+        if packet.broadcast and self.ip.sysctl.icmp_echo_ignore_broadcasts:
+            return
+        if packet.stop - l4 < _HEADER + 4:
             self.stats.InErrors += 1
+            return
+        today = (now // MILLISECOND % _DAY).to_bytes(4, "big")
+        answer = self._message(TIMESTAMP_REPLY, 0, frame[l4 + _HEADER : l4 + _HEADER + 4] + today + today)
+        answer.header[answer.l4 + 4 : answer.l4 + 8] = frame[l4 + 4 : l4 + 8]
+        self.stats.OutTimestampReps += 1
+        self._answer(packet, answer, now)
+
+    def _answer(self, question: RxPacket, answer: TxPacket, now: int) -> None:
+        """Sends the answer to a question, from the address that was asked if that is one host's alone."""
+        answer.tos = question.frame[question.l3 + 1]  # RFC 1122 3.2.2.6
+        self._send(answer, b"" if question.broadcast else question.destination, question.source, now)
+
+    def _receive_error(self, packet: RxPacket, kind: int, code: int, now: int) -> None:
+        frame, l4 = packet.frame, packet.l4
+        if packet.broadcast:
+            return  # Linux icmp_rcv: it is to one host alone
+        if kind == SOURCE_QUENCH:
+            self.stats.InSrcQuenchs += 1  # RFC 6633: has no effect
+            return
+        if kind == REDIRECT:
+            self.stats.InRedirects += 1
+            self._receive_redirect(packet)
+            return
+        number, final, info = errno.EHOSTUNREACH, False, 0
+        if kind == DESTINATION_UNREACHABLE:
+            self.stats.InDestUnreachs += 1
+            if code >= len(UNREACHABLE_CODES):
+                return
+            number, final = UNREACHABLE_CODES[code]
+            info = get16(frame, l4 + 6) if number == errno.EMSGSIZE else 0
+        elif kind == TIME_EXCEEDED:
+            self.stats.InTimeExcds += 1
+        else:
+            self.stats.InParmProbs += 1
+            number, final, info = errno.EPROTO, True, frame[l4 + 4]
+        quote = frame[l4 + _HEADER : packet.stop]
+        top = (quote[0] & 15) * 4 if quote else 0
+        if top < 20 or len(quote) < top + 8:  # RFC 792 quotes the header and eight octets
+            self.stats.InErrors += 1
+            return
+        if number == errno.EMSGSIZE and self.ip.sysctl.ip_no_pmtu_disc > 1:
             return
         handler = self.ip.handlers.get(quote[9])
         if handler is not None:
-            handler.error(quote, l4, code, final, info if code == errno.EMSGSIZE else 0, now)
+            origin = IcmpOrigin(kind, code, packet.source, packet.ttl << 8 | packet.service())
+            handler.error(quote, top, number, final, info, now, origin)
+
+    def _receive_redirect(self, packet: RxPacket) -> None:
+        """RFC 1122 3.2.2.2: a host goes by what the gateway that it uses says of another on the same link."""
+        frame, l4 = packet.frame, packet.l4
+        quote = frame[l4 + _HEADER : packet.stop]
+        gateway = frame[l4 + 4 : l4 + 8]
+        if len(quote) < 28 or self.ip.forwarding:
+            return
+        routes = self.ip.routes
+        used, better = routes.lookup(quote[16:20]), routes.lookup(gateway)
+        if used is None or used.via != packet.source or better is None or better.kind != UNICAST:
+            return
+        if better.interface is used.interface and not better.via:
+            routes.redirect(quote[16:20], gateway)
 
     def _message(self, kind: int, code: int, data: bytes) -> TxPacket:
         packet = self._packet
@@ -113,8 +205,10 @@ class Icmp(PacketHandler):
         packet.header[packet.l4 : packet.l5] = bytes((kind, code, 0, 0, 0, 0, 0, 0))
         packet.payload = data
         packet.length = len(data)
-        packet.ttl = self.ip.ttl
+        packet.ttl = self.ip.sysctl.ip_default_ttl
         packet.tos = 0
+        packet.ident = -1
+        packet.dont_fragment = False  # Linux icmp_sk_init
         return packet
 
     def _send(self, packet: TxPacket, source: bytes, destination: bytes, now: int) -> None:
@@ -132,16 +226,22 @@ class Icmp(PacketHandler):
         route = self.ip.routes.lookup(destination)
         return destination if route is not None and route.kind == LOCAL else b""
 
-    def _allowed(self, now: int) -> bool:
-        """RFC 1812 4.3.2.8: errors are limited by a token bucket."""
-        refill = (now - self._refilled_at) * ICMP_RATE_PER_SECOND // SECOND
-        if refill > 0:
-            self._tokens = min(ICMP_RATE_LIMIT, self._tokens + refill)
-            self._refilled_at += refill * SECOND // ICMP_RATE_PER_SECOND
-        if self._tokens == 0:
+    def _may_send(self, kind: int, code: int, sender: bytes, route: Route | None, now: int) -> bool:
+        """RFC 1812 4.3.2.8: errors are limited by token buckets, one for all and one for each host they go to.
+
+        Not what the path MTU is found by, nor what stays on this host (Linux icmpv4_global_allow, icmpv4_xrlim_allow).
+        """
+        sysctl = self.ip.sysctl
+        if (kind, code) == (DESTINATION_UNREACHABLE, FRAGMENTATION_NEEDED) or not sysctl.icmp_ratemask >> kind & 1:
+            return True
+        if route is not None and route.interface is self.ip.loopback:
+            return True
+        if not self._rate.allows(sysctl.icmp_msgs_per_sec, sysctl.icmp_msgs_burst, now):
             self.stats.OutRateLimitGlobal += 1
             return False
-        self._tokens -= 1
+        if not self._rate.allows_to(sender, sysctl.icmp_ratelimit * MILLISECOND, now):
+            self.stats.OutRateLimitHost += 1
+            return False
         return True
 
 
@@ -167,9 +267,21 @@ class IcmpErrorSender(IcmpErrors):
         """Type 11 code 0, RFC 1812 5.2.7.3."""
         self._answer(packet, TIME_EXCEEDED, 0, 0, now)
 
+    def reassembly_time_exceeded(self, fragment: bytes, now: int) -> None:
+        """Type 11 code 1, RFC 1122 3.3.2."""
+        self._icmp.send_error(fragment, 0, TIME_EXCEEDED, 1, 0, now)
+
+    def parameter_problem(self, packet: RxPacket, pointer: int, now: int) -> None:
+        """Type 12, RFC 1122 3.2.2.5."""
+        self._answer(packet, PARAMETER_PROBLEM, 0, pointer << 24, now)
+
+    def redirect(self, packet: RxPacket, gateway: bytes, now: int) -> None:
+        """Type 5 code 1, RFC 1812 5.2.7.2."""
+        self._icmp.send_redirect(packet, gateway, now)
+
     def fragmentation_needed(self, packet: RxPacket, mtu: int, now: int) -> None:
         """Code 4 with the next hop's MTU, RFC 1191 4."""
-        self._answer(packet, DESTINATION_UNREACHABLE, FRAGMENTATION_NEEDED, mtu, now)
+        self._answer(packet, DESTINATION_UNREACHABLE, FRAGMENTATION_NEEDED, mtu & 0xFFFF, now)
 
     def host_unreachable(self, frame: bytes, l3: int, now: int) -> None:
         """Code 1, for a frame that waited in vain for its next hop's MAC."""

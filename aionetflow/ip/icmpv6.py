@@ -28,7 +28,7 @@ from aionetflow.ip.extension import UNRECOGNIZED_OPTION, transport_of
 from aionetflow.ip.route import LOCAL, UNREACHABLE, Route
 from aionetflow.ip.selection import Sources
 from aionetflow.ip.v6 import HEADER_LENGTH, MIN_MTU, PROTOCOL_ICMPV6, Icmp6Errors, IPv6
-from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
+from aionetflow.packet import IcmpOrigin, PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.stats import Icmp6Stats
 
 DESTINATION_UNREACHABLE = 1
@@ -85,10 +85,18 @@ class Icmpv6(PacketHandler):
         elif kind == TIME_EXCEEDED:
             self._receive_error(packet, errno.EHOSTUNREACH, False, 0, now)
         elif kind == PARAMETER_PROBLEM:
-            self._receive_error(packet, errno.EPROTO, True, 0, now)
+            self._receive_error(packet, errno.EPROTO, True, get32(frame, l4 + 4) & 0x7FFFFFFF, now)
         handler = self.handlers.get(kind)
         if handler is not None:
             handler.receive(packet, now)
+
+    def error(
+        self, quote: bytes, l4: int, code: int, final: bool, info: int, now: int, origin: IcmpOrigin | None = None
+    ) -> None:
+        """Another host reports on a message of ours: only of an echo request somebody wants to know."""
+        handler = self.handlers.get(ECHO_REPLY)
+        if quote[l4] == ECHO and handler is not None:
+            handler.error(quote, l4, code, final, info, now, origin)
 
     def send(
         self, message: bytes, data: bytes, source: bytes, destination: bytes, now: int, *, route: Route | None = None,
@@ -139,6 +147,10 @@ class Icmpv6(PacketHandler):
         message = bytes((kind, code, 0, 0)) + info.to_bytes(4, "big")
         self.send(message, quote, self._error_source(frame, l3), sender, now)
 
+    def reassembly_time_exceeded(self, fragment: bytes, sender: bytes, now: int) -> None:
+        """Type 3 code 1, RFC 8200 4.5."""
+        self.send_error(fragment, 0, sender, TIME_EXCEEDED, 1, 0, now)
+
     def _allowed(self, route: Route, sender: bytes, kind: int, now: int) -> bool:
         """RFC 4443 2.4 (f), Linux icmpv6_xrlim_allow: no limit on loopback, nor for what path-MTU discovery needs."""
         if route.interface is self.ip.loopback or kind == PACKET_TOO_BIG:
@@ -170,8 +182,10 @@ class Icmpv6(PacketHandler):
         handler = self.ip.handlers.get(protocol)
         if handler is not None:
             ip, link = self.ip, packet.interface
+            kind, number = packet.frame[packet.l4], packet.frame[packet.l4 + 1]
+            origin = IcmpOrigin(kind, number, packet.source, packet.ttl << 8 | packet.service())
             ends = ip.on_link(quote[8:24], link) + ip.on_link(quote[24:40], link)
-            handler.error(quote[:8] + ends + quote[40:], l4, code, final, info, now)
+            handler.error(quote[:8] + ends + quote[40:], l4, code, final, info, now, origin)
 
     def _error_source(self, frame: bytes, l3: int) -> bytes:
         """RFC 4443 2.2: the address the packet was sent to, if it is ours; else the one that is best."""

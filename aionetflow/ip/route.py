@@ -38,6 +38,9 @@ class Route:
         # the address to send from when the application has not bound one; empty in IPv6: selection.py chooses
         self.source = source
         self.metric = metric
+        self.learned_mtu: i64 = 0  # octets: what the way to one destination takes, as ICMP told (RFC 1191); 0: nothing
+        self.locked = False  # ... and too little to believe: packets may be cut on the way (Linux ip_mtu_locked)
+        self.expires: i64 = 0  # when that is forgotten
         self._bits = 8 * len(prefix) - prefix_length
         self._network = int.from_bytes(prefix, "big") >> self._bits
 
@@ -46,6 +49,23 @@ class Route:
         if len(destination) != len(self.prefix):
             return False
         return int.from_bytes(destination, "big") >> self._bits == self._network
+
+    def path_mtu(self, now: i64) -> i64:
+        """The longest packet that the way takes, as far as is known."""
+        if self.learned_mtu == 0 or self.expires <= now or self.learned_mtu > self.interface.mtu:
+            return self.interface.mtu
+        return self.learned_mtu
+
+    def is_locked(self, now: i64) -> bool:
+        """Whether packets must not be kept from being cut on the way."""
+        return self.locked and self.expires > now
+
+    def learned(self, destination: bytes) -> "Route":
+        """The same way to one destination: what is learned of that only is noted in it (Linux fib_nh_exception)."""
+        return Route(
+            destination, 8 * len(destination), self.interface, kind=self.kind, via=self.via, source=self.source,
+            metric=self.metric,
+        )  # fmt: skip
 
     def __str__(self) -> str:
         """The line that `ip route` would print.
@@ -76,6 +96,7 @@ class RoutingTable:
     def __init__(self) -> None:
         self._routes: dict[int, list[Route]] = {4: [], 16: []}  # by the octets of an address, the best match first
         self._cache: dict[bytes, Route | None] = {}
+        self._learned: dict[bytes, Route] = {}  # by destination: ways of which ICMP has told something
         self.version: i64 = 0  # of the table: another number, perhaps other answers
 
     def add(
@@ -156,26 +177,64 @@ class RoutingTable:
         source = source_address(interface.addresses, destination)
         return Route(destination, 8 * len(destination), interface, source=source)
 
-    def _search(self, wanted: bytes) -> Route | None:
-        destination = wanted
-        routes = self._routes[len(destination)]
-        index = scope_of(destination) if destination[0] == 0xFF else 0
-        if index:  # a group on one link: the route to groups there
-            routes = [route for route in routes if route.interface.index == index]
-            destination = bare(destination)
-        found = next((route for route in routes if route.interface.up and route.matches(destination)), None)
+    def learn_mtu(self, destination: bytes, mtu: int, minimum: int, expires: int, now: i64) -> Route | None:
+        """ICMP says that the way to a destination takes packets of mtu octets; the route to it, None if there is none.
+
+        What is more than is known already says nothing, and of what is less than minimum only that is believed
+        (Linux __ip_rt_update_pmtu). expires is when it is forgotten.
+        """
+        route = self.lookup(destination)
+        if route is None or mtu > route.path_mtu(now):
+            return route
+        locked = mtu < minimum
+        route = self._exception(destination, route)
+        route.learned_mtu = min(route.path_mtu(now), minimum) if locked else mtu
+        route.locked = locked
+        route.expires = expires
+        return route
+
+    def redirect(self, destination: bytes, via: bytes) -> Route | None:
+        """A router says that another is nearer to a destination (RFC 1122 3.2.2.2): the route by that one."""
+        route = self.lookup(destination)
+        if route is None or route.kind != UNICAST:
+            return None
+        better = self._exception(destination, route)
+        better.via = via
+        return better
+
+    def _exception(self, destination: bytes, route: Route) -> Route:
+        """The route that is for one destination alone."""
+        known = self._learned.get(destination)
+        if known is not None:
+            return known
+        if len(self._learned) >= ROUTE_CACHE_SIZE:
+            del self._learned[next(iter(self._learned))]
+        route = self._learned[destination] = self._cache[destination] = route.learned(destination)
+        return route
+
+    def _search(self, destination: bytes) -> Route | None:
+        found = self._learned.get(destination) or self._find(destination)
         if len(self._cache) >= ROUTE_CACHE_SIZE:
             self._cache.clear()
-        self._cache[wanted] = found
+        self._cache[destination] = found
         return found
 
     def forget(self) -> None:
         """Drops what was remembered of earlier look-ups: an interface went up or down, or a route came or went."""
         self.version += 1
         self._cache.clear()
+        self._learned.clear()
 
     def __iter__(self) -> Iterator[Route]:
         return iter([*self._routes[4], *self._routes[16]])
+
+    def _find(self, destination: bytes) -> Route | None:
+        routes = self._routes[len(destination)]
+        index = scope_of(destination) if destination[0] == 0xFF else 0
+        if index:  # a group on one link: the route to groups there
+            routes = [route for route in routes if route.interface.index == index]
+            destination = bare(destination)
+        return next((route for route in routes if route.interface.up and route.matches(destination)), None)
 
     @staticmethod
     def _same(a: Route, b: Route) -> bool:

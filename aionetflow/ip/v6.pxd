@@ -1,10 +1,11 @@
 import cython
 from libc.stdint cimport int64_t, uint32_t
 
-from aionetflow._fast cimport equal, get16, get32, part, put_ipv6_header
+from aionetflow._fast cimport equal, get16, get32, part, put_ipv6_header, segment
 from aionetflow.ethernet.interface cimport Interface
 from aionetflow.fast_paths cimport FastPaths
 from aionetflow.ip.route cimport Route, RoutingTable
+from aionetflow.ip.v4 cimport looped_copy
 from aionetflow.packet cimport PacketHandler, RxPacket, TxPacket
 from aionetflow.stats cimport Ip6Stats
 
@@ -33,6 +34,7 @@ cdef class Icmp6Errors:
 
 cdef class Fragments:
     cpdef bint take(self, RxPacket packet, Py_ssize_t at, Py_ssize_t named_at, int64_t now) except -1
+    cpdef list cut(self, bytes packet, int mtu)
 
 cdef class IPv6(PacketHandler):
     cdef readonly RoutingTable routes
@@ -40,6 +42,9 @@ cdef class IPv6(PacketHandler):
     cdef readonly dict handlers
     cdef public Icmp6Errors errors
     cdef public Fragments fragments
+    cdef RxPacket _joined
+    cdef RxPacket _looped_packet
+    cdef public list looped
     cdef public Interface loopback
     cdef public bint forwarding
     cdef PacketHandler _last_handler
@@ -53,6 +58,11 @@ cdef class IPv6(PacketHandler):
     cpdef receive(self, RxPacket packet, int64_t now)
     @cython.locals(flow=uint32_t)
     cpdef output(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)
+    cpdef _output_in_pieces(self, TxPacket packet, Route route, bytes destination, int64_t now)
+    @cython.locals(packet=RxPacket)
+    cpdef take_looped(self, Interface interface, bytes frame, int64_t now)
+    @cython.locals(packet=RxPacket)
+    cpdef deliver_whole(self, bytes frame, RxPacket piece, int64_t now)
     @cython.locals(frame=bytes, l3=Py_ssize_t)
     cpdef bint _parse(self, RxPacket packet) except -1
     cdef bint _has_last_addresses(self, RxPacket packet) except -1

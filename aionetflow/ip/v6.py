@@ -17,11 +17,12 @@ Extension headers (extension.py) are passed on the way to the transport's; a fra
 from typing import Any
 
 from aionetflow.ethernet.interface import Interface
-from aionetflow.fast import equal, get16, get32, part, put_ipv6_header
+from aionetflow.fast import equal, get16, get32, part, put_ipv6_header, segment
 from aionetflow.fast_paths import FAST
 from aionetflow.ip import extension
 from aionetflow.ip.address import AF_INET6, ANY, LOOPBACK, MAPPED, bare, is_scoped, scope_of, scoped
 from aionetflow.ip.route import LOCAL, UNREACHABLE, Route, RoutingTable
+from aionetflow.ip.v4 import looped_copy
 from aionetflow.packet import PacketHandler, RxPacket, TxPacket
 from aionetflow.stats import Ip6Stats
 from aionetflow.widths import i64, u32
@@ -73,6 +74,10 @@ class Fragments:
         """
         return False
 
+    def cut(self, packet: bytes, mtu: int) -> list[bytes]:
+        """The fragments of a packet, none longer than mtu octets."""
+        return []
+
 
 def flow_label(source: bytes, destination: bytes, ports: u32) -> u32:
     """The label of a flow's packets: the same for all, another for others (RFC 6437 3, net.ipv6.auto_flowlabels).
@@ -92,6 +97,9 @@ class IPv6(PacketHandler):
         self.handlers: dict[int, PacketHandler] = {}  # by protocol number
         self.errors = Icmp6Errors()
         self.fragments = Fragments()
+        self._joined = RxPacket()
+        self._looped_packet = RxPacket()
+        self.looped: list[tuple[Interface, bytes]] = []  # packets to groups that are to be heard on this host too
         self.loopback: Interface | None = None  # the interface whose packets are our own
         self.forwarding = False
         # of the last packet that was for this host: where it came in, who took it, and its addresses
@@ -135,7 +143,39 @@ class IPv6(PacketHandler):
         flow = packet.tos << 20 | flow_label(source, destination, get32(packet.header, packet.l4))
         put_ipv6_header(packet.header, packet.l3, flow, packet.ttl, packet.protocol, source, destination)
         self.stats.OutRequests += 1
+        if destination[0] == 0xFF and route.interface is not self.loopback:  # Linux ip6_finish_output2
+            if packet.loop and bare(destination) in route.interface.groups:
+                self.looped.append((route.interface, looped_copy(packet)))
+            if packet.ttl == 0:
+                return  # it stays on this host
+        if packet.mss <= 0 and packet.l5 - packet.l3 + packet.length > (packet.mtu or route.path_mtu(now)):
+            self._output_in_pieces(packet, route, destination, now)
+            return
         route.interface.output(packet, route.via or destination, now)  # which writes the payload's length
+
+    def _output_in_pieces(self, packet: TxPacket, route: Route, destination: bytes, now: i64) -> None:
+        """RFC 8200 4.5: only whoever sends a packet may cut it."""
+        (whole,) = segment(
+            packet.header, packet.l3, packet.l3, packet.l4, packet.l5, packet.payload, packet.start, packet.length, 0, 0
+        )  # fmt: skip
+        pieces = self.fragments.cut(whole, max(packet.mtu or route.path_mtu(now), MIN_MTU))
+        self.stats.FragOKs += 1
+        self.stats.FragCreates += len(pieces)
+        route.interface.output_whole(pieces, route.via or destination, now)
+
+    def take_looped(self, interface: Interface, frame: bytes, now: i64) -> None:
+        """Receives a packet of this host's to a group on an interface, as if it had come in there."""
+        packet = self._looped_packet
+        packet.take(interface, [frame], 0, 0, 0, True)
+        self.receive(packet, now)
+
+    def deliver_whole(self, frame: bytes, piece: RxPacket, now: i64) -> None:
+        """Delivers a packet that was put together; piece is the last of its fragments."""
+        packet = self._joined
+        packet.take(piece.interface, [frame], 0, 0, 0, piece.broadcast)
+        packet.source, packet.destination = piece.source, piece.destination
+        if self._parse(packet):
+            self._deliver(packet, now)
 
     def unreachable(self, frame: bytes, l3: int, now: i64) -> None:
         """A queued frame's next hop does not answer: its sender, here or elsewhere, is told (RFC 4861 7.2.2)."""

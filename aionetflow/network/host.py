@@ -174,10 +174,10 @@ class Host:
         entries = [entry for nic in self.interfaces for entry in nic.addresses]
         return [unpack(entry.address) for entry in entries if len(entry.address) == octets]
 
-    def socket(self, family: int = AF_INET, kind: int = SOCK_STREAM) -> Socket:
+    def socket(self, family: int = AF_INET, kind: int = SOCK_STREAM, protocol: int = 0) -> Socket:
         """A new non-blocking socket on this host, owned by the running task; RuntimeError if its network has ended."""
         self.network.check_open()
-        return self.stack.socket(family, kind, self.owner())
+        return self.stack.socket(family, kind, self.owner(), protocol)
 
     def open_stream(self, family: int) -> StreamSocket:
         """A new stream socket, as `socket` makes it."""

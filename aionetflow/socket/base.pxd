@@ -5,6 +5,7 @@ from aionetflow.clock cimport Clock
 from aionetflow.ethernet.interface cimport Node
 from aionetflow.ip.route cimport Route, RoutingTable
 from aionetflow.ip.v4 cimport IPv4
+from aionetflow.packet cimport TxPacket
 from aionetflow.socket.ports cimport PortHold, is_unspecified
 from aionetflow.socket.table cimport SocketTable
 from aionetflow.stats cimport Stats
@@ -27,6 +28,7 @@ cdef class Services(Node):
     cpdef int64_t timestamp_offset(self, bytes local, bytes remote) except? -1
     cdef readonly list interfaces
     cdef readonly object sources
+    cdef public dict memberships
     cpdef Socket make_stream(self, object owner, int family)
     cpdef released(self, Socket sock)
     cpdef touch(self, Connection connection)
@@ -66,6 +68,10 @@ cdef class Socket(ConnectionUser):
     cdef public int tos
     cdef public int hop_limit
     cdef public int traffic_class
+    cdef public int mtu_discover
+    cdef public int mtu_discover6
+    cdef public int asked
+    cdef public object groups
     cdef public int error
     cdef public int device
     @cython.locals(stream=bint, sysctl=Sysctl)
@@ -73,11 +79,13 @@ cdef class Socket(ConnectionUser):
     cpdef int fileno(self) except? -1
     cpdef int events(self) except? -1
     cpdef bint is_connected(self) except -1
+    cpdef mark(self, TxPacket packet, Route route, bytes remote, int64_t now)
     cpdef int take_error(self) except? -1
     cpdef check_open(self)
     cpdef Route route_to(self, bytes remote)
     cpdef bytes reached_by(self, bytes remote)
     cpdef tuple hops(self, bytes remote)
+    cpdef int discovers(self, bytes remote) except? -1
     @cython.locals(source=bytes)
     cpdef bytes source_for(self, Route route, bytes remote)
     @cython.locals(watcher=Watcher)

@@ -1,11 +1,11 @@
 """What stream and datagram sockets have in common: the control block, its addresses and options, its life.
 
-What a socket asks of its host (Services) knows sockets and they know it: the two are better whole, in one file.
+The control block and what it asks of its host (Services) know each other: they are better whole, in one file.
 """
 
 import errno
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aionetflow.clock import Clock
 from aionetflow.config import DEFAULT_TTL
@@ -23,12 +23,14 @@ from aionetflow.ip.address import (
     scope_of,
     unpack,
 )
+from aionetflow.ip.multicast import Memberships
 from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
 from aionetflow.ip.selection import Sources
 from aionetflow.ip.v4 import IPv4
+from aionetflow.packet import TxPacket
 from aionetflow.rng import Random
 from aionetflow.settings import Value
-from aionetflow.socket import options
+from aionetflow.socket import ip_options, membership, options
 from aionetflow.socket.options import SOCK_STREAM
 from aionetflow.socket.ports import PortHold, is_unspecified
 from aionetflow.socket.table import SocketTable
@@ -36,8 +38,9 @@ from aionetflow.stats import Stats
 from aionetflow.sysctl import Sysctl
 from aionetflow.tcp import congestion
 from aionetflow.tcp.challenge import ChallengeLimit
-from aionetflow.tcp.connection import Connection, ConnectionUser
+from aionetflow.tcp.connection import IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, Connection, ConnectionUser
 from aionetflow.tcp.isn import InitialNumbers
+from aionetflow.widths import i64
 
 if TYPE_CHECKING:
     from aionetflow.socket.stream import StreamSocket
@@ -49,6 +52,12 @@ OUT = 0x004
 ERR = 0x008
 HUP = 0x010
 RDHUP = 0x2000
+
+
+for more in (ip_options, membership):
+    options.OPTIONS.update(more.OPTIONS)
+    options.IPV6_OPTIONS.update(more.IPV6_OPTIONS)
+options.RAW_OPTIONS.update(membership.RAW_OPTIONS)
 
 
 class Owner(NamedTuple):
@@ -75,6 +84,7 @@ class Services(Node):
         self.isn = InitialNumbers(random)
         self.challenges = ChallengeLimit(random)
         self.interfaces: list[Interface] = []
+        self.memberships: dict[int, Memberships] = {}  # in groups, by the octets of an address
         self.sources = Sources(self.interfaces, routes)
 
     def index_of(self, name: str) -> int:
@@ -173,10 +183,15 @@ class Socket(ConnectionUser):
         self.send_buffer = sysctl.tcp_wmem[1] if stream else sysctl.wmem_default
         self.receive_locked = False  # SO_RCVBUF was set: that stays its size (Linux SOCK_RCVBUF_LOCK)
         self.send_locked = False
-        self.ttl: int = DEFAULT_TTL
+        self.ttl: int = services.sysctl.ip_default_ttl
         self.tos: int = 0
         self.hop_limit: int = DEFAULT_TTL  # of IPv6 packets, as the traffic class
         self.traffic_class: int = 0
+        # IP_MTU_DISCOVER and IPV6_MTU_DISCOVER: how the way's MTU is gone by (Linux inet_create, inet6_create)
+        self.mtu_discover: int = IP_PMTUDISC_DONT if services.sysctl.ip_no_pmtu_disc else IP_PMTUDISC_WANT
+        self.mtu_discover6: int = IP_PMTUDISC_WANT
+        self.groups: Any = None  # a membership.Groups: those that the socket is in, and how it sends to groups
+        self.asked: int = 0  # what recvmsg tells beside the data: see socket/ancillary.py
         self.error = 0
         self.device = 0  # SO_BINDTODEVICE: the index of an interface; 0: any
 
@@ -298,6 +313,9 @@ class Socket(ConnectionUser):
     def settings(self) -> Sysctl:
         """The settings of its host."""
         return self._services.sysctl
+    def mark(self, packet: TxPacket, route: Route, remote: bytes, now: i64) -> None:
+        """Says of a packet to an address what its IP header is to say, and whether it may be cut on the way."""
+        packet.ttl, packet.tos = self.hops(remote)
 
     def options_changed(self) -> None:
         """An option that the transport needs to know of was set."""
@@ -344,6 +362,24 @@ class Socket(ConnectionUser):
     def hops(self, remote: bytes) -> tuple[int, int]:
         """TTL and type of service, or hop limit and traffic class, of packets to an address."""
         return (self.ttl, self.tos) if len(remote) == 4 else (self.hop_limit, self.traffic_class)
+
+    def inherit_ip(self, listening: "Socket") -> None:
+        """Takes over what a listening socket says of packets."""
+        self.ttl, self.tos = listening.ttl, listening.tos
+        self.hop_limit, self.traffic_class = listening.hop_limit, listening.traffic_class
+        self.mtu_discover, self.mtu_discover6 = listening.mtu_discover, listening.mtu_discover6
+        self.asked, self.v6only = listening.asked, listening.v6only
+
+    def discovers(self, remote: bytes) -> int:
+        """How the MTU of the way to an address is gone by: IP_PMTUDISC_WANT and its like."""
+        return self.mtu_discover if len(remote) == 4 else self.mtu_discover6
+
+    def path_mtu(self) -> int:
+        """IP_MTU: the longest packet that the way to the other end takes; ENOTCONN if there is none."""
+        route = self._services.routes.lookup(self.remote) if self.is_connected() else None
+        if route is None:
+            raise os_error(errno.ENOTCONN)
+        return route.path_mtu(self._services.clock.now())
 
     def source_for(self, route: Route, remote: bytes) -> bytes:
         """The address to send from: the socket's own, or the best for that way; EADDRNOTAVAIL if there is none."""

@@ -1,16 +1,16 @@
 """The calls that move data beyond send and recv, alike for both kinds of socket: into buffers, of buffers, with flags.
 
 Flags have Linux's meaning for a socket that does not block, so that MSG_DONTWAIT, MSG_WAITALL and MSG_NOSIGNAL change
-nothing: no call waits, and no signal is ever sent. There is no ancillary data.
+nothing: no call waits, and no signal is ever sent. A stream has no ancillary data.
 """
 
 import errno
 from collections.abc import Iterable, Sequence
 
 from aionetflow.errors import os_error
-from aionetflow.ip.address import AF_INET, Address
+from aionetflow.ip.address import Address
 from aionetflow.socket.base import Socket
-from aionetflow.socket.options import IPPROTO_IP, IPPROTO_IPV6, SOCK_DGRAM, SOL_SOCKET
+from aionetflow.socket.options import SOL_SOCKET
 
 Buffer = bytes | bytearray | memoryview
 Ancillary = Iterable[tuple[int, int, Buffer]]  # level, type, data
@@ -38,40 +38,42 @@ class DataSocket(Socket):
     def recvmsg(
         self, limit: int, ancillary_limit: int = 0, flags: int = 0
     ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Address | None]:
-        """As recv: (data, no ancillary data, flags, sender); of the flags, MSG_TRUNC says that a datagram was cut."""
+        """As recv: (data, ancillary data, flags, sender).
+
+        Ancillary data is what the socket has asked for (socket/ancillary.py), as (level, type, octets). Of the flags,
+        MSG_TRUNC says that a datagram was cut, MSG_CTRUNC that ancillary data was, MSG_ERRQUEUE that it is an error.
+        """
         if limit < 0:
             raise ValueError("negative buffer size in recvmsg()")
         if ancillary_limit < 0:
             raise ValueError("invalid ancillary data buffer length")
-        data, said, address = self._take(limit, flags)
-        return data, [], said, address
+        return self._take_message(limit, ancillary_limit, flags)
 
     def recvmsg_into(
         self, buffers: Iterable[bytearray | memoryview], ancillary_limit: int = 0, flags: int = 0
     ) -> tuple[int, list[tuple[int, int, bytes]], int, Address | None]:
-        """As recvmsg, into buffers, one filled after the other: (octets, no ancillary data, flags, sender)."""
+        """As recvmsg, into buffers, one filled after the other: (octets, ancillary data, flags, sender)."""
         if ancillary_limit < 0:
             raise ValueError("invalid ancillary data buffer length")
         views = [_room(buffer, 0, "recvmsg_into") for buffer in buffers]
-        data, said, address = self._take(sum(map(len, views)), flags)
+        data, told, said, address = self._take_message(sum(map(len, views)), ancillary_limit, flags)
         rest = memoryview(data)
         for view in views:
             part = rest[: len(view)]
             view[: len(part)] = part
             rest = rest[len(part) :]
-        return len(data), [], said, address
+        return len(data), told, said, address
 
     def sendmsg(
         self, buffers: Iterable[Buffer], ancillary: Ancillary = (), flags: int = 0, address: Address | None = None
     ) -> int:
         """As send, of buffers, one behind the other: how many octets. A stream does not look at the address.
 
-        EINVAL for ancillary data that asks something of the socket or, on a datagram socket, of its IP: none of that
-        can be done here. What is for others means nothing (Linux sock_cmsg_send, ip_cmsg_send).
+        EINVAL for ancillary data that asks something of the socket: none of that can be done here. What is for others
+        means nothing (Linux sock_cmsg_send).
         """
-        ip = IPPROTO_IP if self.family == AF_INET else IPPROTO_IPV6
         for level, kind, _ in ancillary:
-            if (level == SOL_SOCKET and kind not in _UNIX_MESSAGES) or (level == ip and self.type == SOCK_DGRAM):
+            if level == SOL_SOCKET and kind not in _UNIX_MESSAGES:
                 raise os_error(errno.EINVAL)
         return self._send_all([_octets(buffer) for buffer in buffers], flags, address)
 
@@ -80,6 +82,13 @@ class DataSocket(Socket):
     def _take(self, limit: int, flags: int) -> tuple[bytes, int, Address | None]:
         """What has arrived, what to say of it (MSG_TRUNC), and who sent it."""
         raise NotImplementedError
+
+    def _take_message(
+        self, limit: int, room: int, flags: int
+    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Address | None]:
+        """The same with ancillary data, as much as a control buffer of room octets holds."""
+        data, said, address = self._take(limit, flags)
+        return data, [], said, address
 
     def _take_into(self, view: memoryview, flags: int) -> tuple[int, int, Address | None]:
         """The same into a buffer: how many octets, or a cut datagram's whole length if MSG_TRUNC asks for it."""

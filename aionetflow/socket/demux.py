@@ -6,7 +6,7 @@ from aionetflow.fast import get16, get32
 from aionetflow.ip.icmp import IcmpErrorSender
 from aionetflow.ip.icmpv6 import Icmp6ErrorSender
 from aionetflow.ip.route import UNREACHABLE
-from aionetflow.packet import PacketHandler, RxPacket, TxPacket, packet_end
+from aionetflow.packet import IcmpOrigin, PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.socket.driver import Driver
 from aionetflow.socket.half_open import HalfOpen
 from aionetflow.socket.listener import Listener
@@ -14,7 +14,7 @@ from aionetflow.socket.ports import connection_key
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import TcpStats, UdpStats
 from aionetflow.tcp import arrival, reset, timewait
-from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.connection import IP_PMTUDISC_INTERFACE, Connection
 from aionetflow.tcp.segment import ACK, RST, SYN, Segment
 from aionetflow.tcp.sequence import seq_between
 from aionetflow.tcp.states import CLOSED, TIME_WAIT, Event
@@ -22,6 +22,7 @@ from aionetflow.udp.datagram import HEADER_LENGTH, is_intact, is_whole
 from aionetflow.widths import i64
 
 _TIMEOUT = int(Event.TIMEOUT)
+EMSGSIZE = errno.EMSGSIZE
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
@@ -52,7 +53,9 @@ class TcpDemux(PacketHandler):
             self.stats.InCsumErrors += 1
             self.stats.InErrs += 1
 
-    def error(self, quote: bytes, l4: int, code: int, final: bool, info: int, now: i64) -> None:
+    def error(
+        self, quote: bytes, l4: int, code: int, final: bool, info: int, now: i64, origin: IcmpOrigin | None = None
+    ) -> None:
         """ICMP reports on a segment of ours (RFC 5927 4.1: only if it is one that is in flight)."""
         key = _quoted_key(quote, l4)
         connection = self.table.connections.get(key)
@@ -63,7 +66,9 @@ class TcpDemux(PacketHandler):
                 self.half_open.fail(request, get32(quote, l4 + 4), gone)
             return
         if seq_between(connection.snd.snd_una, get32(quote, l4 + 4), connection.snd.snd_nxt):
-            arrival.receive_icmp(connection, code, info, now)
+            if code == EMSGSIZE and connection.mtu_discover < IP_PMTUDISC_INTERFACE:
+                self.driver.learn_mtu(connection.remote, info, now)
+            arrival.receive_icmp(connection, code, now)
             self.driver.touch(connection)
         else:
             self.stats.OutOfWindowIcmps += 1
@@ -159,24 +164,26 @@ class UdpDemux(PacketHandler):
         sockets = self.table.datagrams_of(
             source, port, packet.destination, get16(frame, l4 + 2), packet.broadcast, packet.interface.index
         )  # fmt: skip
+        if packet.broadcast:
+            sockets = [sock for sock in sockets if sock.hears(packet)]
         if not sockets:
             self.stats.NoPorts += 1
             self.errors.port_unreachable(packet, now)
         for sock in sockets:
-            if sock.deliver(frame[l4 + HEADER_LENGTH : packet.stop], source, port):
+            if sock.deliver(frame[l4 + HEADER_LENGTH : packet.stop], packet, port, now):
                 self.stats.InDatagrams += 1
             else:
                 self.stats.RcvbufErrors += 1
                 self.stats.InErrors += 1
 
-    def error(self, quote: bytes, l4: int, code: int, final: bool, info: int, now: i64) -> None:
-        """ICMP reports on a datagram of ours: told to its socket if that is connected (Linux __udp4_lib_err)."""
+    def error(
+        self, quote: bytes, l4: int, code: int, final: bool, info: int, now: i64, origin: IcmpOrigin | None = None
+    ) -> None:
+        """ICMP reports on a datagram of ours: its socket is told (Linux __udp4_lib_err)."""
         local, remote = _quoted_addresses(quote)
-        if final:
-            port, remote_port = get16(quote, l4), get16(quote, l4 + 2)
-            for sock in self.table.datagrams_of(remote, remote_port, local, port, False):
-                if sock.is_connected():
-                    sock.fail(code)
+        port, remote_port = get16(quote, l4), get16(quote, l4 + 2)
+        for sock in self.table.datagrams_of(remote, remote_port, local, port, False):
+            sock.receive_icmp(quote[l4 + HEADER_LENGTH :], remote, remote_port, code, final, info, origin, now)
 
 
 def _quoted_key(quote: bytes, l4: int) -> bytes:

@@ -13,8 +13,11 @@ from aionetflow.tcp.departure cimport expire, output
 
 cdef int64_t NEVER
 cdef int CLOSED
+cdef int SYN_RECEIVED
 cdef int TIME_WAIT
 cdef int _TIMEOUT
+cdef int _WANT
+cdef int _DO
 cdef int UNREACHABLE
 
 @cython.final
@@ -37,6 +40,8 @@ cdef class Driver:
     cpdef int64_t deadline(self) except? -1
     @cython.locals(connection=Connection, when=int64_t)
     cpdef expire(self, int64_t now)
+    @cython.locals(connection=Connection, route=Route)
+    cpdef learn_mtu(self, bytes destination, int mtu, int64_t now)
     @cython.locals(old=Connection)
     cpdef int64_t take_over(self, bytes key, int64_t now) except? -2
     cpdef transmit(self, TxPacket packet, Route route, bytes source, bytes destination, int64_t now)

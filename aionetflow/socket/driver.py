@@ -14,13 +14,15 @@ from aionetflow.ip.v6 import IPv6
 from aionetflow.packet import TxPacket
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import TcpStats
-from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.connection import IP_PMTUDISC_DO, IP_PMTUDISC_WANT, Connection
 from aionetflow.tcp.departure import expire, output
-from aionetflow.tcp.states import CLOSED, TIME_WAIT, Event
+from aionetflow.tcp.states import CLOSED, SYN_RECEIVED, TIME_WAIT, Event
 from aionetflow.tcp.timewait import may_reuse, next_iss
 from aionetflow.widths import i64
 
 _TIMEOUT = int(Event.TIMEOUT)
+_WANT = IP_PMTUDISC_WANT
+_DO = IP_PMTUDISC_DO
 
 
 class Driver:
@@ -84,6 +86,13 @@ class Driver:
             else:
                 self._schedule(connection)
 
+    def learn_mtu(self, destination: bytes, mtu: int, now: i64) -> None:
+        """ICMP says that the way to a destination takes packets of mtu octets: all connections to there go by that."""
+        route = self.ip.learn_mtu(destination, mtu, now)
+        for connection in self.table.connections.values():
+            if route is not None and connection.remote == destination:
+                connection.route = route
+
     def take_over(self, key: bytes, now: i64) -> i64:
         """Ends what is in TIME-WAIT under a key, if that is allowed: the number to go on with, or -1."""
         old = self.table.connections.get(key)
@@ -122,6 +131,14 @@ class Driver:
             connection.segs_out += count
             if packet.length:
                 connection.data_segs_out += count
+            if connection.state != SYN_RECEIVED and connection.state != TIME_WAIT:
+                # Linux ip_select_ident_segs: numbers of its own; without a socket there are none, nor need for any
+                packet.ident = connection.ident
+                connection.ident = (connection.ident + count) & 0xFFFF
+            if connection.mtu_discover != _WANT:
+                packet.dont_fragment = connection.mtu_discover == _DO
+            elif connection.route.locked:
+                packet.dont_fragment = not connection.route.is_locked(now)
             self.transmit(packet, connection.route, connection.local, connection.remote, now)
         if connection.state == TIME_WAIT and not connection.waiting:
             self._count_waiting(connection)

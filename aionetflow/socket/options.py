@@ -218,8 +218,6 @@ OPTIONS: dict[tuple[int, int], Option] = {
             _stored((SOL_SOCKET, SO_PRIORITY), 0, int),
             _stored((SOL_SOCKET, SO_MARK), 0, int),
             _stored((SOL_SOCKET, SO_RCVLOWAT), 1, _low_water),
-            _stored((IPPROTO_IP, IP_MTU_DISCOVER), 1, _within(0, 5)),  # IP_PMTUDISC_DONT to IP_PMTUDISC_OMIT
-            _stored((IPPROTO_IP, IP_RECVERR), 0, _truth),
         )
     ),
 }
@@ -229,8 +227,6 @@ IPV6_OPTIONS: dict[tuple[int, int], Option] = {
     (IPPROTO_IPV6, IPV6_TCLASS): Option(lambda sock: sock.traffic_class, _set_traffic_class),
     **dict(
         (
-            _stored((IPPROTO_IPV6, IPV6_MTU_DISCOVER), 1, _within(0, 5)),
-            _stored((IPPROTO_IPV6, IPV6_RECVERR), 0, _truth),
             _stored((IPPROTO_IPV6, IPV6_DONTFRAG), 0, _truth),
         )
     ),
@@ -357,4 +353,6 @@ def _find(sock: "Socket", level: int, option: int) -> Option | None:
 
 
 def _find_raw(sock: "Socket", level: int, option: int) -> RawOption | None:
-    return RAW_OPTIONS.get((level, option)) if level == SOL_SOCKET or sock.type == SOCK_STREAM else None
+    if level == IPPROTO_IPV6 and sock.family != AF_INET6:
+        return None
+    return RAW_OPTIONS.get((level, option)) if level != IPPROTO_TCP or sock.type == SOCK_STREAM else None

@@ -291,6 +291,7 @@ class StreamSocket(StreamOptions):
         )  # fmt: skip
         connection.ts_offset = self._services.timestamp_offset(local, remote)
         connection.ttl, connection.tos = self.hops(remote)
+        connection.mtu_discover = self.discovers(remote)
         if not self.send_locked:
             connection.snd.most = self._services.sysctl.tcp_wmem[2] // 2
         if not self.receive_locked:
@@ -328,11 +329,10 @@ class StreamSocket(StreamOptions):
         self.linger_on, self.linger_seconds = listening.linger_on, listening.linger_seconds
         self.receive_buffer, self.send_buffer = listening.receive_buffer, listening.send_buffer
         self.receive_locked, self.send_locked = listening.receive_locked, listening.send_locked
-        self.ttl, self.tos = listening.ttl, listening.tos
-        self.hop_limit, self.traffic_class = listening.hop_limit, listening.traffic_class
+        self.inherit_ip(listening)
         self.nodelay, self.cork = listening.nodelay, listening.cork
         self.defer_accept, self._congestion = listening.defer_accept, listening._congestion
-        self.v6only, self.user_mss, self.device = listening.v6only, listening.user_mss, listening.device
+        self.user_mss, self.device = listening.user_mss, listening.device
         if listening.stored is not None:
             self.stored = dict(listening.stored)
 

@@ -58,6 +58,7 @@ class StreamOptions(StreamData):
         if self.nodelay and (not snd.nodelay or (snd.corked and not self.cork)):
             snd.push_once = snd.unsent() > 0
         connection.ttl, connection.tos = self.hops(connection.remote)
+        connection.mtu_discover = self.discovers(connection.remote)
         snd.nodelay = self.nodelay
         snd.corked = self.cork
         if self.send_locked:

@@ -5,6 +5,7 @@ from aionetflow.fast_paths cimport FastPaths
 from aionetflow.tcp.acknowledgment cimport receive_ack, take_plain
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.delayed_ack cimport Acknowledgments
+from aionetflow.tcp.departure cimport follow_mtu
 from aionetflow.tcp.ecn cimport take_marks
 from aionetflow.tcp.handshake cimport receive_ack_of_syn, receive_in_syn_sent
 from aionetflow.tcp.paws cimport keep_timestamp, paws_rejects
@@ -45,12 +46,11 @@ cdef int _MAX_DUP_ACKS
 cdef int ECONNRESET
 cdef int EPIPE
 cdef int EMSGSIZE
-cdef int64_t _MIN_PATH_MTU
-cdef int64_t _NO_MTU_SAID
+cdef int IP_PMTUDISC_DONT
 
 @cython.locals(owed=bint)
 cpdef receive(Connection connection, Segment segment, int64_t now)
-cpdef receive_icmp(Connection connection, int code, int64_t mtu, int64_t now)
+cpdef receive_icmp(Connection connection, int code, int64_t now)
 @cython.locals(snd=Sender, rcv=Receiver)
 cdef bint _is_predicted(Connection connection, Segment segment) except -1
 @cython.locals(rcv=Receiver)
@@ -66,5 +66,3 @@ cpdef bint _receive_data(Connection connection, Segment segment, int64_t now) ex
 cpdef _receive_fin(Connection connection, Segment segment, int64_t now)
 @cython.locals(rcv=Receiver)
 cpdef bint _deliver_fin(Connection connection, int64_t now) except -1
-@cython.locals(snd=Sender)
-cpdef _receive_path_mtu(Connection connection, int64_t mtu)

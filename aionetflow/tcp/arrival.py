@@ -8,7 +8,8 @@ import errno
 from aionetflow.config import NEVER
 from aionetflow.fast_paths import FAST
 from aionetflow.tcp.acknowledgment import receive_ack, take_plain
-from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.connection import IP_PMTUDISC_DONT, Connection
+from aionetflow.tcp.departure import follow_mtu
 from aionetflow.tcp.ecn import CE, take_marks
 from aionetflow.tcp.handshake import receive_ack_of_syn, receive_in_syn_sent
 from aionetflow.tcp.paws import keep_timestamp, paws_rejects
@@ -39,8 +40,6 @@ _MAX_DUP_ACKS = 64  # what one batch of frames ahead of their turn may call for
 ECONNRESET = errno.ECONNRESET
 EPIPE = errno.EPIPE
 EMSGSIZE = errno.EMSGSIZE
-_MIN_PATH_MTU = 88  # net.ipv4.tcp_min_snd_mss + 40. Not min_pmtu, 552: below it Linux lets routers fragment
-_NO_MTU_SAID = 576  # RFC 1191 5: the router is older than that RFC
 
 
 def receive(connection: Connection, segment: Segment, now: i64) -> None:
@@ -72,13 +71,14 @@ def receive(connection: Connection, segment: Segment, now: i64) -> None:
         _acknowledge(connection, now)
 
 
-def receive_icmp(connection: Connection, code: int, mtu: i64, now: i64) -> None:
+def receive_icmp(connection: Connection, code: int, now: i64) -> None:
     """ICMP says that a segment of ours did not get through (RFC 1122 4.2.3.9, Linux tcp_v4_err).
 
-    code is an errno; with EMSGSIZE, mtu is that of the link that refused it.
+    code is an errno; with EMSGSIZE, the connection's route knows by now what the way takes.
     """
     if code == EMSGSIZE:
-        _receive_path_mtu(connection, mtu)
+        if is_synchronized(connection.state) and connection.mtu_discover != IP_PMTUDISC_DONT:
+            follow_mtu(connection, now)
     elif connection.state == SYN_SENT or connection.state == SYN_RECEIVED:
         connection.fail(_ABORT, code)
     else:
@@ -268,13 +268,3 @@ def _deliver_fin(connection: Connection, now: i64) -> bool:
         return True
     connection.need_ack = True
     return False
-
-
-def _receive_path_mtu(connection: Connection, mtu: i64) -> None:
-    """Our packets are longer than a link on the way takes (RFC 1191 6.4): cut smaller, and send again."""
-    snd = connection.snd
-    connection.path_mtu = min(connection.path_mtu, max(mtu or _NO_MTU_SAID, _MIN_PATH_MTU))
-    if is_synchronized(connection.state) and connection.is_cut_too_long():
-        connection.set_mss(connection.max_mss())
-        if snd.syn_acked and snd.in_flight():
-            connection.recovery.resend_all(snd.snd_una, snd.snd_nxt)

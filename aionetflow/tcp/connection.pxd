@@ -60,7 +60,8 @@ cdef class Connection:
     cdef public int64_t stuck_since
     cdef public int64_t heard_at
     cdef public int64_t mtu
-    cdef public int64_t path_mtu
+    cdef public int mtu_discover
+    cdef public int ident
     cdef public int64_t answered_at
     cdef public int64_t scheduled_at
     cdef readonly int local_port

@@ -44,6 +44,11 @@ from aionetflow.tcp.timers import Timers
 from aionetflow.tcp.urgent_mark import UrgentMark
 from aionetflow.widths import i64, u32
 
+IP_PMTUDISC_DONT = 0  # ip(7), IP_MTU_DISCOVER: routers may cut our packets into fragments
+IP_PMTUDISC_WANT = 1  # they may not, but where the way takes too little to be true
+IP_PMTUDISC_DO = 2
+IP_PMTUDISC_PROBE = 3  # the way's MTU is not gone by: the application looks for a larger one
+IP_PMTUDISC_INTERFACE = 4  # what ICMP says of the way is not believed, nor is it by OMIT = 5
 _LONGEST = 65535  # what an IP packet's length field can say
 _LONGEST_RTT = 0x7FFFFFFF // 1000  # milliseconds; Linux: what fits its microseconds
 _CLOSE = int(Event.CLOSE)
@@ -98,8 +103,9 @@ class Connection:
         self.sent_at: i64 = NEVER  # when new data, or the first SYN, was last sent
         self.user_mss = 0  # TCP_MAXSEG; 0: no limit
         self.device = 0  # the index of the interface that it is bound to; 0: any
-        self.mtu: i64 = 0  # of the interface, when the segment size was last looked at
-        self.path_mtu: i64 = _LONGEST  # RFC 1191: no packet longer than this has been refused
+        self.mtu: i64 = _LONGEST  # of the way, when the segment size was last looked at
+        self.mtu_discover = IP_PMTUDISC_WANT
+        self.ident = (iss ^ iss >> 16) & 0xFFFF  # of its next packet (Linux inet_id: random)
         self.retries = 0  # retransmissions, or probes, since the peer was last heard
         self.stuck_since: i64 = NEVER  # when the first of them was made (probes: since the window was last open)
         self.heard_at: i64 = 0  # when the peer acknowledged something last, be it what it had acknowledged before
@@ -226,7 +232,7 @@ class Connection:
 
     def max_mss(self) -> i64:
         """The largest segment that the whole way takes, as far as is known."""
-        return min(self.advertised_mss(), self.path_mtu - (40 if len(self.local) == 4 else 60))
+        return min(self.advertised_mss(), self.mtu - (40 if len(self.local) == 4 else 60))
 
     def set_mss(self, mss: i64) -> None:
         """Segments hold at most that many octets from now on, timestamps included."""

@@ -40,7 +40,7 @@ cpdef bint output(Connection connection, TxPacket packet, int64_t now) except -1
 @cython.locals(snd=Sender, recovery=Recovery)
 cpdef bint _emit_data(Connection connection, TxPacket packet, int64_t now) except -1
 @cython.locals(snd=Sender)
-cpdef _follow_mtu(Connection connection)
+cpdef follow_mtu(Connection connection, int64_t now)
 @cython.locals(timers=Timers)
 cpdef expire(Connection connection, int64_t now)
 @cython.locals(snd=Sender, recovery=Recovery, room=int64_t, run=Run, count=int64_t)

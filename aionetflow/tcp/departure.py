@@ -58,8 +58,8 @@ def output(connection: Connection, packet: TxPacket, now: i64) -> bool:
 def _emit_data(connection: Connection, packet: TxPacket, now: i64) -> bool:
     """What was lost goes before what is new, unless new data are to show whether anything was."""
     snd, recovery = connection.snd, connection.recovery
-    if connection.mtu != connection.route.interface.mtu:
-        _follow_mtu(connection)
+    if connection.mtu != connection.route.path_mtu(now):
+        follow_mtu(connection, now)
     if recovery.wants_to_resend() and _emit_again(connection, packet, now):
         return True
     if not snd.is_done() and _emit_new(connection, packet, now):
@@ -93,10 +93,10 @@ def expire(connection: Connection, now: i64) -> None:
             connection.fail(_TIMEOUT, 0)
 
 
-def _follow_mtu(connection: Connection) -> None:
-    """The MTU of the interface has changed, or the interface (Linux tcp_current_mss)."""
+def follow_mtu(connection: Connection, now: i64) -> None:
+    """The MTU of the way has changed, or the way (RFC 1191 6.4, Linux tcp_current_mss): cut to fit, and send again."""
     snd = connection.snd
-    connection.mtu = connection.route.interface.mtu
+    connection.mtu = connection.route.path_mtu(now)
     if connection.is_cut_too_long():
         connection.set_mss(connection.max_mss())
         if snd.syn_acked and snd.in_flight():

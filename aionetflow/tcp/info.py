@@ -115,7 +115,7 @@ def info_of(connection: Connection, now: i64) -> TcpInfo:
         snd_mss=snd.mss,
         rcv_mss=rcv.mss,
         unacked=-(-snd.unacknowledged() // snd.mss) if connection.state != CLOSED else 0,
-        pmtu=min(connection.path_mtu, connection.route.interface.mtu),
+        pmtu=min(connection.mtu, connection.route.interface.mtu),
         rcv_ssthresh=min(rcv.limit, rcv.clamp) if rcv.clamp else rcv.limit,
         advmss=connection.advertised_mss(),
         rcv_space=rcv.limit,

@@ -1,8 +1,6 @@
 import cython
 from libc.stdint cimport uint32_t
 
-cdef int NONE
-
 @cython.final
 cdef class UrgentMark:
     cdef public uint32_t snd_up

@@ -74,7 +74,7 @@ DATAGRAM: list[Attempt] = [
     ("sendto", (b"x", ("peer", 0)), OSError, errno.EINVAL),
     ("sendto", (b"x", ("nobody", 80)), OSError, errno.ENETUNREACH),
     ("sendto", (b"x", ("203.0.113.1", 80)), OSError, errno.ENETUNREACH),
-    ("sendto", (bytes(1473), ("peer", 80)), OSError, errno.EMSGSIZE),
+    ("sendto", (bytes(65508), ("peer", 80)), OSError, errno.EMSGSIZE),
     ("sendto", (bytes(70_000), ("127.0.0.1", 80)), OSError, errno.EMSGSIZE),
     ("sendto", (b"x", ("10.0.255.255", 80)), PermissionError, errno.EACCES),
     ("sendto", (b"x", ("<broadcast>", 80)), PermissionError, errno.EACCES),

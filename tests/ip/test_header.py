@@ -240,15 +240,31 @@ def sent_by_sockets() -> list[Packet]:
     return said
 
 
-def test_identification_grows_by_one_a_packet_whoever_sends() -> None:
-    ids = [packet.id for packet in sent_by_sockets()]
+@rule("RFC 6864 4.3", "Packets of one source, destination and protocol that may be cut differ in number",
+      code="ip/identification.py")
+def test_identification_grows_by_one_a_packet_to_one_destination() -> None:
+    ids = [packet.id for packet in sent_by_sockets() if packet.proto == 17]
     assert [(ident - ids[0]) & 0xFFFF for ident in ids] == list(range(len(ids)))
+
+
+@rule("RFC 7739 5", "What is sent to one destination tells nothing of what is sent to another",
+      code="ip/identification.py")
+def test_identification_of_one_destination_says_nothing_of_another() -> None:
+    host = raw_host()
+    sock = host.udp((OURS, 5000))
+    ids: dict[str, list[int]] = {PEER: [], "10.0.0.3": []}
+    for destination in (PEER, "10.0.0.3", "10.0.0.3", PEER):
+        sock.sendto(b"x", (destination, 9))
+        ids[destination] += [packet.id for packet in host.wire.says()]
+    assert [(second - first) & 0xFFFF for first, second in ids.values()] == [1, 1]
+    assert abs(ids[PEER][0] - ids["10.0.0.3"][0]) > 1
 
 
 def test_identification_goes_on_over_the_segments_of_one_write_and_through_the_wrap() -> None:
     host = raw_host()
     sock, _ = host.connected()
-    host.stack.ip.ident = 0xFFFE
+    assert sock.connection is not None
+    sock.connection.ident = 0xFFFE
     sock.send(bytes(5 * 1460))
     said = host.wire.says()
     sock.close()

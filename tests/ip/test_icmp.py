@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Packet, Raw
 
-from support.lan import EVERYBODY, OURS, PEER, datagram, ether, ethernet_host, icmp, ip, raw_host
+from support.lan import EVERYBODY, OURS, PEER, Host, datagram, ether, ethernet_host, icmp, ip, raw_host
 from support.rules import rule
 
 ECHO, ECHO_REPLY = 8, 0
@@ -204,38 +204,75 @@ def test_there_is_no_error_without_a_way_back() -> None:
 # ---- rate
 
 
-@rule("RFC 1812 4.3.2.8", "Errors are limited in their rate", code="ip/icmp.py")
-def test_errors_are_limited_to_a_burst_of_fifty_and_a_thousand_a_second() -> None:
-    # net.ipv4.icmp_msgs_burst, net.ipv4.icmp_msgs_per_sec
+def unlimited_to_one() -> Host:
+    """A host that limits only what it sends to all together."""
     host = raw_host()
+    host.stack.sysctl["net.ipv4.icmp_ratelimit"] = 0
+    return host
+
+
+@rule("RFC 1812 4.3.2.8", "Errors are limited in number by a token bucket: Linux icmp_msgs_burst, icmp_msgs_per_sec",
+      code="ip/rate.py")
+def test_errors_are_limited_to_a_burst_of_fifty_and_a_thousand_a_second() -> None:
+    host = unlimited_to_one()
     lost = [bytes(ip() / datagram(sport=n + 1, dport=9)) for n in range(200)]
     assert len(host.wire.hears(*lost)) == 50
     assert len(host.wire.hears(*lost)) == 0
-    host.clock.advance(0.010)
-    assert len(host.wire.hears(*lost)) == 10
+    host.clock.advance(0.019)
+    assert len(host.wire.hears(*lost)) == 0  # Linux icmp_global_allow: looked after every 20 ms
+    host.clock.advance(0.001)
+    assert len(host.wire.hears(*lost)) == 20
     host.clock.advance(100)
     assert len(host.wire.hears(*lost)) == 50
-    assert host.stack.stats.icmp.OutRateLimitGlobal == 150 + 200 + 190 + 150
+    assert host.stack.stats.icmp.OutRateLimitGlobal == 150 + 200 + 200 + 180 + 150
 
 
-def test_a_trickle_just_under_the_rate_is_never_limited() -> None:
-    host = raw_host()
+def test_a_trickle_under_the_rate_is_not_limited_beyond_the_first_refill() -> None:
+    host = unlimited_to_one()
     lost = bytes(ip() / datagram(dport=9))
-    host.wire.interface.receive([lost] * 50)
     for _ in range(300):
         host.clock.advance(0.0011)
         host.wire.interface.receive([lost])
-    assert len(host.wire.interface.sent) == 350
+    assert len(host.wire.interface.sent) == 300
 
 
-def test_refills_add_up_however_short_the_steps() -> None:
+@rule("RFC 1812 4.3.2.8", "Errors to one host are limited to one a second, six at once after a while: icmp_ratelimit",
+      code="ip/rate.py")
+def test_errors_to_one_destination_are_limited_by_themselves() -> None:
     host = raw_host()
+    lost = [bytes(ip(source) / datagram(dport=9)) for source in [PEER] * 10 + ["10.0.0.3"] * 2]
+    assert [packet.dst for packet in host.wire.hears(*lost)] == [PEER] * 6 + ["10.0.0.3"] * 2
+    assert host.stack.stats.icmp.OutRateLimitHost == 4
+    host.clock.advance(0.999)
+    assert len(host.wire.hears(*lost)) == 2
+    host.clock.advance(0.001)
+    assert [packet.dst for packet in host.wire.hears(*lost)] == [PEER, "10.0.0.3", "10.0.0.3"]
+    host.clock.advance(100)
+    assert len(host.wire.hears(*lost)) == 8
+
+
+def test_which_errors_are_limited_is_settable() -> None:
+    host = raw_host()
+    host.stack.sysctl["net.ipv4.icmp_ratemask"] = 1 << 11
     lost = bytes(ip() / datagram(dport=9))
-    for _ in range(1000):
-        host.clock.advance(0.0004)
-        host.wire.interface.receive([lost])
-    # 0.4 s at a thousand a second, and the burst
-    assert 449 <= len(host.wire.interface.sent) <= 451
+    assert len(host.wire.hears(*[lost] * 100)) == 100
+
+
+def test_fragmentation_needed_is_not_limited() -> None:
+    """Linux icmpv4_mask_allow: path MTU discovery must work."""
+    host = raw_host()
+    host.raw("10.9.0.1/24", mtu=600)
+    host.stack.ip.forwarding = True
+    long = bytes(ip(destination="10.9.0.2", flags="DF") / datagram(bytes(900)))
+    assert len(host.wire.hears(*[long] * 100)) == 100
+
+
+def test_errors_on_loopback_are_not_limited() -> None:
+    host = Host()
+    sock = host.udp()
+    for _ in range(100):
+        sock.sendto(b"x", ("127.0.0.1", 9))
+    assert host.stack.stats.icmp.OutDestUnreachs == 100
 
 
 def test_echoes_are_not_limited() -> None:
@@ -243,3 +280,35 @@ def test_echoes_are_not_limited() -> None:
     host = raw_host()
     host.wire.interface.receive([bytes(ping(b"x"))] * 300)
     assert len(host.wire.interface.sent) == 300
+
+
+# ---- settings, and what else is asked
+
+
+def test_echoes_are_ignored_if_so_set() -> None:
+    host = raw_host()
+    host.stack.sysctl["net.ipv4.icmp_echo_ignore_all"] = 1
+    assert host.wire.hears(ping(b"x")) == []
+
+
+@rule("RFC 1122 3.2.2.6", "An echo to everybody may be answered, from the host's own address", code="ip/icmp.py")
+def test_an_echo_to_everybody_is_answered_if_so_set() -> None:
+    host = raw_host()
+    host.stack.sysctl["net.ipv4.icmp_echo_ignore_broadcasts"] = 0
+    (said,) = host.wire.hears(ping(b"x", destination="10.0.0.255"))
+    assert (said.src, said.dst) == (OURS, PEER)
+
+
+@rule("RFC 1122 3.2.2.8", "A timestamp request is answered with the milliseconds since midnight", code="ip/icmp.py")
+def test_a_timestamp_request_is_answered() -> None:
+    host = raw_host()
+    host.clock.advance(86400 + 1.5)
+    (said,) = host.wire.hears(ip(proto=1) / icmp(13, 0, 0x10002, b"abcd" + bytes(8)))
+    assert octets(said)[:2] == b"\x0e\0"
+    assert octets(said)[4:] == bytes((0, 1, 0, 2)) + b"abcd" + (1500).to_bytes(4, "big") * 2
+
+
+@rule("RFC 1812 4.3.2.5", "An error has the precedence of internetwork control", code="ip/icmp.py")
+def test_an_error_is_internetwork_control_with_its_causes_type_of_service() -> None:
+    (said,) = raw_host().wire.hears(ip(tos=0x28) / datagram(dport=9))
+    assert said.tos == 0xC8

@@ -230,22 +230,15 @@ def test_a_larger_mtu_than_is_used_changes_nothing(mtu: int) -> None:
     assert sock.max_segment() == 1460
 
 
-@pytest.mark.parametrize("mtu", [1, 20, 40, 68, 551])
-def test_an_absurdly_small_mtu_is_not_followed_all_the_way(mtu: int) -> None:
-    # net.ipv4.tcp_min_snd_mss; not min_pmtu, since packets are never fragmented here
+@rule("RFC 1191 3", "A path MTU that is too small to be true is not gone by: Linux route.min_pmtu, 552 octets",
+      code="ip/route.py")
+@pytest.mark.parametrize("mtu", [0, 1, 20, 40, 68, 551])
+def test_an_absurdly_small_mtu_is_not_followed_all_the_way_and_packets_may_be_cut(mtu: int) -> None:
     host = raw_host()
     sock, packet = in_flight(host)
-    host.wire.hears(icmp_error(packet, 3, 4, mtu))
-    assert sock.max_segment() == max(mtu - 40, 48)
-
-
-@rule("RFC 1191 5", "A router that says no MTU is met with an estimate", code="tcp/arrival.py")
-def test_a_router_that_says_no_mtu_means_576() -> None:
-    # RFC 1191 5
-    host = raw_host()
-    sock, packet = in_flight(host)
-    host.wire.hears(icmp_error(packet, 3, 4, 0))
-    assert sock.max_segment() == 576 - 40
+    said = host.wire.hears(icmp_error(packet, 3, 4, mtu))
+    assert sock.max_segment() == 552 - 40
+    assert {str(segment.flags) for segment in said} == {""}  # no DF: Linux ip_dont_fragment
 
 
 def test_a_connecting_socket_does_not_fail_by_fragmentation_needed() -> None:

@@ -39,3 +39,38 @@ differs(
     "One that has not is dropped, as these bits say inside a host which link it is on",
 )
 differs("RFC 8981 3", "A host makes temporary addresses for its privacy", "On a network of one's own nobody looks")
+differs(
+    "RFC 791 3.1",
+    "Hosts and routers on the way write themselves into record route and timestamp options",
+    "The options are checked and carried along, nothing is recorded in them",
+)
+differs(
+    "RFC 1122 3.2.2.6",
+    "Options of an echo request are in the reply, a source route turned round",
+    "The reply has none; source-routed packets are dropped, as where Linux's accept_source_route is 0",
+)
+differs(
+    "RFC 1191 6.3",
+    "A connection's segments grow again when its path MTU is forgotten",
+    "Datagrams and new connections try the larger size; an established connection keeps its segment size",
+)
+differs(
+    "RFC 1122 3.3.2",
+    "The reassembly time-out is between 60 and 120 seconds",
+    "It is 30 s for IPv4, Linux's ipfrag_time",
+)
+differs(
+    "RFC 3376 4.2.16",
+    "A report that does not fit the MTU is split, EXCLUDE records being cut short",
+    "So is every record: one that alone exceeds the MTU loses the sources that do not fit",
+)
+differs(
+    "RFC 3376 7.2.1",
+    "A host that hears a version 1 query speaks version 1",
+    "It speaks version 2: a query of version 1 is taken as one of version 2 that gives ten seconds",
+)
+differs(
+    "RFC 3810 6.1",
+    "A node reports the solicited-node groups of its addresses when it joins them",
+    "It names them in answer to queries only: nothing is sent on a link until something has to be",
+)

@@ -12,7 +12,7 @@ from scapy.packet import Packet, Raw
 
 from aionetflow.socket.base import ERR, IN, OUT
 from aionetflow.socket.datagram import DatagramSocket
-from aionetflow.socket.options import MSG_PEEK, SO_RCVBUF, SOL_SOCKET
+from aionetflow.socket.options import IP_MTU_DISCOVER, IPPROTO_IP, MSG_PEEK, SO_RCVBUF, SOL_SOCKET
 from support.lan import OURS, PEER, Host, checksum, datagram, icmp_error, ip, raw_host
 from support.rules import rule
 
@@ -79,10 +79,12 @@ def test_sending_binds_the_socket_to_a_port_of_the_hosts() -> None:
     assert sock.recv(9) == b"answer"
 
 
+@pytest.mark.parametrize("mode", [2, 3, 4])
 @pytest.mark.parametrize(("mtu", "size", "fits"), [(1500, 1472, True), (1500, 1473, False), (576, 549, False)])
-def test_what_does_not_fit_one_packet_is_refused_before_anything_is_sent(mtu: int, size: int, fits: bool) -> None:
+def test_what_may_not_be_cut_and_does_not_fit_is_refused(mtu: int, size: int, fits: bool, mode: int) -> None:
     host = raw_host(mtu=mtu)
     sock = host.udp()
+    sock.setsockopt(IPPROTO_IP, IP_MTU_DISCOVER, mode)
     if fits:
         assert sock.sendto(bytes(size), (PEER, 9)) == size
         return

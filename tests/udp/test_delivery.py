@@ -243,9 +243,9 @@ def test_a_connected_socket_hears_no_broadcast_even_of_its_peer() -> None:
 
 def test_a_datagram_from_port_0_cannot_be_answered() -> None:
     """RFC 768: a source port of zero is none; Linux udp_sendmsg refuses it as a destination."""
-    sock = raw_host().udp()
-    sock.bind((OURS, 5000))
-    sock.deliver(b"?", bytes((10, 0, 0, 2)), 0)
+    host = raw_host()
+    sock = host.udp((OURS, 5000))
+    host.wire.hears(ip() / datagram(b"?", sport=0))
     _, nobody = sock.recvfrom(9)
     assert nobody == ("10.0.0.2", 0)
     with pytest.raises(OSError, match="Invalid argument"):
