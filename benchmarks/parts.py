@@ -20,7 +20,7 @@ from aionetflow.link.memory import MemoryLink
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.stack import Stack
 
-SEGMENT = bytes(range(256)) * 5 + bytes(180)  # 1,460 octets: a full segment at an MTU of 1500
+SEGMENT = bytes(range(256)) * 5 + bytes(168)  # 1,448 octets: a full segment at an MTU of 1500, with timestamps
 TURNS = 100
 
 

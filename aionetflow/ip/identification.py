@@ -7,6 +7,7 @@ host learns nothing of how much it sends to others (RFC 7739 5, Linux __ip_selec
 from hashlib import blake2s
 
 _GROUPS = 2048  # Linux IP_IDENTS_SZ's minimum
+_M32 = 0xFFFFFFFF
 _REMEMBERED = 4096
 
 
@@ -41,7 +42,7 @@ class Identifications:
         if group is None:
             if len(self._groups) >= _REMEMBERED:
                 self._groups.clear()
-            secret = (self.secret & 0xFFFFFFFF).to_bytes(4, "big")
+            secret = (self.secret & _M32).to_bytes(4, "big")
             digest = int.from_bytes(blake2s(key, key=secret, digest_size=4).digest(), "big")
             group = self._groups[key] = digest % _GROUPS
             self._counters.setdefault(group, digest >> 16)

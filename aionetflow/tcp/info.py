@@ -10,6 +10,7 @@ from aionetflow.tcp.states import CLOSED, LISTEN
 from aionetflow.widths import i64
 
 _LAYOUT = struct.Struct("=8B24I4Q6I4Q2I2Q6I2HI")
+_LONGEST = 65535  # what an IP packet's length field can say
 _MICROSECOND = 1000
 _MILLISECOND = 1_000_000
 _UNLIMITED = (1 << 64) - 1  # of rates, in octets per second
@@ -115,7 +116,7 @@ def info_of(connection: Connection, now: i64) -> TcpInfo:
         snd_mss=snd.mss,
         rcv_mss=rcv.mss,
         unacked=-(-snd.unacknowledged() // snd.mss) if connection.state != CLOSED else 0,
-        pmtu=min(connection.mtu, connection.route.interface.mtu),
+        pmtu=min(connection.mtu, connection.route.interface.mtu, _LONGEST),
         rcv_ssthresh=min(rcv.limit, rcv.clamp) if rcv.clamp else rcv.limit,
         advmss=connection.advertised_mss(),
         rcv_space=rcv.limit,

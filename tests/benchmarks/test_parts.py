@@ -49,7 +49,7 @@ def test_the_segments_that_are_timed_are_single_and_full(monkeypatch: pytest.Mon
     monkeypatch.setattr(parts, "Pair", lambda: pair)
     coming, going = parts.segment_in(), parts.segment_out()
     for _ in range(3):
-        assert octets_through(coming, pair) == len(SEGMENT) == 1460
+        assert octets_through(coming, pair) == len(SEGMENT) == 1448
         assert octets_through(going, pair) == 0
         (frame,) = pair.frames(pair.client[1])
         assert len(frame) == 1500
