@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def serve(folder: Path) -> Callable[[str], Any]:
     async def listen(name: str) -> AsyncIterator[int]:
         key = asyncssh.generate_private_key("ssh-ed25519")
         async with asyncssh.listen(
-            name, 0, server_factory=Guests, server_host_keys=[key], process_factory=shout,
+            name, 0, family=socket.AF_INET, server_factory=Guests, server_host_keys=[key], process_factory=shout,
             sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=bytes(folder)),
         ) as acceptor:  # fmt: skip
             yield acceptor.get_port()
