@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from aionetflow import Network, patch
-from aionetflow.config import EPHEMERAL_PORTS
 from support.loops import everywhere, in_virtual_time, on
 from support.sides import KINDS, LO, Address, Program, Trial, collector, on_kernel, on_network, settle
 
@@ -378,7 +377,8 @@ async def test_when_all_ports_are_taken_the_error_says_so() -> None:
     """The kernel's errors, and why."""
     kernels = kernels_errors_of_a_full_range()
     async with Network(seed=1) as network:
-        low, high = EPHEMERAL_PORTS
+        low, high = 40_000, 40_099
+        network.localhost.sysctl["net.ipv4.ip_local_port_range"] = low, high
         taken = [network.localhost.socket() for _ in range(low, high + 1)]
         for sock in taken:
             sock.bind((LO, 0))
