@@ -13,7 +13,7 @@
     BlockingIOError: [Errno 115] Operation now in progress
     >>> (sent_at, syn), = nic.sent                          # what is due has been sent when a call returns
     >>> sent_at, len(syn), syn[9], syn[33] == 0x02          # time, length, protocol TCP, flags SYN
-    (0, 48, 6, True)
+    (0, 60, 6, True)
     >>> clock.advance(1.0)                                  # nobody answers: one second later it is sent again
     1
     >>> len(nic.sent), nic.sent[1][0]

@@ -17,7 +17,7 @@ Its time is trio's; with a trio.testing.MockClock it is virtual.
 ...             await stream.send_all(b"hello")
 ...             print(await stream.receive_some(), round(trio.current_time(), 3))
 >>> trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
-b'hello' 0.25
+b'hello' 0.3
 """
 
 import contextvars
