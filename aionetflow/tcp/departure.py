@@ -158,6 +158,7 @@ def _emit_tail(connection: Connection, packet: TxPacket, now: i64) -> bool:
         if tail is not None:
             emit_run(connection, packet, tail, now)
     recovery.probe_end = snd.snd_nxt
+    recovery.pending = TIMEOUT  # which counts anew from the probe (Linux tcp_send_loss_probe)
     arm_timeout(connection, now)
     return True
 

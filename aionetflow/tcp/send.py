@@ -44,7 +44,7 @@ class Sender:
     def unacknowledged(self) -> i64:
         """Octets of data sent and not acknowledged: they begin the queue."""
         flight: i64 = self.in_flight()
-        return flight - (0 if self.syn_acked else 1) - (1 if self.fin_sent else 0)
+        return flight - (0 if self.syn_acked else 1) - (1 if self.fin_sent and flight else 0)
 
     def unsent(self) -> i64:
         """Octets written and never sent."""
