@@ -75,6 +75,7 @@ def _take_dsack(connection: Connection, start: u32, end: u32, ack_number: u32, a
     if recovery.dsack_count + count > recovery.retransmitted:
         return  # more than was ever sent again: somebody makes it up, or the network duplicates
     recovery.dsack_count += count
+    ack.delivered += length  # what was sent again needlessly has arrived, too
     ack.dsack = True
     ack.dsack_probe = recovery.probing and recovery.probe_resent and end == recovery.probe_end
     if not ack.dsack_probe:
