@@ -29,7 +29,9 @@ async def test_server(number):
 
 def run_servers(pytester: pytest.Pytester, count: int, processes: int) -> None:
     pytester.makepyfile(SERVERS.format(count=count))
-    arguments = [*RUNNERS["alone"], "-p", "no:cacheprovider", "-W", "error", f"-n{processes}"]
+    # what counts the lines that run is imported before pytest, which warns of that
+    warnings = ["-W", "error", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    arguments = [*RUNNERS["alone"], "-p", "no:cacheprovider", *warnings, f"-n{processes}"]
     passes(pytester.runpytest_subprocess(*arguments), count)
 
 
