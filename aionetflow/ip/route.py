@@ -18,6 +18,13 @@ LOCAL = 2
 BROADCAST = 3
 MULTICAST = 5
 UNREACHABLE = 7
+
+IP_PMTUDISC_DONT = 0  # ip(7), IP_MTU_DISCOVER: routers may cut our packets into fragments
+IP_PMTUDISC_WANT = 1  # they may not, but where the way takes too little to be true
+IP_PMTUDISC_DO = 2
+IP_PMTUDISC_PROBE = 3  # the way's MTU is not gone by: the application looks for a larger one
+IP_PMTUDISC_INTERFACE = 4  # what ICMP says of the way is not believed, nor is it by OMIT = 5
+
 KIND_NAMES = {
     UNICAST: "", LOCAL: "local ", BROADCAST: "broadcast ", MULTICAST: "multicast ", UNREACHABLE: "unreachable ",
 }  # fmt: skip

@@ -24,7 +24,15 @@ from aionetflow.ip.address import (
     unpack,
 )
 from aionetflow.ip.multicast import Memberships
-from aionetflow.ip.route import BROADCAST, LOCAL, UNREACHABLE, Route, RoutingTable
+from aionetflow.ip.route import (
+    BROADCAST,
+    IP_PMTUDISC_DONT,
+    IP_PMTUDISC_WANT,
+    LOCAL,
+    UNREACHABLE,
+    Route,
+    RoutingTable,
+)
 from aionetflow.ip.selection import Sources
 from aionetflow.ip.v4 import IPv4
 from aionetflow.packet import TxPacket
@@ -38,7 +46,7 @@ from aionetflow.stats import Stats
 from aionetflow.sysctl import Sysctl
 from aionetflow.tcp import congestion
 from aionetflow.tcp.challenge import ChallengeLimit
-from aionetflow.tcp.connection import IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, Connection, ConnectionUser
+from aionetflow.tcp.connection import Connection, ConnectionUser
 from aionetflow.tcp.isn import InitialNumbers
 from aionetflow.widths import i64
 

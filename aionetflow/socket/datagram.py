@@ -8,7 +8,16 @@ from typing import Any
 from aionetflow.errors import os_error
 from aionetflow.ethernet.addresses import source_address
 from aionetflow.ip.address import AF_INET, Address, endpoint
-from aionetflow.ip.route import BROADCAST, MULTICAST, Route
+from aionetflow.ip.route import (
+    BROADCAST,
+    IP_PMTUDISC_DO,
+    IP_PMTUDISC_DONT,
+    IP_PMTUDISC_INTERFACE,
+    IP_PMTUDISC_PROBE,
+    IP_PMTUDISC_WANT,
+    MULTICAST,
+    Route,
+)
 from aionetflow.ip.v4 import PROTOCOL_UDP
 from aionetflow.packet import RxPacket, TxPacket
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
@@ -27,13 +36,6 @@ from aionetflow.socket.options import (
     SOCK_DGRAM,
 )
 from aionetflow.socket.ports import takes
-from aionetflow.tcp.connection import (
-    IP_PMTUDISC_DO,
-    IP_PMTUDISC_DONT,
-    IP_PMTUDISC_INTERFACE,
-    IP_PMTUDISC_PROBE,
-    IP_PMTUDISC_WANT,
-)
 from aionetflow.udp.datagram import MAX_PAYLOAD
 from aionetflow.widths import i64
 

@@ -5,7 +5,7 @@ import errno
 from aionetflow.fast import get16, get32
 from aionetflow.ip.icmp import IcmpErrorSender
 from aionetflow.ip.icmpv6 import Icmp6ErrorSender
-from aionetflow.ip.route import UNREACHABLE
+from aionetflow.ip.route import IP_PMTUDISC_INTERFACE, UNREACHABLE
 from aionetflow.packet import IcmpOrigin, PacketHandler, RxPacket, TxPacket, packet_end
 from aionetflow.socket.driver import Driver
 from aionetflow.socket.half_open import HalfOpen
@@ -14,7 +14,7 @@ from aionetflow.socket.ports import connection_key
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import TcpStats, UdpStats
 from aionetflow.tcp import arrival, reset, timewait
-from aionetflow.tcp.connection import IP_PMTUDISC_INTERFACE, Connection
+from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.segment import ACK, RST, SYN, Segment
 from aionetflow.tcp.sequence import seq_between
 from aionetflow.tcp.states import CLOSED, TIME_WAIT, Event

@@ -8,13 +8,13 @@ deadline is earlier).
 from heapq import heappop, heappush
 
 from aionetflow.config import NEVER
-from aionetflow.ip.route import UNREACHABLE, Route, RoutingTable
+from aionetflow.ip.route import IP_PMTUDISC_DO, IP_PMTUDISC_WANT, UNREACHABLE, Route, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_TCP, IPv4
 from aionetflow.ip.v6 import IPv6
 from aionetflow.packet import TxPacket
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import TcpStats
-from aionetflow.tcp.connection import IP_PMTUDISC_DO, IP_PMTUDISC_WANT, Connection
+from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.departure import expire, output
 from aionetflow.tcp.states import CLOSED, SYN_RECEIVED, TIME_WAIT, Event
 from aionetflow.tcp.timewait import may_reuse, next_iss

@@ -8,7 +8,7 @@ from typing import Any
 from aionetflow.errors import os_error
 from aionetflow.ethernet.addresses import source_address
 from aionetflow.ip.address import AF_INET, Address, endpoint
-from aionetflow.ip.route import LOCAL
+from aionetflow.ip.route import IP_PMTUDISC_DONT, IP_PMTUDISC_INTERFACE, LOCAL
 from aionetflow.packet import IcmpOrigin
 from aionetflow.socket.ancillary import (
     ASKED,
@@ -30,7 +30,6 @@ from aionetflow.socket.ancillary import read as read_ancillary
 from aionetflow.socket.base import Owner, Services
 from aionetflow.socket.data import Ancillary, Buffer, DataSocket
 from aionetflow.socket.options import IPPROTO_IP, MSG_ERRQUEUE, MSG_TRUNC
-from aionetflow.tcp.connection import IP_PMTUDISC_DONT, IP_PMTUDISC_INTERFACE
 from aionetflow.widths import i64
 
 _OVERHEAD = 256  # what a queued error counts for beside its octets (Linux truesize)

@@ -79,7 +79,7 @@ def take_plain(connection: Connection, segment: Segment, now: i64) -> None:
         arm_timeout(connection, now)  # RFC 6298 5.3
     recovery.note_round(snd.snd_una, snd.snd_nxt)
     if recovery.state == OPEN:
-        recovery.cc.on_ack(acked, rtt, now)
+        recovery.grow(acked, rtt, now)
         snd.grow(recovery.cc.cwnd)
 
 
@@ -105,7 +105,6 @@ def _take(connection: Connection, segment: Segment, advanced: bool, ece: bool, n
     fresh = advanced or segment.length > 0 or updated
     if not fresh and not ack.dsack:
         ack.duplicates = max(1, segment.count)
-        recovery.dup_acks += 1
     if not fresh or ack.sacked or ack.ece or ack.dsack or recovery.state != OPEN:
         on_ack(connection, ack)
     if advanced:
@@ -122,7 +121,6 @@ def _take(connection: Connection, segment: Segment, advanced: bool, ece: bool, n
 def _take_off(connection: Connection, acked: i64, ack: Ack) -> None:
     """What is acknowledged leaves the scoreboard."""
     snd, recovery = connection.snd, connection.recovery
-    recovery.dup_acks = 0
     highest = recovery.fack
     any_sacked = recovery.sacked > 0
     recovery.acknowledge(snd.snd_una, recovery.selective, ack)
@@ -192,10 +190,10 @@ def _control(connection: Connection, ack: Ack, rtt: i64, newly_lost: i64) -> Non
     snd, recovery = connection.snd, connection.recovery
     recovery.note_round(snd.snd_una, snd.snd_nxt)
     if recovery.cc.keeps_window:
-        recovery.cc.on_ack(ack.delivered, rtt, ack.now)
+        recovery.grow(ack.delivered, rtt, ack.now)
     elif recovery.is_reducing():
         recovery.reduce(ack.delivered, newly_lost, ack.advanced, snd.in_flight())
     elif ack.delivered and (ack.advanced or recovery.reordering > connection.sysctl.tcp_reordering):
-        recovery.cc.on_ack(ack.delivered, rtt, ack.now)
+        recovery.grow(ack.delivered, rtt, ack.now)
     snd.grow(recovery.cc.cwnd)
 

@@ -7,8 +7,9 @@ import errno
 
 from aionetflow.config import NEVER
 from aionetflow.fast_paths import FAST
+from aionetflow.ip.route import IP_PMTUDISC_DONT
 from aionetflow.tcp.acknowledgment import receive_ack, take_plain
-from aionetflow.tcp.connection import IP_PMTUDISC_DONT, Connection
+from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.departure import follow_mtu
 from aionetflow.tcp.ecn import CE, take_marks
 from aionetflow.tcp.handshake import receive_ack_of_syn, receive_in_syn_sent

@@ -14,7 +14,7 @@ the deadline, and tells the user when `wake` is set (socket/driver.py).
 from typing import Any
 
 from aionetflow.config import DEFAULT_TTL, MILLISECOND, NEVER, SECOND, TIME_WAIT_TIME
-from aionetflow.ip.route import Route
+from aionetflow.ip.route import IP_PMTUDISC_WANT, Route
 from aionetflow.stats import TcpStats
 from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.challenge import ChallengeLimit
@@ -44,11 +44,6 @@ from aionetflow.tcp.timers import Timers
 from aionetflow.tcp.urgent_mark import UrgentMark
 from aionetflow.widths import i64, u32
 
-IP_PMTUDISC_DONT = 0  # ip(7), IP_MTU_DISCOVER: routers may cut our packets into fragments
-IP_PMTUDISC_WANT = 1  # they may not, but where the way takes too little to be true
-IP_PMTUDISC_DO = 2
-IP_PMTUDISC_PROBE = 3  # the way's MTU is not gone by: the application looks for a larger one
-IP_PMTUDISC_INTERFACE = 4  # what ICMP says of the way is not believed, nor is it by OMIT = 5
 _LONGEST = 65535  # what an IP packet's length field can say
 _LONGEST_RTT = 0x7FFFFFFF // 1000  # milliseconds; Linux: what fits its microseconds
 _CLOSE = int(Event.CLOSE)

@@ -7,7 +7,6 @@ from aionetflow.stats cimport TcpStats
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.handshake cimport emit_syn
 from aionetflow.tcp.receive cimport Receiver
-from aionetflow.tcp.recovery cimport Recovery
 from aionetflow.tcp.sack cimport block, blocks_to_send
 from aionetflow.tcp.scoreboard cimport Run, segments_in
 from aionetflow.tcp.segment cimport emit
@@ -40,7 +39,7 @@ cpdef _put_blocks(Connection connection, TxPacket packet, Py_ssize_t at, int cou
 cpdef emit_reset(Connection connection, TxPacket packet, int64_t now)
 cpdef send_syn(Connection connection, TxPacket packet, int64_t now)
 @cython.locals(
-    snd=Sender, recovery=Recovery, offset=int64_t, data=int64_t, length=int64_t, fin=bint, flags=int,
+    snd=Sender, offset=int64_t, data=int64_t, length=int64_t, fin=bint, flags=int,
     segments=int64_t)
 cpdef emit_run(Connection connection, TxPacket packet, Run run, int64_t now)
 @cython.locals(header=int64_t)

@@ -75,6 +75,7 @@ def _put_blocks(connection: Connection, packet: TxPacket, at: i64, count: int) -
 
 
 def emit_reset(connection: Connection, packet: TxPacket, now: i64) -> None:
+    """The RST that is due: to a segment of another life, or the end of this connection."""
     connection.stats.OutRsts += 1
     if connection.refuse_due:
         connection.refuse_due = False
@@ -86,6 +87,7 @@ def emit_reset(connection: Connection, packet: TxPacket, now: i64) -> None:
 
 
 def send_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
+    """The SYN or the SYN-ACK, and the timer that sends it again."""
     connection.syn_due = False
     connection.need_ack = False
     emit_syn(connection, packet, now)
@@ -101,7 +103,7 @@ def send_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
 
 def emit_run(connection: Connection, packet: TxPacket, run: Run, now: i64) -> None:
     """Sends a run once more."""
-    snd, recovery = connection.snd, connection.recovery
+    snd = connection.snd
     offset: i64 = seq_sub(run.start, snd.snd_una)
     data = max(snd.unacknowledged() - offset, 0)
     length = min(data, seq_sub(run.end, run.start))
@@ -118,7 +120,6 @@ def emit_run(connection: Connection, packet: TxPacket, run: Run, now: i64) -> No
     segments = segments_in(seq_sub(run.end, run.start), snd.mss)
     run.flags |= EVER_RESENT
     run.sent_at = now
-    recovery.retransmitted += segments
     connection.total_retrans += segments
     connection.bytes_retrans += length
     connection.stats.RetransSegs += segments

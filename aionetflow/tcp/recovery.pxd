@@ -21,11 +21,9 @@ cdef class Recovery(Scoreboard):
     cdef public int state
     cdef public int pending
     cdef public bint selective
-    cdef public int dup_acks
     cdef public int reordering
     cdef public bint reord_seen
     cdef public int64_t delivered
-    cdef public int64_t retransmitted
     cdef public int64_t prior_cwnd
     cdef public int64_t prior_ssthresh
     cdef public int64_t prr_delivered
@@ -45,6 +43,7 @@ cdef class Recovery(Scoreboard):
     cdef public int reo_wnd_steps
     cdef public int reo_wnd_persist
     cdef public int64_t last_delivered
+    cdef public bint window_full
     cdef public int64_t max_out
     cdef public uint32_t usage_seq
     cdef public int64_t cwnd_used
@@ -57,6 +56,8 @@ cdef class Recovery(Scoreboard):
     cpdef bint is_reducing(self) except -1
     @cython.locals(flight=int64_t, limited=bint, cc=CongestionControl)
     cpdef validate(self, int64_t outstanding, uint32_t snd_nxt, uint32_t snd_una, int64_t now)
+    cpdef bint is_limited(self) except -1
+    cpdef grow(self, int64_t acked, int64_t rtt, int64_t now)
     @cython.locals(used=int64_t)
     cpdef _wear_off(self, int64_t now)
     cpdef begin_reduction(self, uint32_t snd_nxt, int64_t now)

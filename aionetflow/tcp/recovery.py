@@ -45,11 +45,9 @@ class Recovery(Scoreboard):
         self.state = OPEN
         self.pending = TIMEOUT
         self.selective = False  # both ends know SACK
-        self.dup_acks = 0  # how often snd_una has been asked for
         self.reordering = reordering  # segments: how far the path is known to change their order
         self.reord_seen = False
         self.delivered: i64 = 0  # octets that are known to have arrived
-        self.retransmitted: i64 = 0  # segments that were sent again, ever
         # The reduction of the window (RFC 6937)
         self.prior_cwnd: i64 = 0
         self.prior_ssthresh: i64 = 0  # what an undo brings back; 0: nothing
@@ -74,6 +72,7 @@ class Recovery(Scoreboard):
         self.reo_wnd_persist = 0
         self.last_delivered: i64 = 0
         # Whether the window is used (RFC 7661, Linux tcp_cwnd_validate)
+        self.window_full = False  # it was, when data were last sent (Linux is_cwnd_limited)
         self.max_out: i64 = 0
         self.usage_seq: u32 = iss
         self.cwnd_used: i64 = 0
@@ -111,11 +110,11 @@ class Recovery(Scoreboard):
         """New data have left: was the window the limit? One that is not used does not grow, and wears off."""
         flight = self.in_flight(outstanding)
         limited = flight + self.cc.mss > self.cc.cwnd
-        if not seq_lt(snd_una, self.usage_seq) or limited or (not self.cc.limited and outstanding > self.max_out):
-            self.cc.limited = limited
+        if not seq_lt(snd_una, self.usage_seq) or limited or (not self.window_full and outstanding > self.max_out):
+            self.window_full = limited
             self.max_out = outstanding
             self.usage_seq = snd_nxt
-        if limited or (self.cc.cwnd < self.cc.ssthresh and self.cc.cwnd < 2 * self.max_out):
+        if self.is_limited():
             self.cwnd_used = 0
             self.cwnd_stamp = now
             return
@@ -124,10 +123,18 @@ class Recovery(Scoreboard):
             self._wear_off(now)
 
     def is_limited(self) -> bool:
-        """Linux tcp_is_cwnd_limited: whether the window deserves to grow."""
-        if self.cc.limited:
+        """Linux tcp_is_cwnd_limited: whether the window is used so far that it deserves to grow.
+
+        In slow start half of it is enough, as it may double.
+        """
+        if self.window_full:
             return True
         return self.cc.cwnd < self.cc.ssthresh and self.cc.cwnd < 2 * self.max_out
+
+    def grow(self, acked: i64, rtt: i64, now: i64) -> None:
+        """So many octets have arrived, and nothing keeps the window from growing."""
+        self.cc.limited = self.is_limited()
+        self.cc.on_ack(acked, rtt, now)
 
     def _wear_off(self, now: i64) -> None:
         """RFC 2861, Linux tcp_cwnd_application_limited: halfway down to what was used."""

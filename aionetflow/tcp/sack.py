@@ -72,7 +72,7 @@ def _take_dsack(connection: Connection, start: u32, end: u32, ack_number: u32, a
     if not seq_lt(start, end) or length > snd.max_wnd:
         return
     count = max(segments_in(length, recovery.cc.mss), 1)
-    if recovery.dsack_count + count > recovery.retransmitted:
+    if recovery.dsack_count + count > connection.total_retrans:
         return  # more than was ever sent again: somebody makes it up, or the network duplicates
     recovery.dsack_count += count
     ack.delivered += length  # what was sent again needlessly has arrived, too

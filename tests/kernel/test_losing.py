@@ -30,6 +30,28 @@ def ten(t: Talk, opts: bytes | None = None) -> tuple[Sock, Flow]:
 
 
 @both(sysctls=NO_PROBE)
+def test_slow_start_goes_on_while_more_than_half_of_the_window_is_used(t: Talk) -> None:
+    sock, flow = accepted(t)
+    sock.send(bytes(6000))
+    t.wait(0.02)
+    flow.acks(6001)
+    t.wait(0.01)
+    sock.send(bytes(24_000))
+    t.wait(0.05)
+
+
+@both(sysctls=NO_PROBE)
+def test_a_window_that_is_used_by_less_than_half_does_not_grow(t: Talk) -> None:
+    sock, flow = accepted(t)
+    sock.send(bytes(4000))
+    t.wait(0.02)
+    flow.acks(4001)
+    t.wait(0.01)
+    sock.send(bytes(26_000))
+    t.wait(0.05)
+
+
+@both(sysctls=NO_PROBE)
 def test_a_lost_segment_is_sent_again_after_the_rto(t: Talk) -> None:
     sock, flow = accepted(t)
     sock.send(b"hello")

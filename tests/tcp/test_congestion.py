@@ -218,6 +218,16 @@ def test_an_algorithm_in_a_few_lines_of_python_is_used() -> None:
 # The use of it ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("used", "then"), [(10, 20), (6, 16), (5, 10), (4, 10)])
+@rule("RFC 7661 4.3", "A window that is used grows; in slow start if it is by more than half", code="tcp/recovery.py")
+def test_in_slow_start_more_than_half_of_the_window_must_be_used(used: int, then: int) -> None:
+    peer = Peer()
+    peer.sends(used)
+    peer.script.after(0.1)
+    peer.acks(used)
+    assert len(peer.sends(40)) == then
+
+
 @rule("RFC 7661 4.5", "A window that was not used for a round trip or more wears off", code="tcp/recovery.py")
 def test_a_window_larger_than_what_is_used_wears_off() -> None:
     peer = Peer()

@@ -9,7 +9,6 @@ cdef class CongestionControl:
     cdef public int64_t cwnd
     cdef public int64_t ssthresh
     cdef public int64_t rounds
-    cdef public int64_t pacing_rate
     cdef public bint limited
     cdef public bint keeps_window
     cpdef start(self, int64_t mss)

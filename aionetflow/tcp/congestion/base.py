@@ -26,7 +26,7 @@ _kinds: "dict[str, Callable[[], CongestionControl]]" = {}
 class CongestionControl:
     """A window that stays as it is, and the hooks that an algorithm overrides.
 
-    The connection calls the hooks; what an algorithm decides it writes into cwnd, ssthresh and pacing_rate.
+    The connection calls the hooks; what an algorithm decides it writes into cwnd and ssthresh.
     """
 
     name = "fixed"
@@ -37,7 +37,6 @@ class CongestionControl:
         self.ssthresh: i64 = INFINITE  # below it: slow start
         self.limited = False  # the window, and not the application, is what limits the connection
         self.rounds: i64 = 0  # round trips so far
-        self.pacing_rate: i64 = 0  # octets per second at which to send; 0: as fast as the window allows
         self.keeps_window = False  # cwnd is the algorithm's alone: it is not reduced at a loss (Linux cong_control)
 
     def start(self, mss: i64) -> None:
