@@ -77,7 +77,7 @@ differs(
 differs(
     "RFC 7413 3",
     "A SYN with a cookie may carry data, which are delivered before the handshake has ended (Fast Open)",
-    "Not there yet; the option is skipped, TCP_FASTOPEN is refused, and net.ipv4.tcp_fastopen says that it changes nothing",
+    "Not there yet: the option is skipped, TCP_FASTOPEN refused, net.ipv4.tcp_fastopen warns that it changes nothing",
 )
 differs(
     "RFC 4821 7",
