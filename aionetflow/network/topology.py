@@ -21,9 +21,14 @@ from aionetflow.ethernet.interface import EthernetInterface
 from aionetflow.ip.address import pack_interface, unpack
 from aionetflow.ip.route import Route
 from aionetflow.ip.v6 import MIN_MTU
+from aionetflow.link.memory import MemoryLink
 from aionetflow.network.host import Host, Router
+from aionetflow.network.switch import Switch
+from aionetflow.network.tap import Outside
+from aionetflow.tunnel.link import TunnelLink
 
 IPNetwork = IPv4Network | IPv6Network
+Place = EthernetInterface | Switch | Outside | TunnelLink  # what is at an end of a link
 LAN_NETWORK = IPv4Network("10.0.0.0/16")  # the default LAN
 LINK_NETWORKS = IPv4Network("10.128.0.0/9")  # cut into one small network per segment that has none
 LINK_PREFIX_LENGTH = 29
@@ -59,8 +64,10 @@ class Family:
 class Segment:
     """Interfaces that hear each other, and the networks in use among them."""
 
+    places: set[Place] = field(default_factory=set)
     members: list[tuple[Host, EthernetInterface]] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)  # addresses of the operating system's, as in "10.0.0.254/16"
+    tunnels: list[TunnelLink] = field(default_factory=list)
     is_lan: bool = False
     v4: Family = field(default_factory=lambda: Family(4))
     v6: Family = field(default_factory=lambda: Family(16))
@@ -73,6 +80,14 @@ class Segment:
     def takes_ipv6(self) -> bool:
         """Whether all its links carry what IPv6 asks of a link."""
         return all(nic.mtu >= MIN_MTU for _, nic in self.members)
+
+    def fit(self, links: list[MemoryLink]) -> None:
+        """Lets none of its links take more than its tunnels do: a switch tells nobody that a frame is too long."""
+        for tunnel in self.tunnels:
+            for link in links:
+                for channel in (link.a_to_b, link.b_to_a):
+                    if link is not tunnel and channel.mtu > tunnel.b.mtu:
+                        channel.mtu = tunnel.b.mtu
 
     def note_addresses(self) -> None:
         """Learns the networks and addresses that its interfaces have."""
@@ -89,6 +104,37 @@ class Segment:
             network = ip_interface((address, length)).network
             if network not in family.networks:
                 family.networks.append(network)
+
+
+def find_segments(
+    neighbours: dict[Place, list[Place]], owners: dict[EthernetInterface, Host], lan: Switch
+) -> list[Segment]:
+    """Takes the places apart into those that hear each other."""
+    segments: list[Segment] = []
+    seen: set[Place] = set()
+    for start in neighbours:
+        if start in seen:
+            continue
+        segment = Segment()
+        queue = deque([start])
+        seen.add(start)
+        while queue:
+            place = queue.popleft()
+            segment.places.add(place)
+            if isinstance(place, Outside):
+                segment.outside += place.addresses
+            elif isinstance(place, TunnelLink):
+                segment.tunnels.append(place)
+            elif isinstance(place, Switch):
+                segment.is_lan = segment.is_lan or place is lan
+            else:
+                segment.members.append((owners[place], place))
+            for further in neighbours[place]:
+                if further not in seen:
+                    seen.add(further)
+                    queue.append(further)
+        segments.append(segment)
+    return segments
 
 
 class Addresses:
