@@ -2,6 +2,7 @@
 
 import asyncio
 import random as stdlib_random
+import secrets
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -17,8 +18,9 @@ from aionetflow.network.clock import LoopClock
 from aionetflow.network.control_blocks import ControlBlock, control_blocks
 from aionetflow.network.device import Namespace
 from aionetflow.network.host import Host, Router, enter, leave
+from aionetflow.network.outside import Outside
 from aionetflow.network.switch import Switch
-from aionetflow.network.tap import Outside
+from aionetflow.network.tap import Kernel
 
 Node = Host | Switch
 _Place = EthernetInterface | Switch | Outside  # what is at an end of a link
@@ -71,10 +73,12 @@ class Network:
         self.links: list[MemoryLink] = []
         self._segments_of: dict[_Place, list[_Place]] = {}
         self._outside: list[Outside] = []
+        self.shared = False  # whether there are networks of other processes on a segment of this one
         self._owners: dict[EthernetInterface, Host] = {}
         self._configuring: set[EthernetInterface] = set()  # those that make their IPv6 addresses themselves
         self._wanted: dict[Host, list[str]] = {}  # addresses given by hand, not yet on an interface
-        self._addresses = topology.Addresses()
+        self._secret = secrets.token_bytes(32)  # what tells this localhost from those of other processes
+        self._addresses = topology.Addresses(self._secret)
         self._automatic: list[tuple[Host, Route]] = []
         self._settled = False
         self.lan_settings: dict[str, Any] = {}
@@ -152,9 +156,7 @@ class Network:
             "delay": delay, "jitter": jitter, "rate": rate, "loss": loss, "reorder": reorder, "duplicate": duplicate,
             "corrupt": corrupt, "queue": queue, "mtu": mtu, "offload": offload,
         }  # fmt: skip
-        link = self._join_outside(node, name, addresses, namespace, settings)
-        self._unsettle()
-        return link
+        return self._join_outside(node, name, addresses, namespace, settings)
 
     # Looking ------------------------------------------------------------------------------------------------------
 
@@ -187,6 +189,8 @@ class Network:
         self._place_wanted()
         segments = self._find_segments()
         for segment in segments:
+            if segment.shared:
+                segment.name_members(self._secret)
             segment.note_addresses()
         self._addresses.give(segments)
         self._automatic = topology.set_routes(self.hosts, segments, self._automatic)
@@ -281,12 +285,26 @@ class Network:
         self, node: Node, name: str, addresses: tuple[str, ...], namespace: Namespace, settings: dict[str, Any]
     ) -> TapLink:
         draws = self._random(f"link/{len(self.links)}")
-        outside = Outside(self.event_loop(), self.clock, draws, node.name, name, addresses, namespace, settings)
+        kernel = Kernel(self.event_loop(), self.clock, draws, node.name, name, addresses, namespace, settings)
+        self._add_outside(node, kernel)
+        return kernel.link
+
+    def _add_outside(self, node: Node, outside: Outside) -> None:
         self._outside.append(outside)
+        self.shared = self.shared or outside.shared
         self.links.append(outside.link)
         self._segments_of[outside] = []
         self._note_neighbours(self._plug(node, outside.link, 0), outside)
-        return outside.link
+        self._unsettle()
+
+    def _check_may_share(self, switch: Switch) -> None:
+        """RuntimeError if hosts on a segment have addresses that only this process knows to be free.
+
+        For whoever is about to join other networks to it: MACs and addresses of a shared segment are others.
+        """
+        segment = next(segment for segment in self._find_segments() if switch in segment.switches)
+        if not segment.shared and any(nic.addresses for _, nic in segment.members):
+            raise RuntimeError(f"hosts on {switch.name!r} have their addresses already: share it before they are used")
 
     def _check_node(self, node: Node) -> None:
         if self.nodes.get(node.name) is not node:
@@ -346,8 +364,10 @@ class Network:
                 place = queue.pop(0)
                 if isinstance(place, Outside):
                     segment.outside += place.addresses
+                    segment.shared = segment.shared or place.shared
                 elif isinstance(place, Switch):
                     segment.is_lan = segment.is_lan or place is self.lan
+                    segment.switches.append(place)
                 else:
                     segment.members.append((self._owners[place], place))
                 for further in self._segments_of[place]:
