@@ -2,6 +2,7 @@
 
 import asyncio
 import random as stdlib_random
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -17,8 +18,9 @@ from aionetflow.network.clock import LoopClock
 from aionetflow.network.control_blocks import ControlBlock, control_blocks
 from aionetflow.network.device import Namespace
 from aionetflow.network.host import Host, Router, enter, leave
+from aionetflow.network.outside import Outside
 from aionetflow.network.switch import Switch
-from aionetflow.network.tap import Outside
+from aionetflow.network.tap import Kernel
 from aionetflow.network.topology import Place
 from aionetflow.network.tunnel import Tunnels
 from aionetflow.tunnel.address import Address
@@ -78,10 +80,12 @@ class Network:
         self._place_of: dict[MemoryLink, Place] = {}  # one of the two at its ends
         self._outside: list[Outside] = []
         self._tunnels = Tunnels()
+        self.shared = False  # whether there are networks of other processes on a segment of this one
         self._owners: dict[EthernetInterface, Host] = {}
         self._configuring: set[EthernetInterface] = set()  # those that make their IPv6 addresses themselves
         self._wanted: dict[Host, list[str]] = {}  # addresses given by hand, not yet on an interface
-        self._addresses = topology.Addresses()
+        self._secret = secrets.token_bytes(32)  # what tells this localhost from those of other processes
+        self._addresses = topology.Addresses(self._secret)
         self._automatic: list[tuple[Host, Route]] = []
         self._settled = False
         self.lan_settings: dict[str, Any] = {}
@@ -159,9 +163,7 @@ class Network:
             "delay": delay, "jitter": jitter, "rate": rate, "loss": loss, "reorder": reorder, "duplicate": duplicate,
             "corrupt": corrupt, "queue": queue, "mtu": mtu, "offload": offload,
         }  # fmt: skip
-        link = self._join_outside(node, name, addresses, namespace, settings)
-        self._unsettle()
-        return link
+        return self._join_outside(node, name, addresses, namespace, settings)
 
     def tunnel(
         self, bind: Address = ("0.0.0.0", PORT), vni: int = 1, peers: Sequence[Address] = (), *,
@@ -187,20 +189,20 @@ class Network:
         """
         node = self.lan if node is None else node
         self._check_node(node)
+        if isinstance(node, Switch):
+            self._check_may_share(node)
         settings: dict[str, Any] = {
             "delay": delay, "jitter": jitter, "rate": rate, "loss": loss, "reorder": reorder, "duplicate": duplicate,
             "corrupt": corrupt, "queue": queue, "mtu": mtu, "offload": offload,
         }  # fmt: skip
         draws = self._random(f"link/{len(self.links)}")
-        link = self._tunnels.open(
+        tunnel = self._tunnels.open(
             self.event_loop(), self.clock, draws, f"{node.name}-vxlan{vni}", bind, vni, list(peers), key, learn,
             batching, settings,
         )  # fmt: skip
-        link.on_fit = self._unsettle
-        self._segments_of[link] = []
-        self._connect(link, self._plug(node, link, 0), link)
-        self._unsettle()
-        return link
+        tunnel.link.on_fit = self._unsettle
+        self._add_outside(node, tunnel)
+        return tunnel.link
 
     # Looking ------------------------------------------------------------------------------------------------------
 
@@ -233,6 +235,8 @@ class Network:
         self._place_wanted()
         segments = topology.find_segments(self._segments_of, self._owners, self.lan)
         for segment in segments:
+            if segment.shared:
+                segment.name_members(self._secret)
             segment.note_addresses()
             segment.fit([link for link in self.links if self._place_of[link] in segment.places])
         self._addresses.give(segments)
@@ -276,7 +280,6 @@ class Network:
                 sock.close()
         for outside in self._outside:
             outside.close()
-        self._tunnels.close()
         if isinstance(self.clock, LoopClock):
             self.clock.close()
 
@@ -328,11 +331,26 @@ class Network:
         self, node: Node, name: str, addresses: tuple[str, ...], namespace: Namespace, settings: dict[str, Any]
     ) -> TapLink:
         draws = self._random(f"link/{len(self.links)}")
-        outside = Outside(self.event_loop(), self.clock, draws, node.name, name, addresses, namespace, settings)
+        kernel = Kernel(self.event_loop(), self.clock, draws, node.name, name, addresses, namespace, settings)
+        self._add_outside(node, kernel)
+        return kernel.link
+
+    def _add_outside(self, node: Node, outside: Outside) -> None:
         self._outside.append(outside)
+        self.shared = self.shared or bool(outside.shared)
         self._segments_of[outside] = []
         self._connect(outside.link, self._plug(node, outside.link, 0), outside)
-        return outside.link
+        self._unsettle()
+
+    def _check_may_share(self, switch: Switch) -> None:
+        """RuntimeError if hosts on a segment have addresses that only this process knows to be free.
+
+        For whoever is about to join other networks to it: MACs and addresses of a shared segment are others.
+        """
+        segments = topology.find_segments(self._segments_of, self._owners, self.lan)
+        segment = next(segment for segment in segments if switch in segment.places)
+        if not segment.shared and any(nic.addresses for _, nic in segment.members):
+            raise RuntimeError(f"hosts on {switch.name!r} have their addresses already: share it before they are used")
 
     def _check_node(self, node: Node) -> None:
         if self.nodes.get(node.name) is not node:

@@ -8,6 +8,7 @@ from aionetflow.clock import Clock
 from aionetflow.ip.address import pack_interface
 from aionetflow.link.tap import TapLink, open_device
 from aionetflow.network.device import Device, Namespace, within
+from aionetflow.network.outside import Outside
 from aionetflow.rng import Random
 
 
@@ -18,8 +19,10 @@ def real_loop(loop: asyncio.AbstractEventLoop, what: str) -> asyncio.AbstractEve
     return loop
 
 
-class Outside:
+class Kernel(Outside):
     """The operating system as a station on the network: a TapLink, the device behind it, and the loop that reads it."""
+
+    link: TapLink
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, random: Random, node: str, name: str,

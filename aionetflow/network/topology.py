@@ -6,7 +6,8 @@ then every host and router gets routes to all segments, by the fewest routers on
 
 The IPv6 networks are of one unique local prefix (RFC 4193), which is the same on every virtual network, as those of
 IPv4 are: where two of them meet, by TAP links, addresses are given by hand. An interface's number there is the one that
-it has in its IPv4 network. Both families are known to be without duplicates, so nothing is sent to find that out: no
+it has in its IPv4 network. On a segment that several processes share, an interface's numbers follow from its host's
+name (shared.py). Both families are known to be without duplicates, so nothing is sent to find that out: no
 ARP announcement, no duplicate address detection. A segment with a link that takes less than 1280 octets has no IPv6
 (RFC 8200 5).
 """
@@ -23,12 +24,12 @@ from aionetflow.ip.route import Route
 from aionetflow.ip.v6 import MIN_MTU
 from aionetflow.link.memory import MemoryLink
 from aionetflow.network.host import Host, Router
+from aionetflow.network.outside import Outside
+from aionetflow.network.shared import identity_of, networks_of, rename
 from aionetflow.network.switch import Switch
-from aionetflow.network.tap import Outside
-from aionetflow.tunnel.link import TunnelLink
 
 IPNetwork = IPv4Network | IPv6Network
-Place = EthernetInterface | Switch | Outside | TunnelLink  # what is at an end of a link
+Place = EthernetInterface | Switch | Outside  # what is at an end of a link
 LAN_NETWORK = IPv4Network("10.0.0.0/16")  # the default LAN
 LINK_NETWORKS = IPv4Network("10.128.0.0/9")  # cut into one small network per segment that has none
 LINK_PREFIX_LENGTH = 29
@@ -56,8 +57,22 @@ class Family:
             if self.next >= network.num_addresses - 1:
                 raise ValueError(f"no free address left in {network}: give larger networks by hand")
             candidate = first + self.next
-        self.used.add(candidate)
-        return f"{type(network.network_address)(candidate)}/{network.prefixlen}"
+        return self._take(candidate)
+
+    def address_near(self, wanted: int) -> str:
+        """The address of its first network that a number leads to, or the next free one behind it, round its end."""
+        network = self.networks[0]
+        count = network.num_addresses - 2  # without that of the network itself, and of broadcast
+        for step in range(count):
+            candidate = int(network.network_address) + 1 + (wanted + step) % count
+            if candidate not in self.used:
+                return self._take(candidate)
+        raise ValueError(f"no free address left in {network}: give larger networks by hand")
+
+    def _take(self, address: int) -> str:
+        network = self.networks[0]
+        self.used.add(address)
+        return f"{type(network.network_address)(address)}/{network.prefixlen}"
 
 
 @dataclass(eq=False)
@@ -67,8 +82,9 @@ class Segment:
     places: set[Place] = field(default_factory=set)
     members: list[tuple[Host, EthernetInterface]] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)  # addresses of the operating system's, as in "10.0.0.254/16"
-    tunnels: list[TunnelLink] = field(default_factory=list)
+    shared_links: list[MemoryLink] = field(default_factory=list)  # those that lead to other processes
     is_lan: bool = False
+    shared: str = ""  # what networks of other processes call it, too; "" if there are none
     v4: Family = field(default_factory=lambda: Family(4))
     v6: Family = field(default_factory=lambda: Family(16))
 
@@ -77,17 +93,24 @@ class Segment:
         """Those of both families."""
         return [*self.v4.networks, *self.v6.networks]
 
+    def name_members(self, secret: bytes) -> None:
+        """Gives the interfaces of a shared segment MACs that nobody else there has; those that have them keep them."""
+        for host, nic in self.members:
+            mac = identity_of(host, nic, secret).mac
+            if nic.mac != mac:
+                rename(host, nic, mac)
+
     def takes_ipv6(self) -> bool:
         """Whether all its links carry what IPv6 asks of a link."""
         return all(nic.mtu >= MIN_MTU for _, nic in self.members)
 
     def fit(self, links: list[MemoryLink]) -> None:
-        """Lets none of its links take more than its tunnels do: a switch tells nobody that a frame is too long."""
-        for tunnel in self.tunnels:
+        """Lets none of these take more than the ways to other processes do: a switch says of no frame that it is long."""
+        for way in self.shared_links:
             for link in links:
                 for channel in (link.a_to_b, link.b_to_a):
-                    if link is not tunnel and channel.mtu > tunnel.b.mtu:
-                        channel.mtu = tunnel.b.mtu
+                    if link is not way and channel.mtu > way.b.mtu:
+                        channel.mtu = way.b.mtu
 
     def note_addresses(self) -> None:
         """Learns the networks and addresses that its interfaces have."""
@@ -123,8 +146,9 @@ def find_segments(
             segment.places.add(place)
             if isinstance(place, Outside):
                 segment.outside += place.addresses
-            elif isinstance(place, TunnelLink):
-                segment.tunnels.append(place)
+                if place.shared:
+                    segment.shared = place.shared
+                    segment.shared_links.append(place.link)
             elif isinstance(place, Switch):
                 segment.is_lan = segment.is_lan or place is lan
             else:
@@ -140,7 +164,8 @@ def find_segments(
 class Addresses:
     """Hands out networks for segments and addresses for interfaces."""
 
-    def __init__(self) -> None:
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
         self._links = LINK_NETWORKS.subnets(new_prefix=LINK_PREFIX_LENGTH)
         self._links6 = LINK_NETWORKS6.subnets(new_prefix=64)
         next(self._links6)
@@ -152,26 +177,34 @@ class Addresses:
             self._name_networks(segment, taken)
             for host, nic in segment.members:
                 if not any(len(entry.address) == 4 for entry in nic.addresses):
-                    host.bare_stack.add_address(nic, segment.v4.free_address(), announce=False)
+                    host.bare_stack.add_address(nic, self._address(segment, segment.v4, host, nic), announce=False)
                 if not segment.v6.networks or host.autoconf:
                     continue
                 if not any(len(entry.address) == 16 for entry in nic.addresses):
-                    host.bare_stack.add_address(nic, segment.v6.free_address(_number(nic)))
+                    host.bare_stack.add_address(nic, self._address(segment, segment.v6, host, nic))
+
+    def _address(self, segment: Segment, family: Family, host: Host, nic: EthernetInterface) -> str:
+        if segment.shared:
+            return family.address_near(identity_of(host, nic, self._secret).number)
+        return family.free_address(_number(nic))
 
     def _name_networks(self, segment: Segment, taken: list[IPNetwork]) -> None:
         for family, lan in ((segment.v4, LAN_NETWORK), (segment.v6, LAN_NETWORK6)):
             if family is segment.v6 and not segment.takes_ipv6():
                 continue
             if not family.networks:
-                network = lan if segment.is_lan else self._free_network(family.octets, taken, len(segment.members))
+                network = lan if segment.is_lan else self._free_network(family.octets, taken, segment)
                 family.networks.append(network)
                 taken.append(network)
             elif segment.is_lan and lan not in family.networks:
                 family.networks.insert(0, lan)
 
-    def _free_network(self, octets: int, taken: list[IPNetwork], members: int) -> IPNetwork:
+    def _free_network(self, octets: int, taken: list[IPNetwork], segment: Segment) -> IPNetwork:
+        members = len(segment.members)
         candidates: Iterator[IPNetwork] = self._links if octets == 4 else self._links6
-        if octets == 4 and members > 2**(32 - LINK_PREFIX_LENGTH) - 3:
+        if segment.shared:
+            candidates = networks_of(segment.shared, octets)
+        elif octets == 4 and members > 2**(32 - LINK_PREFIX_LENGTH) - 3:
             candidates = LINK_NETWORKS.subnets(new_prefix=32 - (members + 2).bit_length())
         same = [network for network in taken if network.max_prefixlen == 8 * octets]
         return next(network for network in candidates if not any(_overlap(network, other) for other in same))
