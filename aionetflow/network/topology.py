@@ -105,7 +105,7 @@ class Segment:
         return all(nic.mtu >= MIN_MTU for _, nic in self.members)
 
     def fit(self, links: list[MemoryLink]) -> None:
-        """Lets none of these take more than the ways to other processes do: a switch says of no frame that it is long."""
+        """Lets none of these take more than the ways to other processes do: a switch drops what is long."""
         for way in self.shared_links:
             for link in links:
                 for channel in (link.a_to_b, link.b_to_a):

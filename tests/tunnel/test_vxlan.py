@@ -16,7 +16,7 @@ from support.rules import rule
 FRAME = bytes(Ether(dst="02:00:00:00:00:01", src="02:00:00:00:00:02", type=0x1234) / b"payload")
 
 
-@rule("RFC 7348 5", "The header has the I flag and a VNI of 24 bits; reserved bits are sent as zero", code="tunnel/vxlan.py")
+@rule("RFC 7348 5", "The header has the I flag and a VNI of 24 bits; reserved bits are zero", code="tunnel/vxlan.py")
 @given(vni=st.integers(0, vxlan.MAX_VNI))
 def test_a_header_says_which_network(vni: int) -> None:
     header = vxlan.header(vni)

@@ -1,0 +1,98 @@
+"""The two keys that a handshake has made: how messages are sealed under one and opened under the other."""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from aionetflow.config import SECOND
+from aionetflow.tunnel.messages import HEADER_SIZE, INDEX_SIZE, TRANSPORT
+from aionetflow.tunnel.replay import ReplayWindow
+
+# WireGuard's times (Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", 6.1).
+REKEY_AFTER_TIME = 120 * SECOND
+REJECT_AFTER_TIME = 180 * SECOND
+# AES-GCM's limit for messages of up to 2^16 octets (RFC 9001 B.1.1). WireGuard's is 2^60: its cipher is another.
+REJECT_AFTER_MESSAGES = 2**23
+REKEY_AFTER_MESSAGES = 2**22
+
+_PREFIX_SIZE = 1 + INDEX_SIZE
+# Noise revision 34, 12: the nonce of AES-GCM is 32 zero bits and the counter.
+_ZEROS = bytes(4)
+
+
+class Keypair:
+    """What one handshake has agreed on.
+
+    `index` is ours, `their_index` the peer's, of 4 octets; `sending` and `receiving` are keys of 32; `now` is in ns.
+    """
+
+    __slots__ = (
+        "index", "prefix", "initiated", "born", "rekey_at", "reject_at", "sent", "window",
+        "_header", "_encrypt", "_decrypt",
+    )
+
+    def __init__(
+        self, index: bytes, their_index: bytes, sending: bytes, receiving: bytes, *, initiated: bool, now: int
+    ) -> None:
+        self.index = index
+        self.prefix = bytes([TRANSPORT]) + index  # how a message for us begins
+        self.initiated = initiated
+        self.born = now
+        self.reject_at = now + REJECT_AFTER_TIME
+        # Only who began the last handshake begins the next, or both would at the same time.
+        self.rekey_at = now + REKEY_AFTER_TIME if initiated else self.reject_at
+        self.sent = 0
+        self.window = ReplayWindow()
+        self._decrypt = AESGCM(receiving).decrypt
+        self._header = bytes([TRANSPORT]) + their_index
+        self._encrypt = AESGCM(sending).encrypt
+
+    def usable(self, messages: int, now: int) -> bool:
+        """May so many more be sent under it?"""
+        return now < self.reject_at and self.sent + messages <= REJECT_AFTER_MESSAGES
+
+    def worn(self, now: int) -> bool:
+        """Is it time for another?"""
+        return now >= self.rekey_at or self.sent >= REKEY_AFTER_MESSAGES
+
+    def seal(self, payloads: list[bytes]) -> list[bytes]:
+        """A datagram for each payload."""
+        header, encrypt = self._header, self._encrypt
+        counter = self.sent
+        self.sent += len(payloads)  # first of all: whatever goes wrong below, no counter is used twice
+        datagrams: list[bytes] = []
+        append = datagrams.append
+        for payload in payloads:
+            nonce = counter.to_bytes(12, "big")
+            append(header + nonce[4:] + encrypt(nonce, payload, None))
+            counter += 1
+        return datagrams
+
+    def run(self, datagrams: list[bytes], start: int, payloads: list[bytes]) -> int:
+        """Opens the datagrams from `start` on that are true and follow one another without a gap: the common case.
+
+        What was in them is appended to `payloads`. Returns where the run ends.
+        """
+        prefix, decrypt = self.prefix, self._decrypt
+        append, number = payloads.append, int.from_bytes
+        first = expected = self.window.next
+        try:
+            for datagram in datagrams[start:] if start else datagrams:
+                counter = datagram[_PREFIX_SIZE:HEADER_SIZE]
+                if datagram[:_PREFIX_SIZE] != prefix or number(counter, "big") != expected:
+                    break
+                append(decrypt(_ZEROS + counter, datagram[HEADER_SIZE:], None))
+                expected += 1
+        except (InvalidTag, ValueError):  # ValueError: too short for a nonce
+            pass
+        if expected > first:
+            self.window.mark(first, expected - 1)
+        return start + expected - first
+
+    def open(self, datagram: bytes, counter: int) -> bytes | None:
+        """What is in a datagram for us whose counter was not seen; None if it is not true."""
+        try:
+            payload = self._decrypt(_ZEROS + datagram[_PREFIX_SIZE:HEADER_SIZE], datagram[HEADER_SIZE:], None)
+        except InvalidTag:
+            return None
+        self.window.mark(counter, counter)
+        return payload
