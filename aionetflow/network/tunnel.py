@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from dataclasses import asdict
 from typing import Any
 
 from aionetflow.clock import Clock
@@ -14,6 +15,8 @@ from aionetflow.tunnel.datagrams import Batching, Datagrams
 from aionetflow.tunnel.endpoint import Endpoint
 from aionetflow.tunnel.link import TunnelLink
 from aionetflow.tunnel.peers import Peer
+
+_wall_ns = time.time_ns  # the machine's, whatever the name comes to mean
 
 
 class Processes(Outside):
@@ -67,14 +70,17 @@ class Carrier:
 
     def _sealed(self, datagrams: Datagrams, clock: Clock, key: bytes | str) -> Endpoint:
         try:
-            from aionetflow.tunnel.session import OVERHEAD, Session, SessionStats, key_octets
+            from aionetflow.tunnel.key import parse_key
+            from aionetflow.tunnel.messages import OVERHEAD
+            from aionetflow.tunnel.session import Session
+            from aionetflow.tunnel.sessions import Sessions, SessionStats
         except ModuleNotFoundError as error:
             raise RuntimeError(f"key= needs {error.name}: pip install aionetflow[crypto]") from None
-        octets = key_octets(key)
-        stats = SessionStats()
+        octets = parse_key(key)
+        stats, sessions = SessionStats(), Sessions()
         self.sealing = OVERHEAD
         return Endpoint(
-            datagrams, clock, lambda: Session(octets, os.urandom, time.time_ns, stats), lambda: dict(vars(stats))
+            datagrams, clock, lambda: Session(octets, os.urandom, _wall_ns, stats, sessions), lambda: asdict(stats)
         )
 
     def _fit(self, peer: Peer) -> None:
