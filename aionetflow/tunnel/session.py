@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 REKEY_TIMEOUT = 5 * SECOND
 REKEY_ATTEMPT_TIME = 90 * SECOND
 KEEPALIVE_TIMEOUT = 10 * SECOND
-# Linux drivers/net/wireguard/messages.h REKEY_TIMEOUT_JITTER_MAX_MS: two ends that begin together do not go on so.
+# Linux drivers/net/wireguard/messages.h REKEY_TIMEOUT_JITTER_MAX_JIFFIES: two ends that begin together do not go on so.
 _JITTER = 333 * MILLISECOND
 # 6.2: who only receives begins a handshake so long before its key expires.
 _REKEY_WHEN_RECEIVING = REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT
