@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from random import Random
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from aionetflow.tunnel import noise
 from aionetflow.tunnel import session as session_module
+from aionetflow.tunnel.keypair import Keypair
 from aionetflow.tunnel.messages import INITIATION, PROLOGUE, RESPONSE, TRANSPORT, VERSION, peek_index, timestamp
 from aionetflow.tunnel.replay import WINDOW
 from aionetflow.tunnel.session import Session
@@ -174,6 +176,36 @@ def test_a_recorded_session_is_of_no_use_after_a_restart() -> None:
     assert dropped(pair.a.stats) == {"unknown_index": 1}
     assert pair.b.session.seal([b"secret"], pair.now) == []
     assert not pair.b.session.established
+
+
+# ---- recorded, and the key learned later
+
+
+def test_with_the_key_a_recorded_initiation_can_be_read_and_nothing_after_it() -> None:
+    pair = shaken()
+    initiation, response, hello = (datagram for _, datagram in pair.sent[:3])
+    first = noise.read_first(noise.begin(KEY, PROLOGUE), initiation[1:])
+    assert first is not None
+    assert first.payload[:-4] == timestamp(YEAR_2026)
+    # What only the two ends had, and what they have forgotten, is one of the ephemeral private keys.
+    other = X25519PrivateKey.from_private_bytes(KEY)
+    assert noise.read_second(first.state, other, response[5:]) is None
+    assert all(
+        Keypair(b"", hello[1:5], key, key, initiated=True, now=0).open(hello, 0) is None
+        for key in (KEY, *noise.split(first.state))
+    )
+
+
+def test_keys_are_forgotten_three_minutes_after_they_were_made() -> None:
+    def keypairs() -> set[int]:
+        gc.collect()
+        return {id(thing) for thing in gc.get_objects() if isinstance(thing, Keypair)}
+
+    others = keypairs()
+    pair = shaken()
+    assert len(keypairs() - others) == 2
+    pair.run(180)
+    assert keypairs() <= others
 
 
 # ---- sent back
