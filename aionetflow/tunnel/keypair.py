@@ -1,5 +1,8 @@
 """The two keys that a handshake has made: how messages are sealed under one and opened under the other."""
 
+from contextlib import suppress
+from itertools import repeat
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -13,6 +16,9 @@ REJECT_AFTER_TIME = 180 * SECOND
 # AES-GCM's limit for messages of up to 2^16 octets (RFC 9001 B.1.1). WireGuard's is 2^60: its cipher is another.
 REJECT_AFTER_MESSAGES = 2**23
 REKEY_AFTER_MESSAGES = 2**22
+
+# So that one that is not true does not have many others looked at again.
+_LONGEST_RUN = 64
 
 _PREFIX_SIZE = 1 + INDEX_SIZE
 # Noise revision 34, 12: the nonce of AES-GCM is 32 zero bits and the counter.
@@ -59,34 +65,33 @@ class Keypair:
         header, encrypt = self._header, self._encrypt
         counter = self.sent
         self.sent += len(payloads)  # first of all: whatever goes wrong below, no counter is used twice
-        datagrams: list[bytes] = []
-        append = datagrams.append
-        for payload in payloads:
-            nonce = counter.to_bytes(12, "big")
-            append(header + nonce[4:] + encrypt(nonce, payload, None))
-            counter += 1
-        return datagrams
+        nonces = [number.to_bytes(12, "big") for number in range(counter, self.sent)]
+        return [
+            header + nonce[4:] + encrypt(nonce, payload, None)
+            for nonce, payload in zip(nonces, payloads, strict=True)
+        ]
 
-    def run(self, datagrams: list[bytes], start: int, payloads: list[bytes]) -> int:
-        """Opens the datagrams from `start` on that are true and follow one another without a gap: the common case.
+    def run(self, datagrams: list[bytes], start: int) -> list[bytes]:
+        """What is in the datagrams from `start` on that are true and follow one another without a gap: the common case.
 
-        What was in them is appended to `payloads`. Returns where the run ends.
+        It is 64 payloads at most, and none if already the first datagram is not so.
         """
-        prefix, decrypt = self.prefix, self._decrypt
-        append, number = payloads.append, int.from_bytes
-        first = expected = self.window.next
-        try:
-            for datagram in datagrams[start:] if start else datagrams:
-                counter = datagram[_PREFIX_SIZE:HEADER_SIZE]
-                if datagram[:_PREFIX_SIZE] != prefix or number(counter, "big") != expected:
-                    break
-                append(decrypt(_ZEROS + counter, datagram[HEADER_SIZE:], None))
-                expected += 1
-        except (InvalidTag, ValueError):  # ValueError: too short for a nonce
-            pass
-        if expected > first:
-            self.window.mark(first, expected - 1)
-        return start + expected - first
+        prefix, counter = self.prefix, self.window.next
+        nonces: list[bytes] = []
+        sealed: list[bytes] = []
+        for datagram in datagrams[start : start + _LONGEST_RUN]:
+            nonce = (counter + len(nonces)).to_bytes(12, "big")
+            if datagram[:HEADER_SIZE] != prefix + nonce[4:]:
+                break
+            nonces.append(nonce)
+            sealed.append(datagram[HEADER_SIZE:])
+        payloads: list[bytes] = []
+        # Up to the first that is not true, which `open` will find false again.
+        with suppress(InvalidTag):
+            payloads.extend(map(self._decrypt, nonces, sealed, repeat(None)))
+        if payloads:
+            self.window.mark(counter, counter + len(payloads) - 1)
+        return payloads
 
     def open(self, datagram: bytes, counter: int) -> bytes | None:
         """What is in a datagram for us whose counter was not seen; None if it is not true."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 REKEY_TIMEOUT = 5 * SECOND
 REKEY_ATTEMPT_TIME = 90 * SECOND
 KEEPALIVE_TIMEOUT = 10 * SECOND
-# Linux drivers/net/wireguard/messages.h REKEY_TIMEOUT_JITTER_MAX_MS: two ends that begin together do not go on so.
+# Linux drivers/net/wireguard/messages.h REKEY_TIMEOUT_JITTER_MAX_JIFFIES: two ends that begin together do not go on so.
 _JITTER = 333 * MILLISECOND
 # 6.2: who only receives begins a handshake so long before its key expires.
 _REKEY_WHEN_RECEIVING = REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT
@@ -163,19 +163,16 @@ class Session:
         done, count = 0, len(datagrams)
         while done < count:
             current = self._current
-            if current is not None and now < current.reject_at:
-                before = len(payloads)
-                done = current.run(datagrams, done, payloads)
-                if (opened := len(payloads) - before) > 0:
-                    if not all(payloads):
-                        payloads = [payload for payload in payloads if payload]
-                    replies += self._heard(opened, len(payloads) > before, now)
-            if done < count:
-                payload, more = self.open(datagrams[done], now)
-                done += 1
-                replies += more
-                if payload:
-                    payloads.append(payload)
+            if current is not None and now < current.reject_at and (run := current.run(datagrams, done)):
+                done += len(run)
+                payloads += run if all(run) else [payload for payload in run if payload]
+                replies += self._heard(len(run), any(run), now)
+                continue
+            payload, more = self.open(datagrams[done], now)
+            done += 1
+            replies += more
+            if payload:
+                payloads.append(payload)
         return payloads, replies
 
     def _open_transport(self, datagram: bytes, now: int) -> bytes | None:
