@@ -4,6 +4,7 @@ import asyncio
 import random as stdlib_random
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 from aionetflow.clock import Clock
@@ -18,7 +19,9 @@ from aionetflow.network.clock import LoopClock
 from aionetflow.network.control_blocks import ControlBlock, control_blocks
 from aionetflow.network.device import Namespace
 from aionetflow.network.host import Host, Router, enter, leave
+from aionetflow.network.neighbourhood import Neighbourhood
 from aionetflow.network.outside import Outside
+from aionetflow.network.shared import check_unused
 from aionetflow.network.switch import Switch
 from aionetflow.network.tap import Kernel
 
@@ -78,6 +81,7 @@ class Network:
         self._configuring: set[EthernetInterface] = set()  # those that make their IPv6 addresses themselves
         self._wanted: dict[Host, list[str]] = {}  # addresses given by hand, not yet on an interface
         self._secret = secrets.token_bytes(32)  # what tells this localhost from those of other processes
+        self._neighbourhood = Neighbourhood()
         self._addresses = topology.Addresses(self._secret)
         self._automatic: list[tuple[Host, Route]] = []
         self._settled = False
@@ -170,10 +174,28 @@ class Network:
         self.settle()
         return names.resolve(name, self._find)
 
-    def resolve_all(self, name: str) -> list[str]:
-        """The addresses of a name in both families, IPv4 first."""
+    def resolve_all(self, name: str, here: Host | None = None) -> list[str]:
+        """The addresses of a name in both families, IPv4 first; or what the host `here` has heard from others of it."""
         self.settle()
-        return names.resolve_all(name, self._find)
+        if not self.shared or here is None:
+            return names.resolve_all(name, self._find)
+        return names.resolve_all(name, self._find, partial(self._neighbourhood.known, here))
+
+    async def look_up(self, name: object, here: Host) -> None:
+        """Has a host ask those of other processes for a name that this network does not have.
+
+        What they say `resolve_all` knows afterwards. Waits three seconds at most; asks nobody if the network is not
+        shared, or it is no name.
+        """
+        if not self.shared:
+            return
+        text = name.decode("ascii", "replace") if isinstance(name, bytes | bytearray) else name
+        if not isinstance(text, str):
+            return
+        try:
+            self.resolve_all(text, here)
+        except OSError:
+            await self._neighbourhood.ask(here, text)
 
     def sockets(self) -> list[ControlBlock]:
         """All control blocks of all hosts, as `ss -a` would list them: print one to see the line."""
@@ -190,12 +212,14 @@ class Network:
         segments = self._find_segments()
         for segment in segments:
             if segment.shared:
-                segment.name_members(self._secret)
+                self._addresses.share(segment)
             segment.note_addresses()
         self._addresses.give(segments)
         self._automatic = topology.set_routes(self.hosts, segments, self._automatic)
         self._settled = True
         for segment in segments:
+            if segment.shared:
+                self._neighbourhood.note(segment.members)
             for host, nic in segment.members:
                 if host.autoconf and nic not in self._configuring:
                     self._configuring.add(nic)
@@ -228,6 +252,7 @@ class Network:
         self.closed = True
         if isinstance(self.clock, LoopClock) and self.clock.loop.is_closed():
             self.clock.close()  # nothing can be sent any more
+        self._neighbourhood.close()
         for host in self.hosts:
             for sock in list(host.bare_stack.sockets.values()):
                 sock.close()
@@ -291,20 +316,23 @@ class Network:
 
     def _add_outside(self, node: Node, outside: Outside) -> None:
         self._outside.append(outside)
-        self.shared = self.shared or outside.shared
+        if outside.shared:
+            self.shared = True
+            self.clock.call_soon(self.settle)  # others may look for its hosts before these do anything
         self.links.append(outside.link)
         self._segments_of[outside] = []
         self._note_neighbours(self._plug(node, outside.link, 0), outside)
         self._unsettle()
 
     def _check_may_share(self, switch: Switch) -> None:
-        """RuntimeError if hosts on a segment have addresses that only this process knows to be free.
+        """For whoever is about to join other networks to a switch: RuntimeError if a host on its segment is in use.
 
-        For whoever is about to join other networks to it: MACs and addresses of a shared segment are others.
+        MACs and addresses of shared segments are others.
         """
         segment = next(segment for segment in self._find_segments() if switch in segment.switches)
-        if not segment.shared and any(nic.addresses for _, nic in segment.members):
-            raise RuntimeError(f"hosts on {switch.name!r} have their addresses already: share it before they are used")
+        if not segment.shared:
+            for host, nic in segment.members:
+                check_unused(host, nic)
 
     def _check_node(self, node: Node) -> None:
         if self.nodes.get(node.name) is not node:

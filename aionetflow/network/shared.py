@@ -36,10 +36,15 @@ def identity_of(host: Host, nic: EthernetInterface, secret: bytes) -> Identity:
     return Identity(host.name, number, secret if host is host.network.localhost else b"")
 
 
-def rename(host: Host, nic: EthernetInterface, mac: bytes) -> None:
-    """Gives an interface another MAC, and the link-local address that goes with it; RuntimeError if others know it."""
-    if nic.tx_packets:
+def check_unused(host: Host, nic: EthernetInterface) -> None:
+    """RuntimeError if somebody knows an interface already: it has sent something, or a socket has its address."""
+    own = {entry.address for entry in nic.addresses}
+    if nic.tx_packets or any(sock.local in own for sock in host.bare_stack.sockets.values()):
         raise RuntimeError(f"{nic.name} of {host.name!r} is in use: share its segment before that")
+
+
+def rename(host: Host, nic: EthernetInterface, mac: bytes) -> None:
+    """Gives an interface that is not in use yet another MAC, and the link-local address that goes with it."""
     addresses = host.bare_stack.addresses
     if nic.link_local:
         addresses.drop(nic, nic.link_local, 64)

@@ -23,7 +23,7 @@ from aionetflow.ip.address import pack_interface, unpack
 from aionetflow.ip.route import Route
 from aionetflow.ip.v6 import MIN_MTU
 from aionetflow.network.host import Host, Router
-from aionetflow.network.shared import identity_of, networks_of, rename
+from aionetflow.network.shared import check_unused, identity_of, networks_of, rename
 from aionetflow.network.switch import Switch
 
 IPNetwork = IPv4Network | IPv6Network
@@ -89,13 +89,6 @@ class Segment:
         """Those of both families."""
         return [*self.v4.networks, *self.v6.networks]
 
-    def name_members(self, secret: bytes) -> None:
-        """Gives the interfaces of a shared segment MACs that nobody else there has; those that have them keep them."""
-        for host, nic in self.members:
-            mac = identity_of(host, nic, secret).mac
-            if nic.mac != mac:
-                rename(host, nic, mac)
-
     def takes_ipv6(self) -> bool:
         """Whether all its links carry what IPv6 asks of a link."""
         return all(nic.mtu >= MIN_MTU for _, nic in self.members)
@@ -125,6 +118,22 @@ class Addresses:
         self._links = LINK_NETWORKS.subnets(new_prefix=LINK_PREFIX_LENGTH)
         self._links6 = LINK_NETWORKS6.subnets(new_prefix=64)
         next(self._links6)
+        self._given: dict[EthernetInterface, list[str]] = {}
+
+    def share(self, segment: Segment) -> None:
+        """Gives the interfaces of a shared segment MACs that nobody else there has.
+
+        Those that had others before give the addresses back that were handed out to them. Raises RuntimeError if one
+        of them is in use.
+        """
+        for host, nic in segment.members:
+            mac = identity_of(host, nic, self._secret).mac
+            if nic.mac == mac:
+                continue
+            check_unused(host, nic)
+            rename(host, nic, mac)
+            for address in self._given.pop(nic, []):
+                host.bare_stack.remove_address(nic, address)
 
     def give(self, segments: list[Segment]) -> None:
         """Makes sure that every interface has an address of each family."""
@@ -133,11 +142,15 @@ class Addresses:
             self._name_networks(segment, taken)
             for host, nic in segment.members:
                 if not any(len(entry.address) == 4 for entry in nic.addresses):
-                    host.bare_stack.add_address(nic, self._address(segment, segment.v4, host, nic), announce=False)
+                    self._add(host, nic, self._address(segment, segment.v4, host, nic))
                 if not segment.v6.networks or host.autoconf:
                     continue
                 if not any(len(entry.address) == 16 for entry in nic.addresses):
-                    host.bare_stack.add_address(nic, self._address(segment, segment.v6, host, nic))
+                    self._add(host, nic, self._address(segment, segment.v6, host, nic))
+
+    def _add(self, host: Host, nic: EthernetInterface, address: str) -> None:
+        host.bare_stack.add_address(nic, address, announce=False)
+        self._given.setdefault(nic, []).append(address)
 
     def _address(self, segment: Segment, family: Family, host: Host, nic: EthernetInterface) -> str:
         if segment.shared:
