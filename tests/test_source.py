@@ -25,6 +25,7 @@ FLOORS = (
     ("loop",),
     ("dropin",),
     ("network",),
+    ("tunnel",),
     ("stack",),
     ("socket",),
     ("tcp", "udp"),

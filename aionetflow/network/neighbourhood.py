@@ -52,8 +52,10 @@ class Speaker:
         self.host, self.nic = host, nic
         self._clock = host.network.clock
         self._sockets = [self._open(AF_INET), self._open(AF_INET6)]
-        name = "" if host is host.network.localhost else name_on_wire(host.name)
-        self.names: MulticastDns[Whom] = MulticastDns(name if dns.is_name(name) else "", self._addresses, self._send, self._clock)
+        name = name_on_wire(host.name)
+        if host is host.network.localhost or not dns.is_name(name):
+            name = ""
+        self.names: MulticastDns[Whom] = MulticastDns(name, self._addresses, self._send, self._clock)
         self._clock.call_soon(self.names.announce)
 
     def close(self) -> None:

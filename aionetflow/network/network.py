@@ -3,7 +3,7 @@
 import asyncio
 import random as stdlib_random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self
 
@@ -24,9 +24,14 @@ from aionetflow.network.outside import Outside
 from aionetflow.network.shared import check_unused
 from aionetflow.network.switch import Switch
 from aionetflow.network.tap import Kernel
+from aionetflow.network.topology import Place
+from aionetflow.network.tunnel import Tunnels
+from aionetflow.tunnel.address import Address
+from aionetflow.tunnel.datagrams import Batching
+from aionetflow.tunnel.link import TunnelLink
+from aionetflow.tunnel.vxlan import PORT
 
 Node = Host | Switch
-_Place = EthernetInterface | Switch | Outside  # what is at an end of a link
 
 
 def _no_attachment(network: "Network", loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
@@ -74,9 +79,11 @@ class Network:
         self._detach: Callable[[], None] = lambda: None
         self.nodes: dict[str, Node] = {}
         self.links: list[MemoryLink] = []
-        self._segments_of: dict[_Place, list[_Place]] = {}
+        self._segments_of: dict[Place, list[Place]] = {}
+        self._place_of: dict[MemoryLink, Place] = {}  # one of the two at its ends
         self._outside: list[Outside] = []
         self.shared = False  # whether there are networks of other processes on a segment of this one
+        self._tunnels = Tunnels()
         self._owners: dict[EthernetInterface, Host] = {}
         self._configuring: set[EthernetInterface] = set()  # those that make their IPv6 addresses themselves
         self._wanted: dict[Host, list[str]] = {}  # addresses given by hand, not yet on an interface
@@ -162,6 +169,48 @@ class Network:
         }  # fmt: skip
         return self._join_outside(node, name, addresses, namespace, settings)
 
+    def tunnel(
+        self, bind: Address = ("0.0.0.0", PORT), vni: int = 1, peers: Sequence[Address] = (), *,
+        node: Node | None = None, key: bytes | str | None = None, learn: bool = False, batching: Batching = "segments",
+        delay: float = 0.0, jitter: float = 0.0, rate: float | None = None, loss: float = 0.0, reorder: float = 0.0,
+        duplicate: float = 0.0, corrupt: float = 0.0, queue: int | None = None, mtu: int = DEFAULT_MTU,
+        offload: bool = True,
+    ) -> TunnelLink:  # fmt: skip
+        """Joins a node, the default LAN if none is named, to other processes and machines: VXLAN over UDP (RFC 7348).
+
+        bind is the UDP address of the machine's, (host, port), where the peers send to; vni the number of the network,
+        which both ends must agree on: several tunnels with numbers of their own can share an address. peers are the
+        addresses of the other ends: aionetflow's, a Linux kernel's vxlan device, a switch. What comes from anybody else
+        is dropped, unless learn is true; then whoever sends frames of this network becomes a peer. key makes frames
+        private and the peers prove that they have it, too (docs/security.md): 32 octets, or those in hexadecimal; it
+        needs the package cryptography. batching says how datagrams go to the kernel, as in `Datagrams`. The other
+        settings are those of `link`; mtu becomes what the ways to the peers leave of it (see TunnelLink), and no link
+        that its LAN has takes more.
+
+        Hosts on this LAN get their MACs and what addresses nobody gave from their names, so that those of two processes
+        differ, and are found by name from there, by multicast DNS. Needs an event loop in real time. Raises OSError in
+        one line (the address is in use, a peer's name is not known), RuntimeError on virtual time, without the package
+        or where a host on the LAN has its addresses in use already, ValueError for a value that makes no sense.
+        """
+        node = self.lan if node is None else node
+        self._check_node(node)
+        settings: dict[str, Any] = {
+            "delay": delay, "jitter": jitter, "rate": rate, "loss": loss, "reorder": reorder, "duplicate": duplicate,
+            "corrupt": corrupt, "queue": queue, "mtu": mtu, "offload": offload,
+        }  # fmt: skip
+        self._check_may_share(node)
+        draws = self._random(f"link/{len(self.links)}")
+        link = self._tunnels.open(
+            self.event_loop(), self.clock, draws, f"{node.name}-vxlan{vni}", bind, vni, list(peers), key, learn,
+            batching, settings,
+        )  # fmt: skip
+        link.on_fit = self._unsettle
+        self._segments_of[link] = []
+        self._connect(link, self._plug(node, link, 0), link)
+        self._unsettle()
+        self._share()
+        return link
+
     # Looking ------------------------------------------------------------------------------------------------------
 
     @property
@@ -209,11 +258,12 @@ class Network:
             if not isinstance(host, Router) and len(host.bare_stack.interfaces) == 1:
                 self._join(host, self.lan, self.lan_settings)
         self._place_wanted()
-        segments = self._find_segments()
+        segments = topology.find_segments(self._segments_of, self._owners, self.lan)
         for segment in segments:
             if segment.shared:
                 self._addresses.share(segment)
             segment.note_addresses()
+            segment.fit([link for link in self.links if self._place_of[link] in segment.places])
         self._addresses.give(segments)
         self._automatic = topology.set_routes(self.hosts, segments, self._automatic)
         self._settled = True
@@ -258,6 +308,7 @@ class Network:
                 sock.close()
         for outside in self._outside:
             outside.close()
+        self._tunnels.close()
         if isinstance(self.clock, LoopClock):
             self.clock.close()
 
@@ -302,8 +353,7 @@ class Network:
     def _join(self, a: Node, b: Node, settings: dict[str, Any]) -> MemoryLink:
         draws = self._random(f"link/{len(self.links)}")
         link = MemoryLink(self.clock, draws, f"{a.name}-{b.name}", **settings)
-        self.links.append(link)
-        self._note_neighbours(self._plug(a, link, 0), self._plug(b, link, 1))
+        self._connect(link, self._plug(a, link, 0), self._plug(b, link, 1))
         return link
 
     def _join_outside(
@@ -316,31 +366,37 @@ class Network:
 
     def _add_outside(self, node: Node, outside: Outside) -> None:
         self._outside.append(outside)
-        if outside.shared:
-            self.shared = True
-            self.clock.call_soon(self.settle)  # others may look for its hosts before these do anything
-        self.links.append(outside.link)
         self._segments_of[outside] = []
-        self._note_neighbours(self._plug(node, outside.link, 0), outside)
+        self._connect(outside.link, self._plug(node, outside.link, 0), outside)
         self._unsettle()
+        if outside.vni is not None:
+            self._share()
 
-    def _check_may_share(self, switch: Switch) -> None:
+    def _share(self) -> None:
+        """There are networks of other processes on a segment: they may look for hosts that have done nothing yet."""
+        self.shared = True
+        self.clock.call_soon(self.settle)
+
+    def _check_may_share(self, node: Node) -> None:
         """For whoever is about to join other networks to a switch: RuntimeError if a host on its segment is in use.
 
         MACs and addresses of shared segments are others.
         """
-        segment = next(segment for segment in self._find_segments() if switch in segment.switches)
-        if not segment.shared:
-            for host, nic in segment.members:
-                check_unused(host, nic)
+        for segment in topology.find_segments(self._segments_of, self._owners, self.lan):
+            if node in segment.places and not segment.shared:
+                for host, nic in segment.members:
+                    check_unused(host, nic)
 
     def _check_node(self, node: Node) -> None:
         if self.nodes.get(node.name) is not node:
             raise ValueError(f"{node!r} is not on this network")
 
-    def _note_neighbours(self, first: _Place, second: _Place) -> None:
+    def _connect(self, link: MemoryLink, first: Place, second: Place) -> None:
+        """Notes that this link is between these places."""
+        self.links.append(link)
         self._segments_of[first].append(second)
         self._segments_of[second].append(first)
+        self._place_of[link] = first
 
     def _plug(self, node: Node, link: MemoryLink, side: int) -> EthernetInterface | Switch:
         end = link.b if side else link.a
@@ -378,32 +434,6 @@ class Network:
                 wanted.remove(mine.pop(0))  # not before it has worked
                 if bare:
                     break
-
-    def _find_segments(self) -> list[topology.Segment]:
-        segments: list[topology.Segment] = []
-        seen: set[_Place] = set()
-        for start in self._segments_of:
-            if start in seen:
-                continue
-            segment = topology.Segment()
-            queue = [start]
-            seen.add(start)
-            while queue:
-                place = queue.pop(0)
-                if isinstance(place, Outside):
-                    segment.outside += place.addresses
-                    segment.shared = segment.shared or place.shared
-                elif isinstance(place, Switch):
-                    segment.is_lan = segment.is_lan or place is self.lan
-                    segment.switches.append(place)
-                else:
-                    segment.members.append((self._owners[place], place))
-                for further in self._segments_of[place]:
-                    if further not in seen:
-                        seen.add(further)
-                        queue.append(further)
-            segments.append(segment)
-        return segments
 
     def _find(self, name: str) -> Host | None:
         node = next((node for known, node in self.nodes.items() if known.lower() == name), None)

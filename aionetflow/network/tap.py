@@ -12,10 +12,10 @@ from aionetflow.network.outside import Outside
 from aionetflow.rng import Random
 
 
-def real_loop(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+def real_loop(loop: asyncio.AbstractEventLoop, what: str) -> asyncio.AbstractEventLoop:
     """The event loop, which must be able to wait for the kernel in the kernel's own time; RuntimeError otherwise."""
     if getattr(loop, "_virtual", False):
-        raise RuntimeError("a TAP device needs real time: the kernel does not wait, and virtual time would not")
+        raise RuntimeError(f"{what} needs real time: the kernel does not wait, and virtual time would not")
     return loop
 
 
@@ -31,7 +31,7 @@ class Kernel(Outside):
         for address in addresses:
             pack_interface(address)  # before anything is changed
         self.addresses = addresses
-        self._loop = real_loop(loop)
+        self._loop = real_loop(loop, "a TAP device")
         mtu = settings["mtu"]
         descriptor, device, self._device = within(namespace, lambda: _make(name, mtu, addresses))
         try:

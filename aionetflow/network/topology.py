@@ -22,11 +22,15 @@ from aionetflow.ethernet.interface import EthernetInterface
 from aionetflow.ip.address import pack_interface, unpack
 from aionetflow.ip.route import Route
 from aionetflow.ip.v6 import MIN_MTU
+from aionetflow.link.memory import MemoryLink
 from aionetflow.network.host import Host, Router
+from aionetflow.network.outside import Outside
 from aionetflow.network.shared import check_unused, identity_of, networks_of, rename
 from aionetflow.network.switch import Switch
+from aionetflow.tunnel.link import TunnelLink
 
 IPNetwork = IPv4Network | IPv6Network
+Place = EthernetInterface | Switch | Outside | TunnelLink  # what is at an end of a link
 LAN_NETWORK = IPv4Network("10.0.0.0/16")  # the default LAN
 LINK_NETWORKS = IPv4Network("10.128.0.0/9")  # cut into one small network per segment that has none
 LINK_PREFIX_LENGTH = 29
@@ -76,11 +80,12 @@ class Family:
 class Segment:
     """Interfaces that hear each other, and the networks in use among them."""
 
+    places: set[Place] = field(default_factory=set)
     members: list[tuple[Host, EthernetInterface]] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)  # addresses of the operating system's, as in "10.0.0.254/16"
-    switches: list[Switch] = field(default_factory=list)
+    tunnels: list[TunnelLink] = field(default_factory=list)
     is_lan: bool = False
-    shared: bool = False  # with networks of other processes
+    vnis: list[int] = field(default_factory=list)  # of the networks that other processes have a part of
     v4: Family = field(default_factory=lambda: Family(4))
     v6: Family = field(default_factory=lambda: Family(16))
 
@@ -89,9 +94,22 @@ class Segment:
         """Those of both families."""
         return [*self.v4.networks, *self.v6.networks]
 
+    @property
+    def shared(self) -> bool:
+        """Whether there are hosts of other processes on it."""
+        return bool(self.vnis)
+
     def takes_ipv6(self) -> bool:
         """Whether all its links carry what IPv6 asks of a link."""
         return all(nic.mtu >= MIN_MTU for _, nic in self.members)
+
+    def fit(self, links: list[MemoryLink]) -> None:
+        """Lets none of its links take more than its tunnels do: a switch tells nobody that a frame is too long."""
+        for tunnel in self.tunnels:
+            for link in links:
+                for channel in (link.a_to_b, link.b_to_a):
+                    if link is not tunnel and channel.mtu > tunnel.b.mtu:
+                        channel.mtu = tunnel.b.mtu
 
     def note_addresses(self) -> None:
         """Learns the networks and addresses that its interfaces have."""
@@ -108,6 +126,39 @@ class Segment:
             network = ip_interface((address, length)).network
             if network not in family.networks:
                 family.networks.append(network)
+
+
+def find_segments(
+    neighbours: dict[Place, list[Place]], owners: dict[EthernetInterface, Host], lan: Switch
+) -> list[Segment]:
+    """Takes the places apart into those that hear each other."""
+    segments: list[Segment] = []
+    seen: set[Place] = set()
+    for start in neighbours:
+        if start in seen:
+            continue
+        segment = Segment()
+        queue = deque([start])
+        seen.add(start)
+        while queue:
+            place = queue.popleft()
+            segment.places.add(place)
+            if isinstance(place, Outside):
+                segment.outside += place.addresses
+                segment.vnis += [place.vni] if place.vni is not None else []
+            elif isinstance(place, TunnelLink):
+                segment.tunnels.append(place)
+                segment.vnis.append(place.vni)
+            elif isinstance(place, Switch):
+                segment.is_lan = segment.is_lan or place is lan
+            else:
+                segment.members.append((owners[place], place))
+            for further in neighbours[place]:
+                if further not in seen:
+                    seen.add(further)
+                    queue.append(further)
+        segments.append(segment)
+    return segments
 
 
 class Addresses:
@@ -172,7 +223,7 @@ class Addresses:
         members = len(segment.members)
         candidates: Iterator[IPNetwork] = self._links if octets == 4 else self._links6
         if segment.shared:
-            candidates = networks_of(min(switch.name for switch in segment.switches), octets)
+            candidates = networks_of(min(segment.vnis), octets)
         elif octets == 4 and members > 2**(32 - LINK_PREFIX_LENGTH) - 3:
             candidates = LINK_NETWORKS.subnets(new_prefix=32 - (members + 2).bit_length())
         same = [network for network in taken if network.max_prefixlen == 8 * octets]

@@ -107,14 +107,14 @@ def test_a_full_network_says_so() -> None:
         family.address_near(7)
 
 
-def test_a_shared_switch_has_the_network_of_its_name_in_every_process() -> None:
+def test_a_shared_switch_has_the_network_of_its_vni_in_every_process() -> None:
     nets = network(1), network(2)
     nets[0].link(nets[0].host("a"), nets[0].host("b"))  # which takes the first network of links
     for net, name in zip(nets, ("web", "client"), strict=True):
         net.link(net.host(name), net.switch("dmz"))
     join(*nets, "dmz")
     web, client = nets[0].hosts[-1], nets[1].hosts[-1]
-    segment = ip_network("10.104.48.0/20")
+    segment = ip_network("10.66.160.0/20")
     assert ip_address(web.addresses[0]) in segment
     assert ip_address(client.addresses[0]) in segment
     assert web.interfaces[0].addresses[1].address[:8] == client.interfaces[0].addresses[1].address[:8]

@@ -13,7 +13,7 @@ from aionetflow.network.switch import Switch
 class Half(Outside):
     """The end of a tunnel at one network: what its switch sends out comes in at the other."""
 
-    shared = True
+    vni = 42
 
     def __init__(self, net: Network, switch: Switch, *, mtu: int = 1500) -> None:
         self.link = MemoryLink(net.clock, Random(1), f"{switch.name}-tunnel", mtu=mtu)

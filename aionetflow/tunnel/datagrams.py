@@ -1,0 +1,153 @@
+"""A UDP socket of the kernel's that sends and receives many datagrams a call."""
+
+import contextlib
+import errno
+import socket
+from typing import Literal
+
+from aionetflow.tunnel import kernel
+from aionetflow.tunnel.address import Address, family_of, plain, shown
+
+Batching = Literal["segments", "many", "single"]
+
+MOST = 64  # datagrams a call; Linux UDP_MAX_SEGMENTS before 6.9
+SLOT = 65536  # octets: the longest datagram, and what UDP_GRO puts together
+_SLOTS = 16  # read in a call: 1 MiB
+_ROOM4, _ROOM6 = 65507, 65527  # octets of UDP payload (RFC 768, RFC 8200)
+_BUFFER = 8 << 20  # octets asked of the kernel, each way: a receive window of Linux's size, and what is around it
+_SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32  # asm-generic/socket.h
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_DO = 10, 23, 2  # linux/in.h, linux/in6.h
+_FULL = (errno.EAGAIN, errno.ENOBUFS)
+_System = socket.socket  # whatever the name comes to mean
+
+
+class Datagrams:
+    """A socket, bound to an address of the machine's; nothing blocks.
+
+    batching says how: "segments", by UDP_SEGMENT and UDP_GRO, where one call moves up to 64 datagrams as one; "many",
+    by sendmmsg and recvmmsg; "single", one after another. What the kernel does not have falls back to the next.
+
+    Counters, in datagrams: `sent`, `received`, `send_dropped` (no room, or refused), `kernel_dropped` (the kernel threw
+    away, since nobody had read the ones before them); and `calls` of the kernel.
+
+    Raises OSError: the address is in use, is none of the machine's, or its port is not for everybody.
+    """
+
+    def __init__(self, bind: Address, batching: Batching = "segments") -> None:
+        self.sent = self.received = self.send_dropped = self.kernel_dropped = self.calls = 0
+        self.family = family = family_of(bind)
+        self._room = _ROOM4 if family == socket.AF_INET else _ROOM6
+        self._socket = _System(family, socket.SOCK_DGRAM | getattr(socket, "SOCK_CLOEXEC", 0))
+        try:
+            self._socket.setblocking(False)
+            self._set_up(family)
+            self._socket.bind(bind)
+        except OSError as error:
+            self._socket.close()
+            raise OSError(error.errno, f"{shown(bind)}: {_reason(error)}") from None
+        except BaseException:
+            self._socket.close()
+            raise
+        self.local: Address = plain(self._socket.getsockname())
+        self.batching = self._choose(batching)
+        self._slots = {"segments": _SLOTS, "many": MOST, "single": 1}[self.batching]
+        self._buffer = bytearray(SLOT * self._slots)
+
+    @property
+    def buffer(self) -> bytearray:
+        """Where `receive` puts what it reads; the next call overwrites it."""
+        return self._buffer
+
+    def fileno(self) -> int:
+        """The descriptor; -1 once it is closed."""
+        return self._socket.fileno()
+
+    def send(self, to: bytes, header: bytes, payloads: list[bytes]) -> int:
+        """Sends each payload behind the header; `to` is an address in the kernel's form.
+
+        Returns 0, or the errno of what was not sent, and is counted: EMSGSIZE if the path does not take such lengths.
+        """
+        first, total, problem = 0, len(payloads), 0
+        while first < total and self._socket.fileno() >= 0:
+            count = min(total - first, MOST)
+            self.calls += 1
+            if self.batching == "segments":
+                count = kernel.equal_run(payloads, first, count, len(header), self._room)
+                size = len(header) + len(payloads[first])
+                done = kernel.send_segments(self._socket, to, header, payloads, first, count, size)
+            elif self.batching == "many":
+                done = kernel.send_many(self._socket, to, header, payloads, first, count)
+            else:
+                done = kernel.send_segments(self._socket, to, header, payloads, first, 1, 0)
+            if done > 0:
+                self.sent += done
+                first += done
+            elif -done == errno.EIO and self.batching == "segments":
+                self.batching = "many"  # a device that can neither cut nor sum (Linux udp_send_skb): EIO
+            elif -done in _FULL:
+                self.send_dropped += total - first
+                return -done
+            else:
+                # What is refused may be one length among many: the others get their chance.
+                problem = -done
+                lost = count if self.batching == "segments" else 1
+                self.send_dropped += lost
+                first += lost
+        return problem
+
+    def receive(self) -> list[kernel.Arrival]:
+        """What has come, in `buffer`; nothing when there is nothing, or the socket is closed."""
+        if self._socket.fileno() < 0:
+            return []
+        self.calls += 1
+        arrivals = kernel.receive(self._socket, self._buffer, SLOT, self._slots)
+        if isinstance(arrivals, int):
+            return []
+        for _, _, length, size, dropped in arrivals:
+            self.received += -(-length // size) if size else 1
+            if dropped:
+                self.kernel_dropped = dropped
+        return arrivals
+
+    def close(self) -> None:
+        """Gives the address back; harmless when called again."""
+        self._socket.close()
+
+    def _set_up(self, family: socket.AddressFamily) -> None:
+        """Room for bursts, no fragments of our own (RFC 7348 4.3), and to be told what was thrown away."""
+        for forced, plainly in ((_SO_RCVBUFFORCE, socket.SO_RCVBUF), (_SO_SNDBUFFORCE, socket.SO_SNDBUF)):
+            try:
+                self._socket.setsockopt(socket.SOL_SOCKET, forced, _BUFFER)  # beyond net.core.rmem_max, as root
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._socket.setsockopt(socket.SOL_SOCKET, plainly, _BUFFER)
+        if family == socket.AF_INET6:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kernel.LINUX:
+            if family == socket.AF_INET6:
+                self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_DO)
+            else:
+                self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DO)
+            self._socket.setsockopt(socket.SOL_SOCKET, kernel.SO_RXQ_OVFL, 1)
+
+    def _choose(self, wanted: Batching) -> Batching:
+        """The best way that the kernel has, and not better than the one that is wanted."""
+        if not kernel.LINUX:
+            return "single"
+        if wanted == "segments":
+            try:
+                self._socket.setsockopt(kernel.SOL_UDP, kernel.UDP_SEGMENT, 0)
+                self._socket.setsockopt(kernel.SOL_UDP, kernel.UDP_GRO, 1)
+            except OSError:
+                return "many"
+        return wanted
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "the address is in use"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine has no such address"
+    if error.errno == errno.EACCES:
+        return "a port below net.ipv4.ip_unprivileged_port_start needs CAP_NET_BIND_SERVICE (run as root)"
+    return error.strerror or str(error)

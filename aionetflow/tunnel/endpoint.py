@@ -1,0 +1,256 @@
+"""A UDP address of this machine where tunnels end: who may speak there, and to which network a datagram belongs."""
+
+import errno
+import os
+from collections.abc import Callable
+from logging import getLogger
+
+from aionetflow.clock import Clock, Timer
+from aionetflow.config import SECOND
+from aionetflow.tunnel import kernel
+from aionetflow.tunnel.address import Address, host_of, resolved, shown, unpacked
+from aionetflow.tunnel.datagrams import Datagrams
+from aionetflow.tunnel.peers import Complaints, Peer, Sealer, Segment
+from aionetflow.tunnel.vxlan import HEADER_SIZE, vni_of
+
+_log = getLogger("aionetflow.tunnel")
+_MOST_LEARNED = 1024  # peers that were not named
+_TICK = SECOND  # how often sessions are asked what is due: their times are of seconds
+_SEALED = (b"\1", b"\2", b"\3", b"\4")  # how what a session makes begins
+
+
+class Endpoint:
+    """One socket, which carries as many tunnels as there are numbers, each for the frames of one network.
+
+    What comes from an address that is no peer's is dropped. A kernel's VXLAN makes up the ports it sends from, so that
+    without a key the host alone decides where no peer has that very port; with a key nothing counts but who has it.
+    `seal` makes the session with a peer, where there is a key.
+
+    Counters, in datagrams: `strangers` (from nobody's address), `malformed` (no VXLAN, or nothing in it), `wrong_vni`,
+    `unsealed` (plain ones, where there is a key).
+    """
+
+    def __init__(
+        self, datagrams: Datagrams, clock: Clock, seal: Callable[[], Sealer] | None = None,
+        counters: Callable[[], dict[str, int]] | None = None,
+    ) -> None:  # fmt: skip
+        self.datagrams = datagrams
+        self.counters = counters  # of the sessions
+        self.strangers = self.malformed = self.wrong_vni = self.unsealed = 0
+        self.complaints = Complaints()
+        self.on_too_long: Callable[[Peer], None] = lambda peer: None
+        self._seal = seal
+        self._clock = clock
+        self._segments: dict[int, Segment] = {}
+        self._peers: dict[bytes, Peer] = {}
+        self._hosts: dict[bytes, Peer] = {}  # the first peer at each host
+        self._timer: Timer | None = None
+        if seal is not None:
+            self._timer = clock.call_at(clock.now() + _TICK, self._tick)
+        else:
+            where = shown(datagrams.local)
+            _log.warning("the tunnel at %s is neither private nor authenticated (plain VXLAN): see key=", where)
+
+    # ---- who is there
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The tunnels that end here."""
+        return list(self._segments.values())
+
+    def add(self, segment: Segment) -> None:
+        """Takes a tunnel. Raises ValueError if its number is in use here."""
+        if segment.vni in self._segments:
+            raise ValueError(f"there is a tunnel of VNI {segment.vni} at {shown(self.datagrams.local)} already")
+        self._segments[segment.vni] = segment
+
+    def remove(self, segment: Segment) -> None:
+        """Forgets a tunnel, and the peers that only it had."""
+        if self._segments.pop(segment.vni, None) is not None:
+            for peer in list(self._peers.values()):
+                self.part(segment, peer)
+
+    def meet(self, segment: Segment, address: Address) -> Peer:
+        """The peer at an address, one and the same for all tunnels here; it is one of this tunnel's from now on.
+
+        Raises OSError for a host without an address of this socket's family, ValueError for what is no address.
+        """
+        address = resolved(address, self.datagrams.family)
+        if address == self.datagrams.local:
+            raise ValueError(f"{shown(address)} is this end of the tunnel, and no peer of it")
+        peer = Peer(address)
+        known = self._peers.get(peer.octets)
+        if known is None:
+            known = self._peers[peer.octets] = peer
+            self._hosts.setdefault(host_of(peer.octets), peer)
+            if self._seal is not None:
+                peer.session = self._seal()
+        known.segments[segment.vni] = segment
+        return known
+
+    def part(self, segment: Segment, peer: Peer) -> None:
+        """This peer is none of this tunnel's any more."""
+        peer.segments.pop(segment.vni, None)
+        if not peer.segments:
+            self._peers.pop(peer.octets, None)
+            self._hosts = {host_of(other.octets): other for other in reversed(self._peers.values())}
+
+    def session_counters(self) -> dict[str, int]:
+        """What the sessions have counted; nothing without a key."""
+        return dict(self.counters()) if self.counters is not None else {}
+
+    def close(self) -> None:
+        """Closes the socket; harmless when called again."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.datagrams.close()
+
+    # ---- sending
+
+    def send(self, peer: Peer, header: bytes, frames: list[bytes], now: int) -> None:
+        """Sends frames to a peer, each behind a tunnel's header."""
+        peer.frames_out += len(frames)
+        if peer.session is None:
+            problem = self.datagrams.send(peer.octets, header, frames)
+        else:
+            problem = self._send_sealed(peer, peer.session.seal([header + frame for frame in frames], now))
+        if problem == errno.EMSGSIZE:
+            self.on_too_long(peer)
+        elif problem:
+            self.complaints.say(now, "send", peer.octets, "%s cannot be sent to: %s", shown(peer.address),
+                                os.strerror(problem))  # fmt: skip
+
+    def _send_sealed(self, peer: Peer, datagrams: list[bytes]) -> int:
+        return self.datagrams.send(peer.octets, b"", datagrams) if datagrams else 0
+
+    def _tick(self) -> None:
+        now = self._clock.now()
+        for peer in list(self._peers.values()):
+            if peer.session is not None:
+                self._send_sealed(peer, peer.session.expire(now))
+        self._timer = self._clock.call_at(now + _TICK, self._tick)
+
+    # ---- receiving
+
+    def readable(self) -> None:
+        """Reads what has come and hands it over, as one batch for each tunnel."""
+        self._clock.hold()
+        try:
+            now = self._clock.now()
+            for sender, start, length, size, _ in self.datagrams.receive():
+                if self._seal is not None:
+                    self._take_sealed(sender, self._cut(start, length, size), now)
+                else:
+                    self._take_plain(sender, start, length, size, now)
+            for segment in self._segments.values():
+                segment.deliver()
+        finally:
+            self._clock.release()
+
+    def _cut(self, start: int, length: int, size: int) -> list[bytes]:
+        """The datagrams that stand in the buffer."""
+        buffer, stop = self.datagrams.buffer, start + length
+        return [bytes(buffer[at : min(at + size, stop)]) for at in range(start, stop, max(size, 1))]
+
+    def _take_plain(self, sender: bytes, start: int, length: int, size: int, now: int) -> None:
+        peer = self._peers.get(sender) or self._hosts.get(host_of(sender))
+        if peer is None:
+            peer = self._learn_plain(sender, self._cut(start, length, size), now)
+            if peer is None:
+                return
+        peer.heard = now
+        segment = peer.latest
+        if segment is None or not size:
+            self._sort(peer, self._cut(start, length, size) or [b""], now)
+            return
+        macs: set[bytes] = set()
+        before = len(segment.arrived)
+        others = kernel.split(self.datagrams.buffer, start, length, size, segment.header, segment.arrived, macs)
+        if len(segment.arrived) > before:
+            segment.heard(peer, macs, len(segment.arrived) - before, size - HEADER_SIZE, now)
+        if others:
+            self._sort(peer, others, now)
+
+    def _take_sealed(self, sender: bytes, datagrams: list[bytes], now: int) -> None:
+        peer = self._peers.get(sender) or self._learn_sealed(sender, datagrams, now)
+        if peer is None or peer.session is None:
+            return
+        payloads, replies = peer.session.open_all(datagrams, now)
+        self._send_sealed(peer, replies)
+        if not payloads:
+            self._complain_of_key(peer, datagrams, now)
+            return
+        peer.heard = now
+        segment = peer.latest
+        if segment is not None:
+            macs: set[bytes] = set()
+            before = len(segment.arrived)
+            others = kernel.unwrap(payloads, segment.header, segment.arrived, macs)
+            if len(segment.arrived) > before:
+                segment.heard(peer, macs, len(segment.arrived) - before, len(payloads[0]) - HEADER_SIZE, now)
+            payloads = others or []
+        self._sort(peer, payloads, now)
+
+    def _sort(self, peer: Peer, datagrams: list[bytes], now: int) -> None:
+        """Hands VXLAN datagrams of a peer's to the tunnels that they are for, one by one."""
+        for datagram in datagrams:
+            vni = vni_of(datagram)
+            segment = peer.segments.get(vni)
+            if segment is not None:
+                peer.latest = segment
+                segment.arrived.append(datagram[HEADER_SIZE:])
+                segment.heard(peer, {datagram[HEADER_SIZE + 6 : HEADER_SIZE + 12]}, 1, len(datagram) - HEADER_SIZE, now)
+            elif vni >= 0:
+                self.wrong_vni += 1
+                ours = " and ".join(map(str, sorted(peer.segments)))
+                self.complaints.say(now, "vni", peer.octets, "%s sends frames of VNI %d; we have VNI %s for it",
+                                    shown(peer.address), vni, ours)  # fmt: skip
+            else:
+                self._count_malformed(peer, datagram, now)
+
+    def _count_malformed(self, peer: Peer, datagram: bytes, now: int) -> None:
+        self.malformed += 1
+        if self._seal is None and datagram[:1] in _SEALED:
+            self.complaints.say(now, "sealed", peer.octets, "%s encrypts what it sends; we have no key",
+                                shown(peer.address))  # fmt: skip
+        else:
+            self.complaints.say(now, "malformed", peer.octets, "%s sends what is not VXLAN (RFC 7348): %s...",
+                                shown(peer.address), datagram[:8].hex())  # fmt: skip
+
+    def _complain_of_key(self, peer: Peer, datagrams: list[bytes], now: int) -> None:
+        """Nothing has come out of these: there is something wrong if one was plain, or the keys differ."""
+        for datagram in datagrams:
+            if vni_of(datagram) >= 0:
+                self.unsealed += 1
+                self.complaints.say(now, "unsealed", peer.octets, "%s does not encrypt what it sends; we have a key",
+                                    shown(peer.address))  # fmt: skip
+
+    # ---- strangers
+
+    def _learn_plain(self, sender: bytes, datagrams: list[bytes], now: int) -> Peer | None:
+        """Makes a peer of whoever sends a frame of a network that takes new ones; None and counted otherwise."""
+        for datagram in datagrams:
+            segment = self._segments.get(vni_of(datagram))
+            if segment is not None and segment.learning and len(self._peers) < _MOST_LEARNED:
+                return segment.learn(unpacked(sender))
+        self._refuse(sender, len(datagrams), now)
+        return None
+
+    def _learn_sealed(self, sender: bytes, datagrams: list[bytes], now: int) -> Peer | None:
+        """As `_learn_plain`, of whoever has the key."""
+        learning = [segment for segment in self._segments.values() if segment.learning]
+        if learning and self._seal is not None and len(self._peers) < _MOST_LEARNED:
+            session = self._seal()
+            _, replies = session.open_all(datagrams, now)
+            if replies:
+                peers = [segment.learn(unpacked(sender)) for segment in learning]
+                peers[0].session = session
+                self._send_sealed(peers[0], replies)
+                return None  # all is read
+        self._refuse(sender, len(datagrams), now)
+        return None
+
+    def _refuse(self, sender: bytes, count: int, now: int) -> None:
+        self.strangers += count
+        self.complaints.say(now, "stranger", b"", "%s sends to %s and is no peer of it", shown(unpacked(sender)),
+                            shown(self.datagrams.local))  # fmt: skip

@@ -1,0 +1,84 @@
+"""The other ends of a tunnel, and what there is to complain of about them."""
+
+from logging import getLogger
+from typing import Protocol
+
+from aionetflow.config import SECOND
+from aionetflow.tunnel.address import Address, packed, shown
+
+_log = getLogger("aionetflow.tunnel")
+_AGAIN = 60 * SECOND  # after which the same is said again
+_REMEMBERED = 256  # complaints; of more than that, only the kind is told apart
+
+
+class Sealer(Protocol):
+    """What turns frames into datagrams that only the peer can read, and back (session.py)."""
+
+    @property
+    def established(self) -> bool:
+        """Whether both ends have keys."""
+
+    def seal(self, payloads: list[bytes], now: int) -> list[bytes]:
+        """The datagrams for these payloads, or for what must go before them."""
+
+    def open_all(self, datagrams: list[bytes], now: int) -> tuple[list[bytes], list[bytes]]:
+        """The payloads of these datagrams, and what is to be sent in reply."""
+
+    def expire(self, now: int) -> list[bytes]:
+        """What time has made due to be sent."""
+
+
+class Segment(Protocol):
+    """A tunnel's near end, for the network of one VNI, as the socket knows it that carries it."""
+
+    vni: int
+    header: bytes
+    learning: bool  # whether it takes peers that were not named
+    arrived: list[bytes]  # frames that `deliver` will hand over
+
+    def heard(self, peer: "Peer", macs: set[bytes], frames: int, longest: int, now: int) -> None:
+        """So many frames of a peer's, from these MACs and of up to so many octets, were put into `arrived`."""
+
+    def deliver(self) -> None:
+        """Hands over what has arrived."""
+
+    def learn(self, address: Address) -> "Peer":
+        """Takes a peer that was not named."""
+
+
+class Peer:
+    """Another end of the tunnel: its UDP address, what has passed, and when it was last heard.
+
+    `frames_in` and `frames_out` are counted in Ethernet frames; `heard` is the time of the network's clock in ns, -1
+    before anything has come.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.octets = packed(address)
+        self.frames_in = self.frames_out = 0
+        self.heard = -1
+        self.session: Sealer | None = None  # where there is a key
+        self.segments: dict[int, Segment] = {}  # the tunnels that it is a peer of, by VNI
+        self.latest: Segment | None = None  # the one that its last frames were for
+
+    def __repr__(self) -> str:
+        return f"<Peer {shown(self.address)}>"
+
+
+class Complaints:
+    """What the log says of what others do wrong: the same at most once a minute."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, bytes], int] = {}
+
+    def say(self, now: int, kind: str, about: bytes, text: str, *arguments: object) -> None:
+        """Logs a line, unless the same kind has been said about the same sender (octets) in the last minute."""
+        if len(self._said) >= _REMEMBERED:
+            self._said = {key: when for key, when in self._said.items() if now - when < _AGAIN}
+            if len(self._said) >= _REMEMBERED:
+                about = b""
+        said = self._said.get((kind, about))
+        if said is None or now - said >= _AGAIN:
+            self._said[kind, about] = now
+            _log.warning(text, *arguments)
