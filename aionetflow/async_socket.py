@@ -129,6 +129,8 @@ class Socket:
 
     async def connect(self, address: Address) -> None:
         """See the function `connect`."""
+        if self.host.network.shared:
+            await self._look_up(address)
         address = self._resolve(address)
         core = self._core
         if isinstance(core, DatagramSocket):
@@ -196,6 +198,8 @@ class Socket:
 
     async def sendto(self, data: Buffer, address: Address) -> None:
         """See the function `sendto`."""
+        if self.host.network.shared:
+            await self._look_up(address)
         self._datagram().sendto(data, self._resolve(address))
 
     async def recvfrom(self, n: int) -> tuple[bytes, Address]:
@@ -233,6 +237,8 @@ class Socket:
         self, buffers: Iterable[Buffer], ancillary: Ancillary = (), flags: int = 0, address: Address | None = None
     ) -> int:
         """Sends buffers as one datagram; ancillary data decides about its TTL, its source and the like; sendmsg(2)."""
+        if self.host.network.shared and address is not None:
+            await self._look_up(address)
         return self._datagram().sendmsg(
             buffers, ancillary, flags, None if address is None else self._resolve(address)
         )  # fmt: skip
@@ -347,6 +353,11 @@ class Socket:
         assert isinstance(self._core, StreamSocket | DatagramSocket)
         return self._core
 
+    async def _look_up(self, address: Address) -> None:
+        """Asks other processes for the name in an address, if they may have it."""
+        if len(address):
+            await self.host.network.look_up(address[0], self.host)
+
     def _resolve(self, address: Address) -> Address:
         try:
             host, *numbers = address
@@ -354,7 +365,7 @@ class Socket:
             return address  # the core says what is wrong with it
         if type(host) is not str or len(numbers) > 3:
             return address
-        found = self.host.network.resolve_all(host)
+        found = self.host.network.resolve_all(host, self.host)
         # of a name without an address in the socket's family the first, of which the core says what is wrong with it
         wanted = [literal for literal in found if (":" in literal) == (self.family == AF_INET6)]
         return (wanted[0] if wanted else found[0], *numbers)

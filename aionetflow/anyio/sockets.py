@@ -214,6 +214,7 @@ async def connect_tcp(
     True
     """
     here, family, source = current_host(), socket.AF_UNSPEC, None
+    await here.network.look_up(str(remote_host), here)
     if local_host:
         family, _, _, _, source = resolve.getaddrinfo(here, str(local_host), local_port, type=SOCK_STREAM)[0]
     infos = resolve.getaddrinfo(here, str(remote_host), remote_port, family, SOCK_STREAM)
@@ -352,6 +353,7 @@ async def create_connected_udp_socket(
     Raises socket.gaierror, OSError.
     """
     await checkpoint()
+    await current_host().network.look_up(str(remote_host), current_host())
     source = None
     if local_host:
         family, source = _local(family, local_host, local_port)

@@ -277,8 +277,11 @@ class NetworkCalls(Serving):
 
         For others a function is asked that the program had put in the place of the loop's before.
         """
+        here = self.host()
+        if here.network.shared and not flags & socket.AI_NUMERICHOST:
+            await here.network.look_up(host, here)
         try:
-            return resolve.getaddrinfo(self.host(), host, port, family, type, proto, flags)
+            return resolve.getaddrinfo(here, host, port, family, type, proto, flags)
         except socket.gaierror as error:
             theirs = self.kernel["getaddrinfo"]
             if error.errno != socket.EAI_NONAME or getattr(theirs, "__self__", None) is self.loop:

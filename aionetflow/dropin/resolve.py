@@ -4,6 +4,7 @@ A name is looked up among the network's hosts; what is left, a literal and a por
 answers, so that ports by name, flags and error codes are its own. Nobody outside is ever asked.
 """
 
+import asyncio
 import socket
 from typing import Any
 
@@ -33,6 +34,8 @@ def getaddrinfo(
         return _scoped(here, host, port, family, type, proto, flags)
     if not isinstance(host, str) or is_literal(host):
         return _system_getaddrinfo(host, port, family, type, proto, flags & ~socket.AI_ADDRCONFIG)
+    if here.network.shared and not flags & socket.AI_NUMERICHOST:
+        _ask_from_thread(here, host)
     literals = [] if flags & socket.AI_NUMERICHOST else literals_of(here, host)
     if not literals:
         if socket.getaddrinfo.__module__ not in ("socket", "aionetflow.dropin.patch"):
@@ -50,6 +53,16 @@ def getaddrinfo(
     if flags & socket.AI_CANONNAME and infos:
         infos[0] = (*infos[0][:3], host, infos[0][4])
     return infos
+
+
+def _ask_from_thread(here: Host, name: str) -> None:
+    """Waits until a name that other processes may have is known, in a thread beside the loop, which does the asking.
+
+    In the loop's own thread nobody can wait: what is not known there yet has no address.
+    """
+    loop = here.network.event_loop()
+    if asyncio._get_running_loop() is None and loop.is_running():
+        asyncio.run_coroutine_threadsafe(here.network.look_up(name, here), loop).result()
 
 
 def _scoped(here: Host, host: str, port: Any, family: int, type: int, proto: int, flags: int) -> list[Info]:
@@ -74,7 +87,7 @@ def literals_of(here: Host, name: str) -> list[str]:
     if not name or name == "<broadcast>":  # which only a socket's calls take
         return []
     try:
-        literals = here.network.resolve_all(name)
+        literals = here.network.resolve_all(name, here)
     except OSError:
         return []
     return here.stack.sources.order(tuple(literals)) or literals

@@ -74,6 +74,8 @@ async def sendfile(
 
 async def sendto(sock: VirtualSocket, data: Any, address: Any) -> Any:
     """See loop.sock_sendto()."""
+    if sock.host.network.shared and isinstance(address, tuple) and address:
+        await sock.host.network.look_up(address[0], sock.host)
     target = sock.checked_address("sendto", address)
     return await sock.description.until_done(partial(_sendto, sock, data, target))
 

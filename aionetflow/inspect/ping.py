@@ -107,7 +107,7 @@ async def ping(
     >>> aionetflow.run(main(), time="virtual")
     2 0.0 0.02
     """
-    source, family, address = find(name, family, host)
+    source, family, address = await find(name, family, host)
     result = Ping(name, address, size)
     data = bytes(index & 255 for index in range(size))
     with Prober(source, family, IPPROTO_ICMP if family == AF_INET else IPPROTO_ICMPV6) as prober:

@@ -131,13 +131,14 @@ class Prober:
         return Heard(data, unpack(offender), int(address[1]), hops, self.now(), (kind, code), info)
 
 
-def find(name: str, family: int, host: Host | None) -> tuple[Host, int, str]:
+async def find(name: str, family: int, host: Host | None) -> tuple[Host, int, str]:
     """The host to send from, the family and the address of a target; OSError if there is none.
 
     A family of 0 is that of the first address that the name has.
     """
     source = host or current_host()
-    for address in source.network.resolve_all(name):
+    await source.network.look_up(name, source)
+    for address in source.network.resolve_all(name, source):
         found = AF_INET6 if ":" in address else AF_INET
         if family in (0, found):
             return source, found, address

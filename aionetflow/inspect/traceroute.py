@@ -108,7 +108,7 @@ async def traceroute(
     >>> aionetflow.run(main(), time="virtual")
     ['10.1.0.1', '10.2.0.2']
     """
-    source, family, address = find(name, family, host)
+    source, family, address = await find(name, family, host)
     protocol = 0 if not icmp else IPPROTO_ICMP if family == AF_INET else IPPROTO_ICMPV6
     trace = Trace(name, address, [], False, max_hops, _SIZE if family == AF_INET else _SIZE + 20)
     with Prober(source, family, protocol) as prober:

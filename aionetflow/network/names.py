@@ -17,8 +17,16 @@ def is_literal(host: str) -> bool:
     return True
 
 
-def resolve_all(host: str, find: Callable[[str], Host | None]) -> list[str]:
+def _nothing(name: str) -> list[str]:
+    return []
+
+
+def resolve_all(
+    host: str, find: Callable[[str], Host | None], heard: Callable[[str], list[str]] = _nothing
+) -> list[str]:
     """The addresses of a host in both families: as `resolve`, and then those of IPv6.
+
+    heard tells what others have said of a name that this network does not have.
 
     >>> resolve_all("localhost", lambda name: None), resolve_all("::1", lambda name: None)
     (['127.0.0.1', '::1'], ['::1'])
@@ -29,6 +37,8 @@ def resolve_all(host: str, find: Callable[[str], Host | None]) -> list[str]:
         return ["127.0.0.1", "::1"]
     found = find(host.rstrip(".").lower())
     if found is None:
+        if addresses := heard(host):
+            return addresses
         raise os_error(errno.ENETUNREACH, f"no host named {host!r} on this network")
     addresses = [*found.addresses, *found.addresses6]
     if not addresses:

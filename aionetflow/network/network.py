@@ -4,6 +4,7 @@ import asyncio
 import random as stdlib_random
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Self
 
 from aionetflow.clock import Clock
@@ -18,7 +19,9 @@ from aionetflow.network.clock import LoopClock
 from aionetflow.network.control_blocks import ControlBlock, control_blocks
 from aionetflow.network.device import Namespace
 from aionetflow.network.host import Host, Router, enter, leave
+from aionetflow.network.neighbourhood import Neighbourhood
 from aionetflow.network.outside import Outside
+from aionetflow.network.shared import check_unused
 from aionetflow.network.switch import Switch
 from aionetflow.network.tap import Kernel
 from aionetflow.network.topology import Place
@@ -85,6 +88,7 @@ class Network:
         self._configuring: set[EthernetInterface] = set()  # those that make their IPv6 addresses themselves
         self._wanted: dict[Host, list[str]] = {}  # addresses given by hand, not yet on an interface
         self._secret = secrets.token_bytes(32)  # what tells this localhost from those of other processes
+        self._neighbourhood = Neighbourhood()
         self._addresses = topology.Addresses(self._secret)
         self._automatic: list[tuple[Host, Route]] = []
         self._settled = False
@@ -184,17 +188,17 @@ class Network:
         that its LAN has takes more.
 
         Hosts on this LAN get their MACs and what addresses nobody gave from their names, so that those of two processes
-        differ. Needs an event loop in real time. Raises OSError in one line (the address is in use, a peer's name is
-        not known), RuntimeError on virtual time or without the package, ValueError for a value that makes no sense.
+        differ, and are found by name from there, by multicast DNS. Needs an event loop in real time. Raises OSError in
+        one line (the address is in use, a peer's name is not known), RuntimeError on virtual time, without the package
+        or where a host on the LAN has its addresses in use already, ValueError for a value that makes no sense.
         """
         node = self.lan if node is None else node
         self._check_node(node)
-        if isinstance(node, Switch):
-            self._check_may_share(node)
         settings: dict[str, Any] = {
             "delay": delay, "jitter": jitter, "rate": rate, "loss": loss, "reorder": reorder, "duplicate": duplicate,
             "corrupt": corrupt, "queue": queue, "mtu": mtu, "offload": offload,
         }  # fmt: skip
+        self._check_may_share(node)
         draws = self._random(f"link/{len(self.links)}")
         tunnel = self._tunnels.open(
             self.event_loop(), self.clock, draws, f"{node.name}-vxlan{vni}", bind, vni, list(peers), key, learn,
@@ -216,10 +220,28 @@ class Network:
         self.settle()
         return names.resolve(name, self._find)
 
-    def resolve_all(self, name: str) -> list[str]:
-        """The addresses of a name in both families, IPv4 first."""
+    def resolve_all(self, name: str, here: Host | None = None) -> list[str]:
+        """The addresses of a name in both families, IPv4 first; or what the host `here` has heard from others of it."""
         self.settle()
-        return names.resolve_all(name, self._find)
+        if not self.shared or here is None:
+            return names.resolve_all(name, self._find)
+        return names.resolve_all(name, self._find, partial(self._neighbourhood.known, here))
+
+    async def look_up(self, name: object, here: Host) -> None:
+        """Has a host ask those of other processes for a name that this network does not have.
+
+        What they say `resolve_all` knows afterwards. Waits three seconds at most; asks nobody if the network is not
+        shared, or it is no name.
+        """
+        if not self.shared:
+            return
+        text = name.decode("ascii", "replace") if isinstance(name, bytes | bytearray) else name
+        if not isinstance(text, str):
+            return
+        try:
+            self.resolve_all(text, here)
+        except OSError:
+            await self._neighbourhood.ask(here, text)
 
     def sockets(self) -> list[ControlBlock]:
         """All control blocks of all hosts, as `ss -a` would list them: print one to see the line."""
@@ -236,13 +258,15 @@ class Network:
         segments = topology.find_segments(self._segments_of, self._owners, self.lan)
         for segment in segments:
             if segment.shared:
-                segment.name_members(self._secret)
+                self._addresses.share(segment)
             segment.note_addresses()
             segment.fit([link for link in self.links if self._place_of[link] in segment.places])
         self._addresses.give(segments)
         self._automatic = topology.set_routes(self.hosts, segments, self._automatic)
         self._settled = True
         for segment in segments:
+            if segment.shared:
+                self._neighbourhood.note(segment.members)
             for host, nic in segment.members:
                 if host.autoconf and nic not in self._configuring:
                     self._configuring.add(nic)
@@ -275,6 +299,7 @@ class Network:
         self.closed = True
         if isinstance(self.clock, LoopClock) and self.clock.loop.is_closed():
             self.clock.close()  # nothing can be sent any more
+        self._neighbourhood.close()
         for host in self.hosts:
             for sock in list(host.bare_stack.sockets.values()):
                 sock.close()
@@ -337,20 +362,26 @@ class Network:
 
     def _add_outside(self, node: Node, outside: Outside) -> None:
         self._outside.append(outside)
-        self.shared = self.shared or bool(outside.shared)
         self._segments_of[outside] = []
         self._connect(outside.link, self._plug(node, outside.link, 0), outside)
         self._unsettle()
+        if outside.vni is not None:
+            self._share()
 
-    def _check_may_share(self, switch: Switch) -> None:
-        """RuntimeError if hosts on a segment have addresses that only this process knows to be free.
+    def _share(self) -> None:
+        """There are networks of other processes on a segment: they may look for hosts that have done nothing yet."""
+        self.shared = True
+        self.clock.call_soon(self.settle)
 
-        For whoever is about to join other networks to it: MACs and addresses of a shared segment are others.
+    def _check_may_share(self, node: Node) -> None:
+        """For whoever is about to join other networks to a switch: RuntimeError if a host on its segment is in use.
+
+        MACs and addresses of shared segments are others.
         """
-        segments = topology.find_segments(self._segments_of, self._owners, self.lan)
-        segment = next(segment for segment in segments if switch in segment.places)
-        if not segment.shared and any(nic.addresses for _, nic in segment.members):
-            raise RuntimeError(f"hosts on {switch.name!r} have their addresses already: share it before they are used")
+        for segment in topology.find_segments(self._segments_of, self._owners, self.lan):
+            if node in segment.places and not segment.shared:
+                for host, nic in segment.members:
+                    check_unused(host, nic)
 
     def _check_node(self, node: Node) -> None:
         if self.nodes.get(node.name) is not node:

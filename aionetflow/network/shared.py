@@ -36,10 +36,15 @@ def identity_of(host: Host, nic: EthernetInterface, secret: bytes) -> Identity:
     return Identity(host.name, number, secret if host is host.network.localhost else b"")
 
 
-def rename(host: Host, nic: EthernetInterface, mac: bytes) -> None:
-    """Gives an interface another MAC, and the link-local address that goes with it; RuntimeError if others know it."""
-    if nic.tx_packets:
+def check_unused(host: Host, nic: EthernetInterface) -> None:
+    """RuntimeError if somebody knows an interface already: it has sent something, or a socket has its address."""
+    own = {entry.address for entry in nic.addresses}
+    if nic.tx_packets or any(sock.local in own for sock in host.bare_stack.sockets.values()):
         raise RuntimeError(f"{nic.name} of {host.name!r} is in use: share its segment before that")
+
+
+def rename(host: Host, nic: EthernetInterface, mac: bytes) -> None:
+    """Gives an interface that is not in use yet another MAC, and the link-local address that goes with it."""
     addresses = host.bare_stack.addresses
     if nic.link_local:
         addresses.drop(nic, nic.link_local, 64)
@@ -47,18 +52,15 @@ def rename(host: Host, nic: EthernetInterface, mac: bytes) -> None:
     addresses.take(nic, link_local(mac, nic.index), 64)
 
 
-def networks_of(name: str, octets: int) -> Iterator[IPv4Network | IPv6Network]:
-    """The networks of a family for a shared segment of that name: its own, and those behind it.
+def networks_of(vni: int, octets: int) -> Iterator[IPv4Network | IPv6Network]:
+    """The networks of a family for the shared segment of that number: its own, and those behind it.
 
-    Every process that calls the segment so finds the same.
-
-    >>> str(next(networks_of("dmz", 4))), str(next(networks_of("dmz", 16)))
-    ('10.104.48.0/20', 'fd61:696f:6e66:de83::/64')
+    >>> str(next(networks_of(42, 4))), str(next(networks_of(42, 16)))
+    ('10.66.160.0/20', 'fd61:696f:6e66:802a::/64')
     """
-    digest = int.from_bytes(blake2s(name.lower().encode()).digest()[:8], "big")
     whole, length = (_SEGMENTS, _SEGMENT_LENGTH) if octets == 4 else (_SEGMENTS6, 64)
     count = 1 << (length - whole.prefixlen)
     size = 1 << (whole.max_prefixlen - length)
     for step in range(count):
-        first = int(whole.network_address) + (digest + step) % count * size
+        first = int(whole.network_address) + (vni + step) % count * size
         yield IPv4Network((first, length)) if octets == 4 else IPv6Network((first, length))

@@ -25,7 +25,7 @@ from aionetflow.ip.v6 import MIN_MTU
 from aionetflow.link.memory import MemoryLink
 from aionetflow.network.host import Host, Router
 from aionetflow.network.outside import Outside
-from aionetflow.network.shared import identity_of, networks_of, rename
+from aionetflow.network.shared import check_unused, identity_of, networks_of, rename
 from aionetflow.network.switch import Switch
 
 IPNetwork = IPv4Network | IPv6Network
@@ -84,7 +84,7 @@ class Segment:
     outside: list[str] = field(default_factory=list)  # addresses of the operating system's, as in "10.0.0.254/16"
     shared_links: list[MemoryLink] = field(default_factory=list)  # those that lead to other processes
     is_lan: bool = False
-    shared: str = ""  # what networks of other processes call it, too; "" if there are none
+    vnis: list[int] = field(default_factory=list)  # of the networks that other processes have a part of
     v4: Family = field(default_factory=lambda: Family(4))
     v6: Family = field(default_factory=lambda: Family(16))
 
@@ -93,12 +93,10 @@ class Segment:
         """Those of both families."""
         return [*self.v4.networks, *self.v6.networks]
 
-    def name_members(self, secret: bytes) -> None:
-        """Gives the interfaces of a shared segment MACs that nobody else there has; those that have them keep them."""
-        for host, nic in self.members:
-            mac = identity_of(host, nic, secret).mac
-            if nic.mac != mac:
-                rename(host, nic, mac)
+    @property
+    def shared(self) -> bool:
+        """Whether there are hosts of other processes on it."""
+        return bool(self.vnis)
 
     def takes_ipv6(self) -> bool:
         """Whether all its links carry what IPv6 asks of a link."""
@@ -146,8 +144,8 @@ def find_segments(
             segment.places.add(place)
             if isinstance(place, Outside):
                 segment.outside += place.addresses
-                if place.shared:
-                    segment.shared = place.shared
+                if place.vni is not None:
+                    segment.vnis.append(place.vni)
                     segment.shared_links.append(place.link)
             elif isinstance(place, Switch):
                 segment.is_lan = segment.is_lan or place is lan
@@ -169,6 +167,22 @@ class Addresses:
         self._links = LINK_NETWORKS.subnets(new_prefix=LINK_PREFIX_LENGTH)
         self._links6 = LINK_NETWORKS6.subnets(new_prefix=64)
         next(self._links6)
+        self._given: dict[EthernetInterface, list[str]] = {}
+
+    def share(self, segment: Segment) -> None:
+        """Gives the interfaces of a shared segment MACs that nobody else there has.
+
+        Those that had others before give the addresses back that were handed out to them. Raises RuntimeError if one
+        of them is in use.
+        """
+        for host, nic in segment.members:
+            mac = identity_of(host, nic, self._secret).mac
+            if nic.mac == mac:
+                continue
+            check_unused(host, nic)
+            rename(host, nic, mac)
+            for address in self._given.pop(nic, []):
+                host.bare_stack.remove_address(nic, address)
 
     def give(self, segments: list[Segment]) -> None:
         """Makes sure that every interface has an address of each family."""
@@ -177,11 +191,15 @@ class Addresses:
             self._name_networks(segment, taken)
             for host, nic in segment.members:
                 if not any(len(entry.address) == 4 for entry in nic.addresses):
-                    host.bare_stack.add_address(nic, self._address(segment, segment.v4, host, nic), announce=False)
+                    self._add(host, nic, self._address(segment, segment.v4, host, nic))
                 if not segment.v6.networks or host.autoconf:
                     continue
                 if not any(len(entry.address) == 16 for entry in nic.addresses):
-                    host.bare_stack.add_address(nic, self._address(segment, segment.v6, host, nic))
+                    self._add(host, nic, self._address(segment, segment.v6, host, nic))
+
+    def _add(self, host: Host, nic: EthernetInterface, address: str) -> None:
+        host.bare_stack.add_address(nic, address, announce=False)
+        self._given.setdefault(nic, []).append(address)
 
     def _address(self, segment: Segment, family: Family, host: Host, nic: EthernetInterface) -> str:
         if segment.shared:
@@ -203,7 +221,7 @@ class Addresses:
         members = len(segment.members)
         candidates: Iterator[IPNetwork] = self._links if octets == 4 else self._links6
         if segment.shared:
-            candidates = networks_of(segment.shared, octets)
+            candidates = networks_of(min(segment.vnis), octets)
         elif octets == 4 and members > 2**(32 - LINK_PREFIX_LENGTH) - 3:
             candidates = LINK_NETWORKS.subnets(new_prefix=32 - (members + 2).bit_length())
         same = [network for network in taken if network.max_prefixlen == 8 * octets]

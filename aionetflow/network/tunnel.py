@@ -26,7 +26,7 @@ class Processes(Outside):
 
     def __init__(self, link: TunnelLink, carrier: "Carrier") -> None:
         self.link = link
-        self.shared = f"vxlan {link.vni}"
+        self.vni = link.vni
         self._carrier = carrier
 
     def close(self) -> None:

@@ -171,7 +171,7 @@ def test_a_name_without_an_address_of_the_family_is_an_error() -> None:
         host = net.host("only4", "10.0.9.9/24")
         net.link(host, net.host("other", "10.0.9.8/24"))
         with pytest.raises(OSError, match="no address of that family"):
-            find("10.0.9.9", anf.AF_INET6, host)
+            await find("10.0.9.9", anf.AF_INET6, host)
 
     on_a_network(work)
 
