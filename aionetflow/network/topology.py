@@ -127,36 +127,38 @@ class Segment:
                 family.networks.append(network)
 
 
-def find_segments(
-    neighbours: dict[Place, list[Place]], owners: dict[EthernetInterface, Host], lan: Switch
-) -> list[Segment]:
-    """Takes the places apart into those that hear each other."""
-    segments: list[Segment] = []
-    seen: set[Place] = set()
-    for start in neighbours:
-        if start in seen:
-            continue
-        segment = Segment()
-        queue = deque([start])
-        seen.add(start)
-        while queue:
-            place = queue.popleft()
-            segment.places.add(place)
-            if isinstance(place, Outside):
-                segment.outside += place.addresses
-                if place.vni is not None:
-                    segment.vnis.append(place.vni)
-                    segment.shared_links.append(place.link)
-            elif isinstance(place, Switch):
-                segment.is_lan = segment.is_lan or place is lan
-            else:
-                segment.members.append((owners[place], place))
-            for further in neighbours[place]:
-                if further not in seen:
-                    seen.add(further)
-                    queue.append(further)
-        segments.append(segment)
-    return segments
+def place_by_hand(wanted: dict[Host, list[str]]) -> None:
+    """Addresses given by hand go to the interfaces in the order of the links, what is left to the last.
+
+    Those of each family for themselves. What has found its place is taken from the lists.
+    """
+    for host, addresses in wanted.items():
+        for octets in (4, 16) if addresses else ():
+            _place(host, addresses, octets)
+
+
+def _place(host: Host, wanted: list[str], octets: int) -> None:
+    mine = [address for address in wanted if len(pack_interface(address)[0]) == octets]
+    nics = [nic for nic in host.bare_stack.interfaces if isinstance(nic, EthernetInterface)]
+    bare = [nic for nic in nics if not any(len(entry.address) == octets for entry in nic.addresses)]
+    while mine and bare:
+        nic = bare.pop(0)
+        while mine:
+            host.bare_stack.add_address(nic, mine[0], announce=False)
+            wanted.remove(mine.pop(0))  # not before it has worked
+            if bare:
+                break
+
+
+def check_may_share(segments: list[Segment], node: Host | Switch) -> None:
+    """For whoever is about to join other networks to a switch: RuntimeError if a host on its segment is in use.
+
+    MACs and addresses of shared segments are others.
+    """
+    for segment in segments:
+        if node in segment.places and not segment.shared:
+            for host, nic in segment.members:
+                check_unused(host, nic)
 
 
 class Addresses:

@@ -45,6 +45,7 @@ class Endpoint:
         self._peers: dict[bytes, Peer] = {}
         self._hosts: dict[bytes, Peer] = {}  # the first peer at each host
         self._timer: Timer | None = None
+        self._altered = 0  # how many datagrams the key had not opened when that was last looked at
         if seal is not None:
             self._timer = clock.call_at(clock.now() + _TICK, self._tick)
         else:
@@ -221,11 +222,14 @@ class Endpoint:
 
     def _complain_of_key(self, peer: Peer, datagrams: list[bytes], now: int) -> None:
         """Nothing has come out of these: there is something wrong if one was plain, or the keys differ."""
-        for datagram in datagrams:
-            if vni_of(datagram) >= 0:
-                self.unsealed += 1
-                self.complaints.say(now, "unsealed", peer.octets, "%s does not encrypt what it sends; we have a key",
-                                    shown(peer.address))  # fmt: skip
+        plain = sum(vni_of(datagram) >= 0 for datagram in datagrams)
+        self.unsealed += plain
+        altered, self._altered = self._altered, self.session_counters().get("altered", 0)
+        if plain:
+            self.complaints.say(now, "unsealed", peer.octets, "%s does not encrypt what it sends; we have a key",
+                                shown(peer.address))  # fmt: skip
+        elif self._altered > altered and any(datagram[0] == INITIATION for datagram in datagrams if datagram):
+            self.complaints.say(now, "key", peer.octets, "%s has another key", shown(peer.address))
 
     # ---- strangers
 

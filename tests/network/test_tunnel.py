@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from scapy.layers.inet import TCP, UDP
+from scapy.layers.inet import UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.layers.vxlan import VXLAN
 
@@ -44,6 +44,7 @@ async def two_networks(
 async def transfer(server: Host, client: Host, data: bytes, family: int = anf.AF_INET) -> bytes:
     """What arrives of data that a client sends to a server of another network."""
     async with asyncio.timeout(PATIENCE), server, await anf.socket(family) as listener:
+        await listener.setsockopt(anf.SOL_SOCKET, anf.SO_REUSEADDR, 1)
         await listener.bind(("", 80))
         await listener.listen()
         sending = asyncio.ensure_future(send(client, address_of(server, family), data))
@@ -188,7 +189,7 @@ async def test_with_a_key_new_peers_are_those_who_have_it() -> None:
         ({"vni": 42}, {"vni": 43}, "wrong_vni", "sends frames of VNI 43; we have VNI 42 for it"),
         ({"key": KEY}, {}, "unsealed", "does not encrypt what it sends; we have a key"),
         ({}, {"key": KEY}, "malformed", "encrypts what it sends; we have no key"),
-        ({"key": KEY}, {"key": KEY[::-1]}, "altered", "has another key"),
+        ({"key": KEY}, {"key": generate_key()}, "altered", "has another key"),
     ],
 )
 async def test_what_does_not_fit_is_told_in_one_line(
@@ -310,7 +311,7 @@ async def test_arguments_that_make_no_sense_are_refused_before_anything_is_made(
             ({"mtu": 20}, "mtu"),
         ):
             with pytest.raises(ValueError, match=message):
-                net.tunnel(LOOPBACK, **arguments)  # type: ignore[arg-type]
+                net.tunnel(LOOPBACK, **arguments)
         with pytest.raises(OSError, match=r"name\.invalid"):
             net.tunnel(LOOPBACK, peers=[("name.invalid", 4789)])
         assert net.links == []
