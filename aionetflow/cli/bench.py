@@ -86,7 +86,8 @@ async def _serve(site: Site, port: int) -> int:
                 async with sock:
                     load = await _receive(sock)
                     await sock.write(_REPORT.pack(*load))
-                tell(f"{address[0]}: {load.octets} octets in {load.seconds:.2f} s: {load.rate()}, CPU {load.share()}")
+                who = address[0].removeprefix("::ffff:")
+                tell(f"{who}: {load.octets} octets in {load.seconds:.2f} s: {load.rate()}, CPU {load.share()}")
 
 
 async def _receive(sock: anf.Socket) -> Load:

@@ -1,10 +1,15 @@
 """Where the commands of `aionetflow host` run: the one host of this process, and the tunnel to the others."""
 
 import asyncio
+import contextlib
 import sys
 
 import aionetflow as anf
+from aionetflow.inspect.probing import ECHO, IPPROTO_ICMPV6
+from aionetflow.ip.address import AF_INET6
 from aionetflow.network.control_blocks import control_blocks
+from aionetflow.socket.datagram import DatagramSocket
+from aionetflow.socket.options import SOCK_DGRAM
 from aionetflow.tunnel.address import shown
 from aionetflow.tunnel.link import TunnelLink
 
@@ -54,7 +59,7 @@ class Site:
         It is looked for some seconds: who has it may have been started just now.
         """
         loop = asyncio.get_running_loop()
-        end = loop.time() + PATIENCE
+        end, called = loop.time() + PATIENCE, False
         while True:
             try:
                 async with asyncio.timeout_at(end):
@@ -63,6 +68,20 @@ class Site:
             except OSError:  # a TimeoutError is one
                 if loop.time() >= end:
                     raise Problem(self.why_silent() or f"no host is named {name!r}") from None
+                if not called:
+                    called = True
+                    self._call_all()
+
+    def _call_all(self) -> None:
+        """Sends an echo request to all hosts: those that are there answer, whatever their names are (RFC 4443 4.2)."""
+        nic = self.host.interfaces[0]
+        with contextlib.suppress(OSError):  # no IPv6 here, by a small MTU
+            sock = self.host.socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6)
+            assert isinstance(sock, DatagramSocket)
+            try:
+                sock.sendto(bytes((ECHO[AF_INET6], 0, 0, 0, 0, 0, 0, 1)), (f"ff02::1%{nic.name}", 0))
+            finally:
+                sock.close()
 
     def why_silent(self) -> str:
         """What is wrong if nothing comes from the others at all; empty if something has come."""

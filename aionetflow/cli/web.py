@@ -72,7 +72,7 @@ async def _serve(site: Site, arguments: argparse.Namespace) -> int:
     log = logging.getLogger("aionetflow.serve")
     log.setLevel(logging.INFO)
     runner = web.AppRunner(
-        application, access_log=log, access_log_format='%a "%r" %s %b', shutdown_timeout=_ENDING, handle_signals=False
+        application, access_log=log, access_log_format='%a "%r" %s', shutdown_timeout=_ENDING, handle_signals=False
     )
     await runner.setup()
     try:
