@@ -9,14 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from aionetflow import __version__
+from aionetflow.cli import host
 from aionetflow.cli.output import open_output
 from aionetflow.cli.reach import add_commands
 from aionetflow.loop.events import EventLoop
 
-PROGRAM = "python -m aionetflow"
+PROGRAM = "aionetflow" if Path(sys.argv[0]).stem == "aionetflow" else "python -m aionetflow"  # as it was called
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
@@ -102,6 +104,7 @@ def make_parser() -> Parser:
            help="size of the page in octets, or with K, M or G for KiB, MiB or GiB (default 1M)")  # fmt: skip
     option("--quiet", action="store_true", help="the summary only")
     add_commands(commands, quantity, whole, seed)
+    host.add_command(commands, quantity, whole)
     return parser
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import aionetflow as anf
 from aionetflow.cli.scenario import ScenarioError, build, first_host
+from aionetflow.cli.site import Site
 from aionetflow.loop.events import EventLoop
 
 NOTHING_CAME = 1  # as ping(8): no answer, or the target was not reached
@@ -24,16 +25,7 @@ def add_commands(commands: Any, quantity: Callable[..., Any], whole: Callable[..
         epilog="Exit status: 0 a reply came, 1 none came, 2 a bad argument or an unknown host.",
     )
     ping.set_defaults(command=lambda arguments: run(_ping, arguments))
-    option = ping.add_argument
-    count = whole({"": 1}, 1, 1_000_000, "a whole number from 1 to 1000000")
-    option("-c", "--count", type=count, default=4, metavar="N", help="requests to send (default %(default)s)")
-    seconds = quantity({"": 1.0, "s": 1.0, "ms": 1e-3}, 0, 3600, "a time up to an hour, such as 0.2 or 200ms")
-    option("-i", "--interval", type=seconds, default=1.0, metavar="TIME", help="time between requests (default 1s)")
-    option("-W", "--timeout", type=seconds, default=10.0, metavar="TIME", help="wait for the last reply (default 10s)")
-    size = whole({"": 1}, 0, 65507, "a whole number of octets up to 65507")
-    option("-s", "--size", type=size, default=56, metavar="OCTETS", help="octets of data (default %(default)s)")
-    ttl = whole({"": 1}, 1, 255, "a whole number from 1 to 255")
-    option("-t", "--ttl", type=ttl, default=64, metavar="N", help="TTL of the requests (default %(default)s)")
+    _add_ping_options(ping, quantity, whole)
     _add_common(ping, seed)
 
     trace = commands.add_parser(
@@ -44,6 +36,7 @@ def add_commands(commands: Any, quantity: Callable[..., Any], whole: Callable[..
     )
     trace.set_defaults(command=lambda arguments: run(_traceroute, arguments))
     option = trace.add_argument
+    seconds, ttl = _seconds(quantity), _ttl(whole)
     option("-I", "--icmp", action="store_true", help="probe with ICMP echo requests instead of UDP datagrams")
     option("-m", "--max-hops", type=ttl, default=30, metavar="N", help="largest TTL (default %(default)s)")
     option("-f", "--first", type=ttl, default=1, metavar="N", help="first TTL (default %(default)s)")
@@ -53,12 +46,54 @@ def add_commands(commands: Any, quantity: Callable[..., Any], whole: Callable[..
     _add_common(trace, seed)
 
 
-def _add_common(parser: argparse.ArgumentParser, seed: Any) -> None:
+def add_jobs(jobs: Any, quantity: Callable[..., Any], whole: Callable[..., Any]) -> None:
+    """Adds ping to the commands of `aionetflow host`."""
+    ping = jobs.add_parser(
+        "ping",
+        help="send echo requests to another host",
+        description="Sends ICMP echo requests to a host and prints the replies, as ping(8) does.",
+        epilog="Exit status: 0 a reply came, 1 none came.",
+    )
+    ping.set_defaults(job=_ping_from)
+    _add_ping_options(ping, quantity, whole)
+    _add_target(ping)
+
+
+async def _ping_from(site: Site, arguments: argparse.Namespace) -> int:
+    await site.find(arguments.target)
+    return await _ping(site.host, arguments)
+
+
+def _seconds(quantity: Callable[..., Any]) -> Any:
+    return quantity({"": 1.0, "s": 1.0, "ms": 1e-3}, 0, 3600, "a time up to an hour, such as 0.2 or 200ms")
+
+
+def _ttl(whole: Callable[..., Any]) -> Any:
+    return whole({"": 1}, 1, 255, "a whole number from 1 to 255")
+
+
+def _add_ping_options(parser: argparse.ArgumentParser, quantity: Callable[..., Any], whole: Callable[..., Any]) -> None:
+    seconds, ttl = _seconds(quantity), _ttl(whole)
+    option = parser.add_argument
+    count = whole({"": 1}, 1, 1_000_000, "a whole number from 1 to 1000000")
+    option("-c", "--count", type=count, default=4, metavar="N", help="requests to send (default %(default)s)")
+    option("-i", "--interval", type=seconds, default=1.0, metavar="TIME", help="time between requests (default 1s)")
+    option("-W", "--timeout", type=seconds, default=10.0, metavar="TIME", help="wait for the last reply (default 10s)")
+    size = whole({"": 1}, 0, 65507, "a whole number of octets up to 65507")
+    option("-s", "--size", type=size, default=56, metavar="OCTETS", help="octets of data (default %(default)s)")
+    option("-t", "--ttl", type=ttl, default=64, metavar="N", help="TTL of the requests (default %(default)s)")
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
     family = parser.add_mutually_exclusive_group()
     family.add_argument("-4", dest="family", action="store_const", const=anf.AF_INET, default=0, help="IPv4 only")
     family.add_argument("-6", dest="family", action="store_const", const=anf.AF_INET6, help="IPv6 only")
+    parser.add_argument("target", metavar="TARGET", help="name or address of the host to reach, such as web")
+
+
+def _add_common(parser: argparse.ArgumentParser, seed: Any) -> None:
+    _add_target(parser)
     option = parser.add_argument
-    option("target", metavar="TARGET", help="name or address of the host to reach, such as web")
     option("--from", dest="source", metavar="HOST", help="host to send from (default: the first of the network)")
     option("--network", metavar="FILE", help="Python file whose function build(net) makes the network (default: the "
            "demo's, client - west - east - web)")  # fmt: skip
