@@ -302,6 +302,65 @@ def test_ends_that_begin_at_once_agree_on_one_key(seed: int, head_start: int) ->
     assert len(pair.b.heard) == len(pair.a.heard) == 606
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_of_two_handshakes_the_one_with_the_greater_ephemeral_key_counts(seed: int) -> None:
+    pair = Pair(seed=seed)
+    pair.a.send(b"forth")
+    pair.b.send(b"back")
+    (_, first), (_, second) = pair.sent
+    winner = pair.a if first[1:33] > second[1:33] else pair.b
+    pair.run(1)
+    talk(pair, 130)
+    assert pair.count(INITIATION, winner) == 2, "who began with the key that counts renews it"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_who_has_answered_waits_before_it_tries_again_itself(seed: int) -> None:
+    pair = Pair(seed=seed)
+    pair.fate = lambda datagram: []
+    pair.a.send(b"forth")
+    pair.run(4.75)
+    pair.fate = lambda datagram: [DELAY * 20]
+    pair.b.send(b"back")  # its third message is on the way when a would begin anew
+    pair.run(10)
+    assert pair.b.heard == [b"forth"]
+    assert pair.a.heard == [b"back"]
+    assert pair.count(INITIATION) == 2
+
+
+def crossing() -> tuple[Pair, bytes]:
+    """Both have begun; the handshake of `b` is done but for its last message, that of `a`, which counts, is slow."""
+    for seed in range(20):
+        pair = Pair(seed=seed)
+        (slow,) = pair.a.session.seal([b"forth"], 0)
+        (quick,) = pair.b.session.seal([b"back"], 0)
+        if slow[1:33] > quick[1:33]:
+            _, (response,) = pair.a.session.open(quick, 0)
+            _, (back,) = pair.b.session.open(response, 0)
+            _, (answer,) = pair.b.session.open(slow, 0)
+            pair.put(pair.b, [answer])
+            return pair, back
+    raise AssertionError("no such seed")
+
+
+def test_what_was_sent_under_the_key_that_does_not_count_is_opened() -> None:
+    pair, back = crossing()
+    pair.run(1)
+    assert pair.b.heard == [b"forth"]
+    assert pair.a.session.open(back, pair.now)[0] == b"back"
+
+
+def test_an_answer_that_comes_when_there_are_keys_already_is_dropped() -> None:
+    pair, back = crossing()
+    payload, replies = pair.a.session.open(back, 0)
+    assert payload == b"back"
+    pair.put(pair.a, replies)
+    pair.run(1)
+    assert pair.b.heard == [b"forth"]
+    assert dropped(pair.a.stats) == {"unknown_index": 1}
+    assert pair.a.stats.handshakes == 1
+
+
 @pytest.mark.parametrize("restarted", ["a", "b"])
 def test_an_end_that_lost_its_keys_is_found_again_by_the_other(restarted: str) -> None:
     pair = shaken()
