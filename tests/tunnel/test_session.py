@@ -449,6 +449,12 @@ def test_a_datagram_from_anywhere_finds_its_session_by_the_index() -> None:
     assert not server[7].established
 
 
+def test_what_is_too_short_has_no_index() -> None:
+    for length in range(OVERHEAD):
+        assert peek_index(bytes([TRANSPORT, *range(1, OVERHEAD)])[:length]) is None
+    assert peek_index(bytes([TRANSPORT, *range(1, OVERHEAD)])) == b"\1\2\3\4"
+
+
 def test_an_index_in_use_is_not_drawn_again() -> None:
     drawn = iter([b"same", b"same", b"same", b"more"])
     sessions = Sessions()
