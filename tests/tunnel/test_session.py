@@ -228,13 +228,17 @@ def test_what_is_under_way_under_the_old_key_is_still_opened() -> None:
     assert pair.a.session.open_all(slow, pair.now)[0] == numbered(0, 5)
 
 
-def test_an_index_is_forgotten_with_its_key() -> None:
+@pytest.mark.parametrize("messages", [10, keypairs.REKEY_AFTER_MESSAGES])
+def test_an_index_is_forgotten_with_its_key(messages: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keypairs, "REKEY_AFTER_MESSAGES", messages)
     pair = shaken()
     hello = pair.sent[2][1]
-    assert pair.b.sessions.find(hello) is pair.b.session
-    talk(pair, 130)
+    while pair.a.stats.handshakes < 2:
+        assert pair.b.sessions.find(hello) is pair.b.session
+        talk(pair, 1)
     assert pair.b.sessions.find(hello) is pair.b.session, "it may still be under way"
-    talk(pair, 130)
+    while pair.a.stats.handshakes < 3:
+        talk(pair, 1)
     assert pair.b.sessions.find(hello) is None
 
 
