@@ -1,7 +1,7 @@
 import cython
 from libc.stdint cimport int64_t
 
-from aionetflow.socket.base cimport Services
+from aionetflow.socket.services cimport Services
 from aionetflow.socket.data cimport DataSocket
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.send cimport Sender

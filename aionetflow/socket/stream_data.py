@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from aionetflow.errors import os_error
 from aionetflow.ip.address import Address
-from aionetflow.socket.base import Owner, Services
+from aionetflow.socket.base import Owner
 from aionetflow.socket.data import Buffer, DataSocket
 from aionetflow.socket.options import MSG_ERRQUEUE, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
+from aionetflow.socket.services import Services
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT
 from aionetflow.tcp.urgent import read_until_mark, send_urgent, take_urgent
