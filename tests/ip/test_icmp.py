@@ -130,6 +130,12 @@ def test_an_error_is_never_longer_than_576_octets(size: int) -> None:
     assert octets(said)[8:] == packet[:548]
 
 
+@rule("RFC 792", "What an error does not use of its header is 0", code="ip/icmp.py")
+def test_what_an_error_does_not_use_of_its_header_is_zero() -> None:
+    (said,) = raw_host().wire.hears(ip() / datagram(dport=9))
+    assert octets(said)[4:8] == bytes(4)
+
+
 def test_padding_is_not_quoted() -> None:
     host = ethernet_host()
     host.wire.learns(2)
