@@ -112,3 +112,13 @@ def test_reordering_that_was_seen_widens_what_is_waited_for() -> None:
     assert peer.script.stack.stats.tcp.TCPSACKReorder == 1
     peer.acks(3, (4, 10))
     assert peer.script.stack.stats.tcp.TCPSackRecovery == 0
+
+
+def test_a_hole_that_fills_by_itself_is_reordering_too() -> None:
+    """RFC 8985 6.2: a segment is reported behind those that were sent after it, and was not sent again."""
+    peer = Peer()
+    peer.sends(10)
+    peer.script.after(0.1)
+    peer.acks(0, (2, 4))
+    peer.acks(0, (1, 4))
+    assert peer.script.stack.stats.tcp.TCPSACKReorder == 1
