@@ -87,6 +87,16 @@ def test_after_24_days_of_silence_any_stamp_is_taken() -> None:
     assert script.sock.recv(100) == b"late"
 
 
+def test_a_stamp_one_tick_back_is_taken_and_not_given_back_before_24_days_are_over() -> None:
+    """Linux TCP_PAWS_WINDOW, tcp_replace_ts_recent."""
+    for nanoseconds, given_back in ((0, 5000), (1, 4999)):
+        script = receiving()
+        script.after(24 * 24 * 3600 + nanoseconds / 1e9)
+        script.sends(PSH | ACK, data=b"late", options=timestamps(4999, 0))
+        script.after(0.2)
+        assert [stamps_of(heard)[1] for heard in script.drain()] == [given_back]
+
+
 @rule("RFC 7323 4.1", "With timestamps what was sent again tells its round trip too", code="tcp/acknowledgment.py")
 def test_a_retransmission_is_measured_by_its_echo() -> None:
     peer = Peer(stamped=True, tcp_early_retrans=0)
