@@ -314,6 +314,13 @@ def test_a_timestamp_request_is_answered() -> None:
     assert octets(said)[4:] == bytes((0, 1, 0, 2)) + b"abcd" + (1500).to_bytes(4, "big") * 2
 
 
+@pytest.mark.parametrize(("length", "answers", "errors"), [(4, 1, 0), (3, 0, 1)])
+def test_a_timestamp_request_must_say_when_it_was_sent(length: int, answers: int, errors: int) -> None:
+    host = raw_host()
+    assert len(host.wire.hears(ip(proto=1) / icmp(13, 0, 0x10002, bytes(length)))) == answers
+    assert host.stack.stats.icmp.InErrors == errors
+
+
 @rule("RFC 1812 4.3.2.5", "An error has the precedence of internetwork control", code="ip/icmp.py")
 def test_an_error_is_internetwork_control_with_its_causes_type_of_service() -> None:
     (said,) = raw_host().wire.hears(ip(tos=0x28) / datagram(dport=9))

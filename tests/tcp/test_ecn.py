@@ -130,6 +130,12 @@ def test_a_mark_is_echoed_until_the_peer_says_that_it_has_slowed_down() -> None:
     script.deliver([marked(script.segment(PSH | ACK, data=b"4"), ECT_0)]).expect(ACK)
 
 
+def test_that_the_peer_has_slowed_down_is_acknowledged_at_once() -> None:
+    """Linux tcp_ecn_accept_cwr: its window may be down to one segment."""
+    script = agreed()
+    script.deliver([marked(script.segment(PSH | ACK | CWR, data=b"1"), ECT_0)]).expect(ACK)
+
+
 def test_only_the_first_mark_is_acknowledged_at_once() -> None:
     script = agreed()
     script.deliver([marked(script.segment(PSH | ACK, data=b"1"), CE)]).expect(ACK | ECE)

@@ -42,6 +42,17 @@ def test_a_spurious_time_out_is_undone_by_frto() -> None:
     assert window(peer) >= 10
 
 
+def test_a_spurious_time_out_that_sack_shows_starts_the_count_of_retries_anew() -> None:
+    """RFC 5682 3.1 step 3.b: nothing is acknowledged in order, but what was sent once arrived."""
+    peer = Peer(tcp_early_retrans=0)
+    peer.sends(30)
+    peer.script.at(0.35).drain()
+    assert peer.script.sock.tcp_info().retransmits == 1
+    peer.acks(0, (3, 4))
+    assert peer.script.stack.stats.tcp.TCPSpuriousRTOs == 1
+    assert peer.script.sock.tcp_info().retransmits == 0
+
+
 def test_a_real_loss_is_repaired_as_usual() -> None:
     """RFC 5682 3.1 step 3.a: the new data arrive, what was lost does not."""
     peer = Peer(tcp_early_retrans=0)
@@ -84,6 +95,18 @@ def test_a_spurious_recovery_is_undone_by_dsack() -> None:
     assert peer.script.stack.stats.tcp.TCPDSACKRecv == 1
     assert peer.script.stack.stats.tcp.TCPDSACKUndo + peer.script.stack.stats.tcp.TCPFullUndo == 1
     assert window(peer) >= 10
+
+
+def test_a_d_sack_of_what_was_acknowledged_last_counts() -> None:
+    peer = Peer()
+    peer.sends(10)
+    peer.script.after(0.1)
+    assert [peer.acks(0, (2, end)) for end in (3, 4, 5)] == [[], [], [0]]
+    assert peer.acks(1, (2, 5)) == []
+    assert window(peer) == 5
+    peer.acks(1, (0, 1), (2, 5))
+    assert peer.script.stack.stats.tcp.TCPDSACKUndo == 1
+    assert window(peer) == 10
 
 
 def test_dsacks_for_more_than_was_sent_again_undo_nothing() -> None:
