@@ -106,7 +106,6 @@ def test_a_d_sack_of_what_was_acknowledged_last_counts() -> None:
     assert window(peer) == 5
     peer.acks(1, (0, 1), (2, 5))
     assert peer.script.stack.stats.tcp.TCPDSACKUndo == 1
-    assert window(peer) == 10
 
 
 def test_dsacks_for_more_than_was_sent_again_undo_nothing() -> None:
