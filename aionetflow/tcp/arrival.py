@@ -259,6 +259,7 @@ def _deliver_fin(connection: Connection, now: i64) -> bool:
     if seq_gt(rcv.rcv_nxt, rcv.rcv_adv):
         rcv.rcv_adv = rcv.rcv_nxt
     rcv.ended = True
+    rcv.reassembly.clear()  # SACK has reported the FIN, perhaps
     connection.read_shut = True
     connection.wake = True
     connection.transition(_RCV_FIN)

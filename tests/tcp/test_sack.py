@@ -7,7 +7,7 @@ import pytest
 from support.fixtures import listening
 from support.modern import Peer, at, blocks_of, sack
 from support.rules import rule
-from support.script import ACK, IRS, ISS, M32, MSS, SYN, Script, syn_options
+from support.script import ACK, FIN, IRS, ISS, M32, MSS, PSH, SYN, Script, syn_options
 
 
 def receiving(**settings: int) -> Script:
@@ -108,6 +108,25 @@ def test_dsack_can_be_turned_off() -> None:
 
 
 # The sender's half ------------------------------------------------------------------------------------------------
+
+
+def test_a_fin_behind_a_hole_is_reported_as_an_octet() -> None:
+    """As Linux does; the sender would else take it for lost."""
+    script = receiving()
+    script.sends(FIN | ACK, seq=ISS + 1 + MSS, data=b"end")
+    assert blocks_of(script.take()) == [((ISS + 1 + MSS) & M32, (ISS + 5 + MSS) & M32)]
+    script.sends(PSH | ACK, seq=ISS + 1, data=bytes(MSS))
+    heard = script.take()
+    assert (heard.ack, blocks_of(heard)) == ((ISS + 5 + MSS) & M32, [])
+
+
+def test_a_fin_whose_data_are_missing_is_reported_alone() -> None:
+    script = receiving()
+    script.sends(FIN | ACK, seq=ISS + 1 + MSS)
+    assert blocks_of(script.take()) == [((ISS + 1 + MSS) & M32, (ISS + 2 + MSS) & M32)]
+    script.sends(PSH | ACK, seq=ISS + 1, data=bytes(MSS))
+    heard = script.take()
+    assert (heard.ack, blocks_of(heard)) == ((ISS + 2 + MSS) & M32, [])
 
 
 @rule(
