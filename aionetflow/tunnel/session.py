@@ -60,8 +60,8 @@ class Session:
 
     `key` is the 32 octets of `parse_key`; `random_bytes` is os.urandom, but in tests: all keys come from it; `wall_ns`
     gives the wall clock's time, for initiations; `now`, everywhere, is in ns, of a clock that never goes back. Sessions
-    of one endpoint share `stats` and `sessions`. The caller sends what the calls return to the peer, in order, and calls
-    `expire` when `deadline` has come.
+    of one endpoint share `stats` and `sessions`. The caller sends what the calls return to the peer, in order, and
+    calls `expire` when `deadline` has come.
     """
 
     def __init__(
