@@ -153,11 +153,13 @@ class TunnelLink(MemoryLink):
         With a key, those of the sessions are there too.
         """
         port, endpoint = self._port, self._endpoint
+        sessions = endpoint.session_counters()
+        malformed = endpoint.malformed + sessions.pop("malformed", 0)
         return {
             "frames_in": port.frames_in, "frames_out": port.frames_out, "flooded": port.flooded,
-            "strangers": endpoint.strangers, "malformed": endpoint.malformed, "wrong_vni": endpoint.wrong_vni,
+            "strangers": endpoint.strangers, "malformed": malformed, "wrong_vni": endpoint.wrong_vni,
             "unsealed": endpoint.unsealed, "kernel_dropped": endpoint.datagrams.kernel_dropped,
-            "send_dropped": endpoint.datagrams.send_dropped, **endpoint.session_counters(),
+            "send_dropped": endpoint.datagrams.send_dropped, **sessions,
         }  # fmt: skip
 
     def add_peer(self, address: Address) -> Peer:

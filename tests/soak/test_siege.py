@@ -1,4 +1,4 @@
-"""A million hostile datagrams for a tunnel: nothing gets in, memory stays flat, what is carried beside arrives whole."""
+"""A million hostile datagrams for a tunnel: nothing gets in, memory stays flat, what is carried arrives whole."""
 
 from __future__ import annotations
 

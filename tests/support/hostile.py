@@ -126,7 +126,7 @@ def resident() -> int:
 
 async def carry(server: anf.Host, client: anf.Host, done: asyncio.Event) -> int:
     """Moves the same data again and again, each time over a connection of its own, until told to stop; how often."""
-    data, times = pattern(500_000), 0
+    data, times = pattern(100_000), 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -146,7 +146,7 @@ async def carry(server: anf.Host, client: anf.Host, done: asyncio.Event) -> int:
 
 
 class Siege(NamedTuple):
-    """What came of it: transfers, frames that nobody had sent, octets that memory grew by in the second half, counters."""
+    """What came of it: transfers, frames that nobody had sent, octets of memory since its middle, counters."""
 
     carried: int
     strange: int
@@ -178,7 +178,8 @@ async def besiege(datagrams: int, seed: int, key: str | None, versions: tuple[by
             sent += BATCH if key is None else 2 * BATCH
             if sent > datagrams // 2 and not before:
                 before = resident()
-            await asyncio.sleep(0)
+            for _ in range(3):
+                await asyncio.sleep(0)
         grown = resident() - before
         done.set()
         carried = await carrying
