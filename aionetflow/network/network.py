@@ -21,11 +21,10 @@ from aionetflow.network.device import Namespace
 from aionetflow.network.host import Host, Router, enter, leave
 from aionetflow.network.neighbourhood import Neighbourhood
 from aionetflow.network.outside import Outside
-from aionetflow.network.shared import check_unused
 from aionetflow.network.switch import Switch
 from aionetflow.network.tap import Kernel
-from aionetflow.network.topology import Place
 from aionetflow.network.tunnel import Tunnels
+from aionetflow.network.wiring import Wiring
 from aionetflow.tunnel.address import Address
 from aionetflow.tunnel.datagrams import Batching
 from aionetflow.tunnel.link import TunnelLink
@@ -78,13 +77,11 @@ class Network:
         self.closed = False
         self._detach: Callable[[], None] = lambda: None
         self.nodes: dict[str, Node] = {}
-        self.links: list[MemoryLink] = []
-        self._segments_of: dict[Place, list[Place]] = {}
-        self._place_of: dict[MemoryLink, Place] = {}  # one of the two at its ends
+        self._wiring = Wiring()
+        self.links = self._wiring.links
         self._outside: list[Outside] = []
-        self.shared = False  # whether there are networks of other processes on a segment of this one
         self._tunnels = Tunnels()
-        self._owners: dict[EthernetInterface, Host] = {}
+        self.shared = False  # whether there are networks of other processes on a segment of this one
         self._configuring: set[EthernetInterface] = set()  # those that make their IPv6 addresses themselves
         self._wanted: dict[Host, list[str]] = {}  # addresses given by hand, not yet on an interface
         self._secret = secrets.token_bytes(32)  # what tells this localhost from those of other processes
@@ -119,7 +116,7 @@ class Network:
         """Adds a switch: whatever is linked to it is on one LAN."""
         switch = Switch(name, self.clock)
         self._add_node(name, switch)
-        self._segments_of[switch] = []
+        self._wiring.add(switch)
         return switch
 
     def link(
@@ -198,18 +195,15 @@ class Network:
             "delay": delay, "jitter": jitter, "rate": rate, "loss": loss, "reorder": reorder, "duplicate": duplicate,
             "corrupt": corrupt, "queue": queue, "mtu": mtu, "offload": offload,
         }  # fmt: skip
-        self._check_may_share(node)
+        topology.check_may_share(self._wiring.segments(self.lan), node)
         draws = self._random(f"link/{len(self.links)}")
-        link = self._tunnels.open(
+        tunnel = self._tunnels.open(
             self.event_loop(), self.clock, draws, f"{node.name}-vxlan{vni}", bind, vni, list(peers), key, learn,
             batching, settings,
         )  # fmt: skip
-        link.on_fit = self._unsettle
-        self._segments_of[link] = []
-        self._connect(link, self._plug(node, link, 0), link)
-        self._unsettle()
-        self._share()
-        return link
+        tunnel.link.on_fit = self._unsettle
+        self._add_outside(node, tunnel)
+        return tunnel.link
 
     # Looking ------------------------------------------------------------------------------------------------------
 
@@ -257,13 +251,13 @@ class Network:
         for host in self.hosts:
             if not isinstance(host, Router) and len(host.bare_stack.interfaces) == 1:
                 self._join(host, self.lan, self.lan_settings)
-        self._place_wanted()
-        segments = topology.find_segments(self._segments_of, self._owners, self.lan)
+        topology.place_by_hand(self._wanted)
+        segments = self._wiring.segments(self.lan)
         for segment in segments:
             if segment.shared:
                 self._addresses.share(segment)
             segment.note_addresses()
-            segment.fit([link for link in self.links if self._place_of[link] in segment.places])
+            segment.fit(self._wiring.links_of(segment))
         self._addresses.give(segments)
         self._automatic = topology.set_routes(self.hosts, segments, self._automatic)
         self._settled = True
@@ -308,7 +302,6 @@ class Network:
                 sock.close()
         for outside in self._outside:
             outside.close()
-        self._tunnels.close()
         if isinstance(self.clock, LoopClock):
             self.clock.close()
 
@@ -353,7 +346,7 @@ class Network:
     def _join(self, a: Node, b: Node, settings: dict[str, Any]) -> MemoryLink:
         draws = self._random(f"link/{len(self.links)}")
         link = MemoryLink(self.clock, draws, f"{a.name}-{b.name}", **settings)
-        self._connect(link, self._plug(a, link, 0), self._plug(b, link, 1))
+        self._wiring.connect(link, self._wiring.plug(a, link, 0), self._wiring.plug(b, link, 1))
         return link
 
     def _join_outside(
@@ -366,8 +359,8 @@ class Network:
 
     def _add_outside(self, node: Node, outside: Outside) -> None:
         self._outside.append(outside)
-        self._segments_of[outside] = []
-        self._connect(outside.link, self._plug(node, outside.link, 0), outside)
+        self._wiring.add(outside)
+        self._wiring.connect(outside.link, self._wiring.plug(node, outside.link, 0), outside)
         self._unsettle()
         if outside.vni is not None:
             self._share()
@@ -377,63 +370,9 @@ class Network:
         self.shared = True
         self.clock.call_soon(self.settle)
 
-    def _check_may_share(self, node: Node) -> None:
-        """For whoever is about to join other networks to a switch: RuntimeError if a host on its segment is in use.
-
-        MACs and addresses of shared segments are others.
-        """
-        for segment in topology.find_segments(self._segments_of, self._owners, self.lan):
-            if node in segment.places and not segment.shared:
-                for host, nic in segment.members:
-                    check_unused(host, nic)
-
     def _check_node(self, node: Node) -> None:
         if self.nodes.get(node.name) is not node:
             raise ValueError(f"{node!r} is not on this network")
-
-    def _connect(self, link: MemoryLink, first: Place, second: Place) -> None:
-        """Notes that this link is between these places."""
-        self.links.append(link)
-        self._segments_of[first].append(second)
-        self._segments_of[second].append(first)
-        self._place_of[link] = first
-
-    def _plug(self, node: Node, link: MemoryLink, side: int) -> EthernetInterface | Switch:
-        end = link.b if side else link.a
-        if isinstance(node, Switch):
-            node.plug(end)
-            return node
-        stack = node.bare_stack
-        index = len(stack.interfaces) - 1
-        mac = bytes((2, 0, node.number >> 8, node.number & 255, index >> 8, index & 255))
-        nic = stack.attach_ethernet(f"eth{index}", mac, end.mtu)
-        nic.link = end
-        end.attach(nic)
-        end.on_mtu = nic.set_mtu
-        self._segments_of[nic] = []
-        self._owners[nic] = node
-        return nic
-
-    def _place_wanted(self) -> None:
-        """Addresses given by hand go to the interfaces in the order of the links, what is left to the last.
-
-        Those of each family for themselves.
-        """
-        for host, wanted in self._wanted.items():
-            for octets in (4, 16) if wanted else ():
-                self._place(host, wanted, octets)
-
-    def _place(self, host: Host, wanted: list[str], octets: int) -> None:
-        mine = [address for address in wanted if len(pack_interface(address)[0]) == octets]
-        nics = [nic for nic in host.bare_stack.interfaces if isinstance(nic, EthernetInterface)]
-        bare = [nic for nic in nics if not any(len(entry.address) == octets for entry in nic.addresses)]
-        while mine and bare:
-            nic = bare.pop(0)
-            while mine:
-                host.bare_stack.add_address(nic, mine[0], announce=False)
-                wanted.remove(mine.pop(0))  # not before it has worked
-                if bare:
-                    break
 
     def _find(self, name: str) -> Host | None:
         node = next((node for known, node in self.nodes.items() if known.lower() == name), None)

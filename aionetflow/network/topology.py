@@ -27,10 +27,9 @@ from aionetflow.network.host import Host, Router
 from aionetflow.network.outside import Outside
 from aionetflow.network.shared import check_unused, identity_of, networks_of, rename
 from aionetflow.network.switch import Switch
-from aionetflow.tunnel.link import TunnelLink
 
 IPNetwork = IPv4Network | IPv6Network
-Place = EthernetInterface | Switch | Outside | TunnelLink  # what is at an end of a link
+Place = EthernetInterface | Switch | Outside  # what is at an end of a link
 LAN_NETWORK = IPv4Network("10.0.0.0/16")  # the default LAN
 LINK_NETWORKS = IPv4Network("10.128.0.0/9")  # cut into one small network per segment that has none
 LINK_PREFIX_LENGTH = 29
@@ -83,7 +82,7 @@ class Segment:
     places: set[Place] = field(default_factory=set)
     members: list[tuple[Host, EthernetInterface]] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)  # addresses of the operating system's, as in "10.0.0.254/16"
-    tunnels: list[TunnelLink] = field(default_factory=list)
+    shared_links: list[MemoryLink] = field(default_factory=list)  # those that lead to other processes
     is_lan: bool = False
     vnis: list[int] = field(default_factory=list)  # of the networks that other processes have a part of
     v4: Family = field(default_factory=lambda: Family(4))
@@ -104,12 +103,12 @@ class Segment:
         return all(nic.mtu >= MIN_MTU for _, nic in self.members)
 
     def fit(self, links: list[MemoryLink]) -> None:
-        """Lets none of its links take more than its tunnels do: a switch tells nobody that a frame is too long."""
-        for tunnel in self.tunnels:
+        """Lets none of these take more than the ways to other processes do: a switch drops what is long."""
+        for way in self.shared_links:
             for link in links:
                 for channel in (link.a_to_b, link.b_to_a):
-                    if link is not tunnel and channel.mtu > tunnel.b.mtu:
-                        channel.mtu = tunnel.b.mtu
+                    if link is not way and channel.mtu > way.b.mtu:
+                        channel.mtu = way.b.mtu
 
     def note_addresses(self) -> None:
         """Learns the networks and addresses that its interfaces have."""
@@ -128,37 +127,38 @@ class Segment:
                 family.networks.append(network)
 
 
-def find_segments(
-    neighbours: dict[Place, list[Place]], owners: dict[EthernetInterface, Host], lan: Switch
-) -> list[Segment]:
-    """Takes the places apart into those that hear each other."""
-    segments: list[Segment] = []
-    seen: set[Place] = set()
-    for start in neighbours:
-        if start in seen:
-            continue
-        segment = Segment()
-        queue = deque([start])
-        seen.add(start)
-        while queue:
-            place = queue.popleft()
-            segment.places.add(place)
-            if isinstance(place, Outside):
-                segment.outside += place.addresses
-                segment.vnis += [place.vni] if place.vni is not None else []
-            elif isinstance(place, TunnelLink):
-                segment.tunnels.append(place)
-                segment.vnis.append(place.vni)
-            elif isinstance(place, Switch):
-                segment.is_lan = segment.is_lan or place is lan
-            else:
-                segment.members.append((owners[place], place))
-            for further in neighbours[place]:
-                if further not in seen:
-                    seen.add(further)
-                    queue.append(further)
-        segments.append(segment)
-    return segments
+def place_by_hand(wanted: dict[Host, list[str]]) -> None:
+    """Addresses given by hand go to the interfaces in the order of the links, what is left to the last.
+
+    Those of each family for themselves. What has found its place is taken from the lists.
+    """
+    for host, addresses in wanted.items():
+        for octets in (4, 16) if addresses else ():
+            _place(host, addresses, octets)
+
+
+def _place(host: Host, wanted: list[str], octets: int) -> None:
+    mine = [address for address in wanted if len(pack_interface(address)[0]) == octets]
+    nics = [nic for nic in host.bare_stack.interfaces if isinstance(nic, EthernetInterface)]
+    bare = [nic for nic in nics if not any(len(entry.address) == octets for entry in nic.addresses)]
+    while mine and bare:
+        nic = bare.pop(0)
+        while mine:
+            host.bare_stack.add_address(nic, mine[0], announce=False)
+            wanted.remove(mine.pop(0))  # not before it has worked
+            if bare:
+                break
+
+
+def check_may_share(segments: list[Segment], node: Host | Switch) -> None:
+    """For whoever is about to join other networks to a switch: RuntimeError if a host on its segment is in use.
+
+    MACs and addresses of shared segments are others.
+    """
+    for segment in segments:
+        if node in segment.places and not segment.shared:
+            for host, nic in segment.members:
+                check_unused(host, nic)
 
 
 class Addresses:

@@ -3,9 +3,11 @@
 import asyncio
 import os
 import time
+from dataclasses import asdict
 from typing import Any
 
 from aionetflow.clock import Clock
+from aionetflow.network.outside import Outside
 from aionetflow.network.tap import real_loop
 from aionetflow.rng import Random
 from aionetflow.tunnel.address import Address, resolved, shown
@@ -14,9 +16,26 @@ from aionetflow.tunnel.endpoint import Endpoint
 from aionetflow.tunnel.link import TunnelLink
 from aionetflow.tunnel.peers import Peer
 
+_wall_ns = time.time_ns  # the machine's, whatever the name comes to mean
 
-class Socket:
-    """A UDP address of the machine's with the tunnels that share it, each with a VNI of its own."""
+
+class Processes(Outside):
+    """Other processes as a station on the network: a TunnelLink, and the socket behind it."""
+
+    link: TunnelLink
+
+    def __init__(self, link: TunnelLink, carrier: "Carrier") -> None:
+        self.link = link
+        self.vni = link.vni
+        self._carrier = carrier
+
+    def close(self) -> None:
+        """Takes the tunnel from its socket; with the last of them the socket gives its address back."""
+        self._carrier.drop(self.link)
+
+
+class Carrier:
+    """A UDP socket with the tunnels that share it, each with a VNI of its own, and the loop that reads it."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, bind: Address, key: bytes | str | None, batching: Batching
@@ -24,7 +43,7 @@ class Socket:
         self.key = key
         self.links: list[TunnelLink] = []
         self.sealing = 0  # octets that encryption adds to a datagram
-        self._loop = loop
+        self._loop = real_loop(loop, "a tunnel")
         datagrams = Datagrams(bind, batching)
         try:
             self.endpoint = self._sealed(datagrams, clock, key) if key is not None else Endpoint(datagrams, clock)
@@ -33,6 +52,14 @@ class Socket:
             raise
         self.endpoint.on_too_long = self._fit
         loop.add_reader(datagrams.fileno(), self.endpoint.readable)
+
+    def drop(self, link: TunnelLink) -> None:
+        """Forgets a tunnel; harmless if it is forgotten."""
+        link.close()
+        if link in self.links:
+            self.links.remove(link)
+        if not self.links:
+            self.close()
 
     def close(self) -> None:
         """Gives the address back."""
@@ -43,14 +70,17 @@ class Socket:
 
     def _sealed(self, datagrams: Datagrams, clock: Clock, key: bytes | str) -> Endpoint:
         try:
-            from aionetflow.tunnel.session import OVERHEAD, Session, SessionStats, key_octets
+            from aionetflow.tunnel.key import parse_key
+            from aionetflow.tunnel.messages import OVERHEAD
+            from aionetflow.tunnel.session import Session
+            from aionetflow.tunnel.sessions import Sessions, SessionStats
         except ModuleNotFoundError as error:
             raise RuntimeError(f"key= needs {error.name}: pip install aionetflow[crypto]") from None
-        octets = key_octets(key)
-        stats = SessionStats()
+        octets = parse_key(key)
+        stats, sessions = SessionStats(), Sessions()
         self.sealing = OVERHEAD
         return Endpoint(
-            datagrams, clock, lambda: Session(octets, os.urandom, time.time_ns, stats), lambda: dict(vars(stats))
+            datagrams, clock, lambda: Session(octets, os.urandom, _wall_ns, stats, sessions), lambda: asdict(stats)
         )
 
     def _fit(self, peer: Peer) -> None:
@@ -61,23 +91,23 @@ class Socket:
 
 
 class Tunnels:
-    """The tunnels of a network, and their sockets."""
+    """The sockets that a network has for tunnels."""
 
     def __init__(self) -> None:
-        self._sockets: dict[Address, Socket] = {}
+        self._carriers: dict[Address, Carrier] = {}
 
     def open(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, random: Random, name: str, bind: Address, vni: int,
         peers: list[Address], key: bytes | str | None, learn: bool, batching: Batching, settings: dict[str, Any],
-    ) -> TunnelLink:  # fmt: skip
+    ) -> Processes:  # fmt: skip
         """Makes a tunnel, on the socket that is there for its address or a new one.
 
         Raises OSError, ValueError and RuntimeError as `Network.tunnel`.
         """
         bind = resolved(bind)
-        carrier = self._sockets.get(bind)
-        if carrier is None:
-            carrier = Socket(real_loop(loop, "a tunnel"), clock, bind, key, batching)
+        carrier = self._carriers.get(bind)
+        if carrier is None or carrier.endpoint.datagrams.fileno() < 0:
+            carrier = Carrier(loop, clock, bind, key, batching)
         elif carrier.key != key:
             raise ValueError(f"the tunnels at {shown(bind)} have one key, and this is another")
         link: TunnelLink | None = None
@@ -92,10 +122,5 @@ class Tunnels:
                 carrier.close()
             raise
         carrier.links.append(link)
-        self._sockets[carrier.endpoint.datagrams.local] = carrier
-        return link
-
-    def close(self) -> None:
-        """Gives all addresses back."""
-        for carrier in self._sockets.values():
-            carrier.close()
+        self._carriers[carrier.endpoint.datagrams.local] = carrier
+        return Processes(link, carrier)

@@ -15,7 +15,7 @@ def resolved(address: Address, family: int = 0) -> Address:
 
     Raises OSError for a name that nobody has (or not in that address family), ValueError for what is no address.
     """
-    if not (isinstance(address, tuple) and len(address) == 2 and _is_host(address[0]) and _is_port(address[1])):
+    if not _is_address(address):
         raise ValueError(f"an address is (host, port), not {address!r}")
     host, port = address
     try:
@@ -25,12 +25,11 @@ def resolved(address: Address, family: int = 0) -> Address:
     return plain(infos[0][4])
 
 
-def _is_host(host: object) -> bool:
-    return isinstance(host, str) and host != ""
-
-
-def _is_port(port: object) -> bool:
-    return isinstance(port, int) and 0 <= port <= 65535
+def _is_address(address: object) -> bool:
+    if not isinstance(address, tuple) or len(address) != 2:
+        return False
+    host, port = address
+    return isinstance(host, str) and host != "" and isinstance(port, int) and 0 <= port <= 65535
 
 
 def plain(address: Any) -> Address:

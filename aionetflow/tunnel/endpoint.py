@@ -10,21 +10,21 @@ from aionetflow.config import SECOND
 from aionetflow.tunnel import kernel
 from aionetflow.tunnel.address import Address, host_of, resolved, shown, unpacked
 from aionetflow.tunnel.datagrams import Datagrams
+from aionetflow.tunnel.messages import INITIATION, OVERHEAD, RESPONSE, TRANSPORT
 from aionetflow.tunnel.peers import Complaints, Peer, Sealer, Segment
 from aionetflow.tunnel.vxlan import HEADER_SIZE, vni_of
 
 _log = getLogger("aionetflow.tunnel")
 _MOST_LEARNED = 1024  # peers that were not named
 _TICK = SECOND  # how often sessions are asked what is due: their times are of seconds
-_SEALED = (b"\1", b"\2", b"\3", b"\4")  # how what a session makes begins
 
 
 class Endpoint:
     """One socket, which carries as many tunnels as there are numbers, each for the frames of one network.
 
     What comes from an address that is no peer's is dropped. A kernel's VXLAN makes up the ports it sends from, so that
-    without a key the host alone decides where no peer has that very port; with a key nothing counts but who has it.
-    `seal` makes the session with a peer, where there is a key.
+    without a key the host alone decides where no peer has that very port. `seal` makes the session with a peer, where
+    there is a key.
 
     Counters, in datagrams: `strangers` (from nobody's address), `malformed` (no VXLAN, or nothing in it), `wrong_vni`,
     `unsealed` (plain ones, where there is a key).
@@ -45,6 +45,7 @@ class Endpoint:
         self._peers: dict[bytes, Peer] = {}
         self._hosts: dict[bytes, Peer] = {}  # the first peer at each host
         self._timer: Timer | None = None
+        self._altered = 0  # how many datagrams the key had not opened when that was last looked at
         if seal is not None:
             self._timer = clock.call_at(clock.now() + _TICK, self._tick)
         else:
@@ -93,6 +94,8 @@ class Endpoint:
         peer.segments.pop(segment.vni, None)
         if not peer.segments:
             self._peers.pop(peer.octets, None)
+            if peer.session is not None:
+                peer.session.close()
             self._hosts = {host_of(other.octets): other for other in reversed(self._peers.values())}
 
     def session_counters(self) -> dict[str, int]:
@@ -210,7 +213,7 @@ class Endpoint:
 
     def _count_malformed(self, peer: Peer, datagram: bytes, now: int) -> None:
         self.malformed += 1
-        if self._seal is None and datagram[:1] in _SEALED:
+        if self._seal is None and len(datagram) > OVERHEAD and datagram[0] in (INITIATION, RESPONSE, TRANSPORT):
             self.complaints.say(now, "sealed", peer.octets, "%s encrypts what it sends; we have no key",
                                 shown(peer.address))  # fmt: skip
         else:
@@ -219,11 +222,14 @@ class Endpoint:
 
     def _complain_of_key(self, peer: Peer, datagrams: list[bytes], now: int) -> None:
         """Nothing has come out of these: there is something wrong if one was plain, or the keys differ."""
-        for datagram in datagrams:
-            if vni_of(datagram) >= 0:
-                self.unsealed += 1
-                self.complaints.say(now, "unsealed", peer.octets, "%s does not encrypt what it sends; we have a key",
-                                    shown(peer.address))  # fmt: skip
+        plain = sum(vni_of(datagram) >= 0 for datagram in datagrams)
+        self.unsealed += plain
+        altered, self._altered = self._altered, self.session_counters().get("altered", 0)
+        if plain:
+            self.complaints.say(now, "unsealed", peer.octets, "%s does not encrypt what it sends; we have a key",
+                                shown(peer.address))  # fmt: skip
+        elif self._altered > altered and any(datagram[0] == INITIATION for datagram in datagrams if datagram):
+            self.complaints.say(now, "key", peer.octets, "%s has another key", shown(peer.address))
 
     # ---- strangers
 

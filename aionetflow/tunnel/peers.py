@@ -27,6 +27,9 @@ class Sealer(Protocol):
     def expire(self, now: int) -> list[bytes]:
         """What time has made due to be sent."""
 
+    def close(self) -> None:
+        """Forgets the keys."""
+
 
 class Segment(Protocol):
     """A tunnel's near end, for the network of one VNI, as the socket knows it that carries it."""

@@ -8,6 +8,7 @@ from aionetflow import Network
 from aionetflow.link.memory import MemoryLink
 from aionetflow.network.outside import Outside
 from aionetflow.network.switch import Switch
+from aionetflow.network.topology import check_may_share
 
 
 class Half(Outside):
@@ -20,7 +21,7 @@ class Half(Outside):
         self.link.b.attach(self)
         self.other: Half | None = None
         self.frames: list[bytes] = []  # all that have gone out
-        net._check_may_share(switch)
+        check_may_share(net._wiring.segments(net.lan), switch)
         net._add_outside(switch, self)
 
     def receive(self, frames: list[bytes]) -> None:
