@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pkgutil
 import re
 import secrets
 import signal
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -434,3 +436,8 @@ def test_a_key_lets_in_who_has_it(ends: Ends, folder: Path, tmp_path: Path) -> N
     (tmp_path / "weak").write_text("secret")
     result = run([*ends[0], "--key-file", str(tmp_path / "weak")], "serve", str(folder))
     assert (result.returncode, said(result)[0].startswith("aionetflow host: error: not a key")) == (2, True)
+
+
+def test_the_command_has_a_name_of_its_own() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert pkgutil.resolve_name(project["scripts"]["aionetflow"]) is main
