@@ -17,6 +17,9 @@ JOBS ?= auto
 # The .py twins, even where compiled modules stand beside them; in a subprocess too.
 PURE := AIONETFLOW_PURE=1
 
+# Many processes are started, each of which would compile all that it imports where no bytecode may be kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What the compiled modules are made of: setup.py finds them by the same rule.
 PXD := $(shell find aionetflow -name '*.pxd')
 SOURCES := $(PXD) $(wildcard $(PXD:.pxd=.py)) $(shell find aionetflow -name '*.pyx')

@@ -8,7 +8,8 @@ from aionetflow.fast_paths cimport FastPaths
 from aionetflow.ip.route cimport Route
 from aionetflow.ip.v6 cimport IPv6
 from aionetflow.packet cimport TxPacket
-from aionetflow.socket.base cimport Services, Socket
+from aionetflow.socket.base cimport Socket
+from aionetflow.socket.services cimport Services
 from aionetflow.socket.driver cimport Driver
 from aionetflow.socket.half_open cimport HalfOpen
 from aionetflow.tcp.connection cimport Connection

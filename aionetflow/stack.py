@@ -49,13 +49,14 @@ from aionetflow.ip.v4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, IPv4
 from aionetflow.ip.v6 import PROTOCOL_ICMPV6, IPv6
 from aionetflow.packet import TxPacket
 from aionetflow.rng import Random
-from aionetflow.socket.base import Owner, Services, Socket
+from aionetflow.socket.base import Owner, Socket
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.demux import TcpDemux, UdpDemux
 from aionetflow.socket.driver import Driver
 from aionetflow.socket.half_open import HalfOpen
 from aionetflow.socket.options import SOCK_DGRAM, SOCK_STREAM
 from aionetflow.socket.ping import Pings, PingSocket
+from aionetflow.socket.services import Services
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.socket.table import SocketTable
 from aionetflow.stats import Stats

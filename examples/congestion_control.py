@@ -11,7 +11,7 @@ import asyncio
 import aionetflow as anf
 from aionetflow.tcp.congestion import CongestionControl, register
 
-SIZE = 4_000_000  # octets
+SIZE = 3_000_000  # octets
 SECOND = 1_000_000_000  # the core counts in nanoseconds
 
 

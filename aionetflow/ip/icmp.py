@@ -102,8 +102,7 @@ class Icmp(PacketHandler):
         if sender == bytes(4) or sender[0] >= 224 or not self._may_send(kind, code, sender, route, now):
             return
         stop = min(packet_end(frame, l3), l3 + ICMP_ERROR_QUOTE)
-        packet = self._message(kind, code, frame[l3:stop])
-        packet.header[packet.l4 + 4 : packet.l4 + 8] = info.to_bytes(4, "big")
+        packet = self._message(kind, code, info.to_bytes(4, "big"), frame[l3:stop])
         packet.tos = frame[l3 + 1] & _TYPE_OF_SERVICE | _INTERNETWORK_CONTROL
         if kind in _COUNTED:
             name = f"Out{_COUNTED[kind]}"
@@ -125,8 +124,7 @@ class Icmp(PacketHandler):
         if sysctl.icmp_echo_ignore_all or (packet.broadcast and sysctl.icmp_echo_ignore_broadcasts):
             return
         frame, l4 = packet.frame, packet.l4
-        answer = self._message(ECHO_REPLY, 0, frame[l4 + _HEADER : packet.stop])
-        answer.header[answer.l4 + 4 : answer.l4 + 8] = frame[l4 + 4 : l4 + 8]
+        answer = self._message(ECHO_REPLY, 0, frame[l4 + 4 : l4 + 8], frame[l4 + _HEADER : packet.stop])
         self.stats.OutEchoReps += 1
         self._answer(packet, answer, now)
 
@@ -140,8 +138,8 @@ class Icmp(PacketHandler):
             self.stats.InErrors += 1
             return
         today = (now // MILLISECOND % _DAY).to_bytes(4, "big")
-        answer = self._message(TIMESTAMP_REPLY, 0, frame[l4 + _HEADER : l4 + _HEADER + 4] + today + today)
-        answer.header[answer.l4 + 4 : answer.l4 + 8] = frame[l4 + 4 : l4 + 8]
+        times = frame[l4 + _HEADER : l4 + _HEADER + 4] + today + today
+        answer = self._message(TIMESTAMP_REPLY, 0, frame[l4 + 4 : l4 + 8], times)
         self.stats.OutTimestampReps += 1
         self._answer(packet, answer, now)
 
@@ -199,10 +197,11 @@ class Icmp(PacketHandler):
         if better.interface is used.interface and not better.via:
             routes.redirect(quote[16:20], gateway)
 
-    def _message(self, kind: int, code: int, data: bytes) -> TxPacket:
+    def _message(self, kind: int, code: int, rest: bytes, data: bytes) -> TxPacket:
+        """A message whose header ends in those four octets, with its data; the checksum is written on the way out."""
         packet = self._packet
         packet.reset(PROTOCOL_ICMP, _HEADER)
-        packet.header[packet.l4 : packet.l5] = bytes((kind, code, 0, 0, 0, 0, 0, 0))
+        packet.header[packet.l4 : packet.l5] = bytes((kind, code, 0, 0)) + rest
         packet.payload = data
         packet.length = len(data)
         packet.ttl = self.ip.sysctl.ip_default_ttl

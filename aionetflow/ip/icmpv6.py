@@ -12,19 +12,12 @@
 import errno
 from collections.abc import Callable
 
-from aionetflow.config import (
-    ICMP_RATE_LIMIT,
-    ICMP_RATE_PER_SECOND,
-    ICMPV6_ERROR_SIZE,
-    ICMPV6_PEERS,
-    ICMPV6_RATE_BURST,
-    ICMPV6_RATE_TIME,
-    SECOND,
-)
+from aionetflow.config import ICMP_RATE_LIMIT, ICMP_RATE_PER_SECOND, ICMPV6_ERROR_SIZE, ICMPV6_RATE_TIME
 from aionetflow.errors import UNREACHABLE6_CODES
 from aionetflow.fast import get32, verify
 from aionetflow.ip.address import is_scoped
 from aionetflow.ip.extension import UNRECOGNIZED_OPTION, transport_of
+from aionetflow.ip.rate import RateLimit
 from aionetflow.ip.route import LOCAL, UNREACHABLE, Route
 from aionetflow.ip.selection import Sources
 from aionetflow.ip.v6 import HEADER_LENGTH, MIN_MTU, PROTOCOL_ICMPV6, Icmp6Errors, IPv6
@@ -58,7 +51,7 @@ class Icmpv6(PacketHandler):
         self.sources = sources
         self.stats = stats
         self.handlers: dict[int, PacketHandler] = {}  # who takes the messages of a type, beside what is done here
-        self.limit = RateLimit()
+        self._rate = RateLimit()
         self._packet = TxPacket()
 
     def receive(self, packet: RxPacket, now: int) -> None:
@@ -141,7 +134,7 @@ class Icmpv6(PacketHandler):
         ):  # fmt: skip
             return
         route = self.ip.routes.lookup(sender)
-        if route is not None and not self._allowed(route, sender, kind, now):
+        if route is not None and self._is_limited(route, kind) and not self.may_send(sender, route.prefix_length, now):
             return
         quote = frame[l3 : min(stop, l3 + ICMPV6_ERROR_SIZE - HEADER_LENGTH - _HEADER)]
         message = bytes((kind, code, 0, 0)) + info.to_bytes(4, "big")
@@ -151,14 +144,21 @@ class Icmpv6(PacketHandler):
         """Type 3 code 1, RFC 8200 4.5."""
         self.send_error(fragment, 0, sender, TIME_EXCEEDED, 1, 0, now)
 
-    def _allowed(self, route: Route, sender: bytes, kind: int, now: int) -> bool:
-        """RFC 4443 2.4 (f), Linux icmpv6_xrlim_allow: no limit on loopback, nor for what path-MTU discovery needs."""
-        if route.interface is self.ip.loopback or kind == PACKET_TOO_BIG:
-            return True  # net.ipv6.icmp.ratemask leaves type 2 out
-        if not self.limit.allows(sender, route.prefix_length, now):
+    def may_send(self, destination: bytes, prefix_length: int, now: int) -> bool:
+        """RFC 4443 2.4 (f), Linux icmpv6_xrlim_allow: whether one more may go; the wider its route, the more often.
+
+        One that may not is counted.
+        """
+        interval = ICMPV6_RATE_TIME >> ((128 - prefix_length) >> 5)
+        rate = self._rate
+        may = rate.allows(ICMP_RATE_PER_SECOND, ICMP_RATE_LIMIT, now) and rate.allows_to(destination, interval, now)
+        if not may:
             self.stats.OutRateLimitHost += 1
-            return False
-        return True
+        return may
+
+    def _is_limited(self, route: Route, kind: int) -> bool:
+        """Not what stays on the host, nor what path-MTU discovery needs: net.ipv6.icmp.ratemask leaves type 2 out."""
+        return route.interface is not self.ip.loopback and kind != PACKET_TOO_BIG
 
     def _answer_echo(self, packet: RxPacket, now: int) -> None:
         """RFC 4443 4.2: from the address that was asked; a group's members each from their own."""
@@ -200,41 +200,6 @@ class Icmpv6(PacketHandler):
         if name is not None:
             name = direction + name
             setattr(self.stats, name, getattr(self.stats, name) + 1)
-
-
-class RateLimit:
-    """How many errors go out: so many a second to all, and so many to one destination (Linux's token buckets)."""
-
-    def __init__(self) -> None:
-        self._tokens = ICMP_RATE_LIMIT
-        self._refilled_at = 0
-        self._peers: dict[bytes, tuple[int, int]] = {}  # tokens in ns, and when they were counted
-
-    def allows(self, destination: bytes, prefix_length: int, now: int) -> bool:
-        """Whether one more may be sent, by a route of that prefix length: the wider, the more often."""
-        return self._allows_any(now) and self._allows_one(destination, prefix_length, now)
-
-    def _allows_any(self, now: int) -> bool:
-        """Linux icmp_global_allow: net.ipv4.icmp_msgs_per_sec and icmp_msgs_burst, counted for each family."""
-        refill = (now - self._refilled_at) * ICMP_RATE_PER_SECOND // SECOND
-        if refill > 0:
-            self._tokens = min(ICMP_RATE_LIMIT, self._tokens + refill)
-            self._refilled_at = now
-        if self._tokens == 0:
-            return False
-        self._tokens -= 1
-        return True
-
-    def _allows_one(self, destination: bytes, prefix_length: int, now: int) -> bool:
-        """Linux inet_peer_xrlim_allow."""
-        time = ICMPV6_RATE_TIME >> ((128 - prefix_length) >> 5)
-        tokens, counted = self._peers.pop(destination, (ICMPV6_RATE_BURST * time, now))
-        tokens = min(tokens + now - counted, ICMPV6_RATE_BURST * time)
-        allowed = tokens >= time
-        if len(self._peers) >= ICMPV6_PEERS:
-            del self._peers[next(iter(self._peers))]
-        self._peers[destination] = (tokens - time if allowed else tokens, now)
-        return allowed
 
 
 class Icmp6ErrorSender(Icmp6Errors):

@@ -282,8 +282,7 @@ class NeighbourDiscovery(PacketHandler):
             return
         if not interface.link_local or (route.via and not is_link_local(target)):
             return  # Linux ndisc_send_redirect: nobody would believe it
-        if not self.icmp.limit.allows(packet.source, 128, now):
-            self.icmp.stats.OutRateLimitHost += 1
+        if not self.icmp.may_send(packet.source, 128, now):
             return
         entry = interface.neighbours.entries.get(target)
         option = mac_option(TARGET_MAC, entry.mac) if entry is not None and entry.mac else b""

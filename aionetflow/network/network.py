@@ -169,9 +169,9 @@ class Network:
     def tunnel(
         self, bind: Address = ("0.0.0.0", PORT), vni: int = 1, peers: Sequence[Address] = (), *,
         node: Node | None = None, key: bytes | str | None = None, learn: bool = False, batching: Batching = "segments",
-        delay: float = 0.0, jitter: float = 0.0, rate: float | None = None, loss: float = 0.0, reorder: float = 0.0,
-        duplicate: float = 0.0, corrupt: float = 0.0, queue: int | None = None, mtu: int = DEFAULT_MTU,
-        offload: bool = True,
+        namespace: Namespace = None, delay: float = 0.0, jitter: float = 0.0, rate: float | None = None,
+        loss: float = 0.0, reorder: float = 0.0, duplicate: float = 0.0, corrupt: float = 0.0, queue: int | None = None,
+        mtu: int = DEFAULT_MTU, offload: bool = True,
     ) -> TunnelLink:  # fmt: skip
         """Joins a node, the default LAN if none is named, to other processes and machines: VXLAN over UDP (RFC 7348).
 
@@ -180,9 +180,9 @@ class Network:
         addresses of the other ends: aionetflow's, a Linux kernel's vxlan device, a switch. What comes from anybody else
         is dropped, unless learn is true; then whoever sends frames of this network becomes a peer. key makes frames
         private and the peers prove that they have it, too (docs/security.md): 32 octets, or those in hexadecimal; it
-        needs the package cryptography. batching says how datagrams go to the kernel, as in `Datagrams`. The other
-        settings are those of `link`; mtu becomes what the ways to the peers leave of it (see TunnelLink), and no link
-        that its LAN has takes more.
+        needs the package cryptography. batching says how datagrams go to the kernel, as in `Datagrams`, and namespace
+        where: in the network namespace of that name (`ip netns`), path or descriptor. The other settings are those of
+        `link`; mtu becomes what the ways to the peers leave of it (see TunnelLink), and no link of the LAN takes more.
 
         Hosts on this LAN get their MACs and what addresses nobody gave from their names, so that those of two processes
         differ, and are found by name from there, by multicast DNS. Needs an event loop in real time. Raises OSError in
@@ -199,7 +199,7 @@ class Network:
         draws = self._random(f"link/{len(self.links)}")
         tunnel = self._tunnels.open(
             self.event_loop(), self.clock, draws, f"{node.name}-vxlan{vni}", bind, vni, list(peers), key, learn,
-            batching, settings,
+            batching, namespace, settings,
         )  # fmt: skip
         tunnel.link.on_fit = self._unsettle
         self._add_outside(node, tunnel)

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from aionetflow.clock import Clock
+from aionetflow.network.device import Namespace, within
 from aionetflow.network.outside import Outside
 from aionetflow.network.tap import real_loop
 from aionetflow.rng import Random
-from aionetflow.tunnel.address import Address, resolved, shown
+from aionetflow.tunnel.address import Address, path_mtu, resolved, shown
 from aionetflow.tunnel.datagrams import Batching, Datagrams
 from aionetflow.tunnel.endpoint import Endpoint
 from aionetflow.tunnel.link import TunnelLink
@@ -38,19 +39,22 @@ class Carrier:
     """A UDP socket with the tunnels that share it, each with a VNI of its own, and the loop that reads it."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, clock: Clock, bind: Address, key: bytes | str | None, batching: Batching
-    ) -> None:
+        self, loop: asyncio.AbstractEventLoop, clock: Clock, bind: Address, key: bytes | str | None, batching: Batching,
+        namespace: Namespace,
+    ) -> None:  # fmt: skip
         self.key = key
+        self.namespace = namespace
         self.links: list[TunnelLink] = []
         self.sealing = 0  # octets that encryption adds to a datagram
         self._loop = real_loop(loop, "a tunnel")
-        datagrams = Datagrams(bind, batching)
+        datagrams = within(namespace, lambda: Datagrams(bind, batching))
         try:
             self.endpoint = self._sealed(datagrams, clock, key) if key is not None else Endpoint(datagrams, clock)
         except BaseException:
             datagrams.close()
             raise
         self.endpoint.on_too_long = self._fit
+        self.endpoint.path_mtu = lambda peer: within(namespace, lambda: path_mtu(peer))
         loop.add_reader(datagrams.fileno(), self.endpoint.readable)
 
     def drop(self, link: TunnelLink) -> None:
@@ -94,20 +98,21 @@ class Tunnels:
     """The sockets that a network has for tunnels."""
 
     def __init__(self) -> None:
-        self._carriers: dict[Address, Carrier] = {}
+        self._carriers: dict[tuple[Address, Namespace], Carrier] = {}
 
     def open(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, random: Random, name: str, bind: Address, vni: int,
-        peers: list[Address], key: bytes | str | None, learn: bool, batching: Batching, settings: dict[str, Any],
+        peers: list[Address], key: bytes | str | None, learn: bool, batching: Batching, namespace: Namespace,
+        settings: dict[str, Any],
     ) -> Processes:  # fmt: skip
         """Makes a tunnel, on the socket that is there for its address or a new one.
 
         Raises OSError, ValueError and RuntimeError as `Network.tunnel`.
         """
         bind = resolved(bind)
-        carrier = self._carriers.get(bind)
+        carrier = self._carriers.get((bind, namespace))
         if carrier is None or carrier.endpoint.datagrams.fileno() < 0:
-            carrier = Carrier(loop, clock, bind, key, batching)
+            carrier = Carrier(loop, clock, bind, key, batching, namespace)
         elif carrier.key != key:
             raise ValueError(f"the tunnels at {shown(bind)} have one key, and this is another")
         link: TunnelLink | None = None
@@ -122,5 +127,5 @@ class Tunnels:
                 carrier.close()
             raise
         carrier.links.append(link)
-        self._carriers[carrier.endpoint.datagrams.local] = carrier
+        self._carriers[carrier.endpoint.datagrams.local, namespace] = carrier
         return Processes(link, carrier)

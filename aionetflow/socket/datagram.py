@@ -20,7 +20,7 @@ from aionetflow.ip.route import (
 )
 from aionetflow.ip.v4 import PROTOCOL_UDP
 from aionetflow.packet import RxPacket, TxPacket
-from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
+from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner
 from aionetflow.socket.data import Buffer, DataSocket
 from aionetflow.socket.membership import Sending, is_group, route_to_group
 from aionetflow.socket.message import MessageSocket
@@ -36,6 +36,7 @@ from aionetflow.socket.options import (
     SOCK_DGRAM,
 )
 from aionetflow.socket.ports import takes
+from aionetflow.socket.services import Services
 from aionetflow.udp.datagram import MAX_PAYLOAD
 from aionetflow.widths import i64
 

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.ip.route cimport Route
 from aionetflow.packet cimport RxPacket, TxPacket
-from aionetflow.socket.base cimport Services
+from aionetflow.socket.services cimport Services
 from aionetflow.socket.driver cimport Driver
 from aionetflow.socket.listener cimport Listener
 from aionetflow.socket.table cimport SocketTable

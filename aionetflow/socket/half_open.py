@@ -8,9 +8,9 @@ says all that must be known when it comes back (tcp/syncookies.py).
 from aionetflow.config import MILLISECOND, NEVER, RTO_INITIAL, RTO_MAX
 from aionetflow.ip.route import UNREACHABLE, Route
 from aionetflow.packet import RxPacket, TxPacket
-from aionetflow.socket.base import Services
 from aionetflow.socket.driver import Driver
 from aionetflow.socket.listener import Listener
+from aionetflow.socket.services import Services
 from aionetflow.stats import TcpStats
 from aionetflow.sysctl import Sysctl
 from aionetflow.tcp import arrival, departure, reset

@@ -23,7 +23,8 @@ from aionetflow.socket.options import (
 )
 
 if TYPE_CHECKING:
-    from aionetflow.socket.base import Services, Socket
+    from aionetflow.socket.base import Socket
+    from aionetflow.socket.services import Services
 
 IP_MULTICAST_IF, IP_MULTICAST_TTL, IP_MULTICAST_LOOP = 32, 33, 34
 IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_UNBLOCK_SOURCE, IP_BLOCK_SOURCE = 35, 36, 37, 38

@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t
 
-from aionetflow.socket.base cimport Services
+from aionetflow.socket.services cimport Services
 from aionetflow.socket.data cimport DataSocket
 
 cdef class MessageSocket(DataSocket):

@@ -27,9 +27,10 @@ from aionetflow.socket.ancillary import (
     of_original_destination,
 )
 from aionetflow.socket.ancillary import read as read_ancillary
-from aionetflow.socket.base import Owner, Services
+from aionetflow.socket.base import Owner
 from aionetflow.socket.data import Ancillary, Buffer, DataSocket
 from aionetflow.socket.options import IPPROTO_IP, MSG_ERRQUEUE, MSG_TRUNC
+from aionetflow.socket.services import Services
 from aionetflow.widths import i64
 
 _OVERHEAD = 256  # what a queued error counts for beside its octets (Linux truesize)

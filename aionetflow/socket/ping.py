@@ -17,10 +17,11 @@ from aionetflow.ip.route import Route
 from aionetflow.ip.v4 import PROTOCOL_ICMP
 from aionetflow.ip.v6 import PROTOCOL_ICMPV6
 from aionetflow.packet import IcmpOrigin, PacketHandler, RxPacket, TxPacket
-from aionetflow.socket.base import Owner, Services
+from aionetflow.socket.base import Owner
 from aionetflow.socket.data import Buffer, DataSocket
 from aionetflow.socket.datagram import DatagramSocket
 from aionetflow.socket.driver import Driver
+from aionetflow.socket.services import Services
 from aionetflow.stats import Stats
 from aionetflow.widths import i64
 

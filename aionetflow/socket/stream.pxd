@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 from aionetflow.ip.route cimport Route
 from aionetflow.socket.listener cimport Listener
 from aionetflow.socket.stream_options cimport StreamOptions
-from aionetflow.socket.base cimport Services
+from aionetflow.socket.services cimport Services
 from aionetflow.socket.ports cimport PortHold, connection_key
 from aionetflow.socket.table cimport SocketTable
 from aionetflow.tcp.connection cimport Connection

@@ -11,10 +11,11 @@ from aionetflow.errors import os_error
 from aionetflow.ip.address import AF_INET, ANY, Address, endpoint
 from aionetflow.ip.route import BROADCAST, MULTICAST, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
-from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner, Services
+from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner
 from aionetflow.socket.listener import Listener
 from aionetflow.socket.options import IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM, TCP_SYNCNT
 from aionetflow.socket.ports import connection_key
+from aionetflow.socket.services import Services
 from aionetflow.socket.stream_options import StreamOptions
 from aionetflow.socket.tcp_options import NO_UNSENT_LIMIT, configure
 from aionetflow.tcp import congestion

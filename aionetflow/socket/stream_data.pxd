@@ -1,11 +1,11 @@
 import cython
 from libc.stdint cimport int64_t
 
-from aionetflow.socket.base cimport Services
+from aionetflow.socket.services cimport Services
 from aionetflow.socket.data cimport DataSocket
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.send cimport Sender
-from aionetflow.tcp.urgent cimport read_until_mark, send_urgent, take_urgent
+from aionetflow.tcp.urgent cimport is_sending, read_until_mark, send_urgent, take_urgent
 
 cdef int CLOSED
 cdef int SYN_RECEIVED

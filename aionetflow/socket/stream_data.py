@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 from aionetflow.errors import os_error
 from aionetflow.ip.address import Address
-from aionetflow.socket.base import Owner, Services
+from aionetflow.socket.base import Owner
 from aionetflow.socket.data import Buffer, DataSocket
 from aionetflow.socket.options import MSG_ERRQUEUE, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
+from aionetflow.socket.services import Services
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT
-from aionetflow.tcp.urgent import read_until_mark, send_urgent, take_urgent
+from aionetflow.tcp.urgent import is_sending, read_until_mark, send_urgent, take_urgent
 
 
 class StreamData(DataSocket):
@@ -163,7 +164,7 @@ class StreamData(DataSocket):
         snd.more = flags & MSG_MORE != 0
         if flags & MSG_OOB:
             send_urgent(connection)
-        if connection.urgent is not None and connection.urgent.sending:
+        if connection.urgent is not None and is_sending(connection):
             snd.push_once = True  # Linux tcp_nagle_test: what is urgent does not wait
         self._services.touch(connection)
         self._services.run()

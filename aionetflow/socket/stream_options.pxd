@@ -1,6 +1,6 @@
 import cython
 
-from aionetflow.socket.base cimport Services
+from aionetflow.socket.services cimport Services
 from aionetflow.socket.stream_data cimport StreamData
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.receive cimport Receiver

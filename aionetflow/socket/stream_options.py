@@ -4,7 +4,7 @@ import errno
 
 from aionetflow.config import DEFAULT_MSS
 from aionetflow.errors import os_error
-from aionetflow.socket.base import IN, PRI, Owner, Services
+from aionetflow.socket.base import IN, PRI, Owner
 from aionetflow.socket.options import (
     IPPROTO_TCP,
     SIOCATMARK,
@@ -14,6 +14,7 @@ from aionetflow.socket.options import (
     TCP_QUICKACK,
     TCP_WINDOW_CLAMP,
 )
+from aionetflow.socket.services import Services
 from aionetflow.socket.stream_data import StreamData
 from aionetflow.socket.tcp_options import STREAM_OPTIONS, heed
 from aionetflow.tcp.connection import Connection

@@ -136,7 +136,7 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
     if connection.timestamps and segment.timestamped:
         if paws_rejects(connection, segment, now) and not segment.flags & RST:
             connection.stats.PAWSEstab += 1
-            if segment.length or not connection.is_answered(now):
+            if segment.length or not connection.is_answered(now, True):
                 connection.need_ack = True
             return False
         connection.tsecr = segment.tsecr
@@ -147,7 +147,7 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
         elif segment.flags & SYN:
             connection.stats.TCPSYNChallenge += 1
             connection.challenge(now)
-        elif segment.occupies() or not connection.is_answered(now):
+        elif segment.occupies() or not connection.is_answered(now, False):
             # data are answered always, as our ACK may have been lost; the rest is not (Linux tcp_oow_rate_limited)
             connection.need_ack = True
             if segment.length:
@@ -259,6 +259,7 @@ def _deliver_fin(connection: Connection, now: i64) -> bool:
     if seq_gt(rcv.rcv_nxt, rcv.rcv_adv):
         rcv.rcv_adv = rcv.rcv_nxt
     rcv.ended = True
+    rcv.reassembly.clear()  # SACK has reported the FIN, perhaps
     connection.read_shut = True
     connection.wake = True
     connection.transition(_RCV_FIN)

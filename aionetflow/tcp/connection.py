@@ -275,12 +275,18 @@ class Connection:
             self.stats.TCPChallengeACK += 1
             self.need_ack = True
 
-    def is_answered(self, now: i64) -> bool:
-        """Whether such an answer was given a moment ago: two ends must not answer each other for ever."""
-        if self._was_answered(now):
+    def is_answered(self, now: i64, by_stamp: bool) -> bool:
+        """Whether a segment with a wrong number, or a wrong timestamp, was answered a moment ago.
+
+        Two ends must not answer each other for ever.
+        """
+        if not self._was_answered(now):
+            return False
+        if by_stamp:
+            self.stats.TCPACKSkippedPAWS += 1
+        else:
             self.stats.TCPACKSkippedSeq += 1
-            return True
-        return False
+        return True
 
     def _was_answered(self, now: i64) -> bool:
         """net.ipv4.tcp_invalid_ratelimit; if it was not, it counts as answered now."""

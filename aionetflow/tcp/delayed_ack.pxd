@@ -9,7 +9,6 @@ cdef int64_t DELAYED_ACK_MIN
 cdef int MAX_QUICK_ACKS
 cdef int64_t NEVER
 cdef int _PSH
-cdef int64_t _ATO_MAX
 cdef int _MAX_PING_PONG
 
 @cython.final
@@ -23,7 +22,7 @@ cdef class Acknowledgments:
     @cython.locals(gap=int64_t)
     cpdef on_data(self, Segment segment, Receiver rcv, int64_t rto, int64_t now)
     cpdef bint is_due(self, Receiver rcv) except -1
-    @cython.locals(wait=int64_t, most=int64_t)
+    @cython.locals(wait=int64_t)
     cpdef int64_t wait_until(self, int64_t armed, int64_t srtt, int64_t now) except? -1
     cpdef on_timeout(self, int64_t rto)
     cpdef on_sent(self, bint tight)

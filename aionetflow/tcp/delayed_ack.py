@@ -14,7 +14,6 @@ from aionetflow.tcp.segment import PSH, Segment
 from aionetflow.widths import i64
 
 _PSH = PSH
-_ATO_MAX = 500_000_000  # RFC 1122 4.2.3.2: less than half a second
 _MAX_PING_PONG = 255
 
 
@@ -63,13 +62,9 @@ class Acknowledgments:
 
         `now` means: not at all (Linux tcp_send_delayed_ack).
         """
-        wait = self.ato
-        if wait > DELAYED_ACK_MIN:
-            most: i64 = DELAYED_ACK_MAX if self.ping_pong > 0 or self.pushed > 0 else _ATO_MAX
-            if srtt > 0:
-                most = min(most, max(srtt, DELAYED_ACK_MIN))
-            wait = min(wait, most)
-        wait = min(wait, DELAYED_ACK_MAX)
+        wait = min(self.ato, DELAYED_ACK_MAX)  # RFC 1122 4.2.3.2: less than half a second
+        if srtt > 0:
+            wait = min(wait, max(srtt, DELAYED_ACK_MIN))
         if armed == NEVER:
             return now + wait
         return now if armed <= now + wait // 4 else min(armed, now + wait)

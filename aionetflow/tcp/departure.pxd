@@ -17,7 +17,7 @@ from aionetflow.tcp.states cimport may_send
 from aionetflow.tcp.timeouts cimport (
     give_up, has_probed_enough, has_retransmitted_enough, on_wait, within_user_timeout)
 from aionetflow.tcp.timers cimport Timers
-from aionetflow.tcp.urgent cimport probes_urgent
+from aionetflow.tcp.urgent cimport is_sending, probes_urgent
 
 cdef int64_t NEVER
 cdef int64_t RTO_MIN

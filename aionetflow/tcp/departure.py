@@ -19,7 +19,7 @@ from aionetflow.tcp.timeouts import (
     on_wait,
     within_user_timeout,
 )
-from aionetflow.tcp.urgent import probes_urgent
+from aionetflow.tcp.urgent import is_sending, probes_urgent
 from aionetflow.widths import i64
 
 _TIMEOUT = int(Event.TIMEOUT)
@@ -44,7 +44,7 @@ def output(connection: Connection, packet: TxPacket, now: i64) -> bool:
         return True
     if connection.probe_due:
         # Linux tcp_xmit_probe_skb: a number already acknowledged, so that the peer must answer with its window
-        back = 0 if connection.urgent is not None and probes_urgent(connection.urgent) else 1
+        back = 0 if connection.urgent is not None and probes_urgent(connection) else 1
         connection.probe_due = back == 0
         emit_segment(connection, packet, seq_sub(snd.snd_una, back), ACK, now)
         return True
@@ -113,7 +113,7 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
     if seq_sub(run.end, snd.snd_una) > snd.snd_wnd and run.start != snd.snd_una:
         return False  # the peer's window has shrunk
     count = max(room // snd.mss, 1)
-    if connection.urgent is not None and connection.urgent.sending:
+    if connection.urgent is not None and is_sending(connection):
         count = 1
     if seq_sub(run.end, run.start) > min(count * snd.mss, MAX_SEGMENT_RUN):
         count = min(count, max(MAX_SEGMENT_RUN // snd.mss, 1))
@@ -172,7 +172,7 @@ def _emit_new(connection: Connection, packet: TxPacket, now: i64) -> bool:
     blocks = blocks_due(connection)
     mss = snd.mss - (8 * blocks + 4) if blocks else snd.mss
     length = snd.next_length(room, mss)
-    if connection.urgent is not None and connection.urgent.sending:
+    if connection.urgent is not None and is_sending(connection):
         length = min(length, mss)  # each segment has a pointer of its own
     if length == 0:
         if not snd.fin_due(room):

@@ -59,7 +59,7 @@ def _count_closing(connection: Connection) -> None:
 def blocks_due(connection: Connection) -> int:
     """How many SACK blocks the next segment carries."""
     rcv = connection.rcv
-    if rcv.reassembly.length == 0 and not rcv.dsack_due:
+    if rcv.reassembly.length == 0 and not rcv.dsack_due and not rcv.fin_received:
         return 0
     return blocks_to_send(connection) if connection.recovery.selective else 0
 

@@ -43,7 +43,7 @@ cpdef bint _undo_loss(Connection connection, bint by_frto, Ack ack) except -1
 @cython.locals(recovery=Recovery)
 cpdef bint _original_answered(Connection connection) except -1
 @cython.locals(recovery=Recovery)
-cpdef bint _take_in_recovery(Connection connection, Ack ack) except -1
+cpdef _take_in_recovery(Connection connection, Ack ack)
 @cython.locals(recovery=Recovery, snd=Sender, recovered=bint)
 cpdef _take_in_loss(Connection connection, Ack ack)
 cpdef _look_for_loss(Connection connection, Ack ack)

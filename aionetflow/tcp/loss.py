@@ -29,8 +29,7 @@ def on_ack(connection: Connection, ack: Ack) -> None:
     elif not seq_lt(snd.snd_una, recovery.high_seq) and _leave(connection, ack):
         return
     if recovery.state == RECOVERY:
-        if _take_in_recovery(connection, ack):
-            return
+        _take_in_recovery(connection, ack)
     elif recovery.state == LOSS:
         _take_in_loss(connection, ack)
         lost_again = identify_losses(connection, ack)
@@ -183,23 +182,22 @@ def _original_answered(connection: Connection) -> bool:
 # Being in one -------------------------------------------------------------------------------------------------------
 
 
-def _take_in_recovery(connection: Connection, ack: Ack) -> bool:
-    """True if there is nothing more to do."""
+def _take_in_recovery(connection: Connection, ack: Ack) -> None:
+    """Linux tcp_fastretrans_alert, TCP_CA_Recovery."""
     recovery = connection.recovery
     if not ack.advanced:
         if not recovery.selective:
             _add_duplicates(connection, ack)
     elif _undo_partial(connection, ack):
-        return True
+        return
     if _undo_by_dsack(connection, ack):
         _try_to_open(connection, ack)
     identify_losses(connection, ack)
     if recovery.state != RECOVERY:
         if not _is_time_to_recover(connection):
-            return True
+            return
         _enter_recovery(connection, ack.ece, ack.now)
     _update_by_count(connection, ack, False)
-    return True
 
 
 def _take_in_loss(connection: Connection, ack: Ack) -> None:

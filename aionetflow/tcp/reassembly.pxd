@@ -11,6 +11,7 @@ cdef class Reassembly:
     cdef list _recent
     @cython.locals(begin=uint32_t, stop=uint32_t)
     cpdef bint insert(self, uint32_t seq, bytes data) except -1
+    cpdef note_fin(self, uint32_t seq)
     cpdef int recent_count(self) except? -1
     cpdef tuple recent(self, Py_ssize_t number)
     @cython.locals(kept=list, start=uint32_t, end=uint32_t)

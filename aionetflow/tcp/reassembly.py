@@ -27,6 +27,10 @@ class Reassembly:
         self._note_recent(begin, stop)
         return True
 
+    def note_fin(self, seq: u32) -> None:
+        """A FIN came ahead of its turn: SACK reports its number as if it were an octet (Linux tcp_data_queue_ofo)."""
+        self._note_recent(seq, seq_add(seq, 1))
+
     def recent_count(self) -> int:
         """How many blocks there are to report."""
         return len(self._recent)

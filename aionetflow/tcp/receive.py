@@ -132,6 +132,10 @@ class Receiver:
         if not self.fin_received and seq_leq(fin_seq, self.rcv_adv):
             self.fin_received = True
             self.fin_seq = fin_seq
+            if fin_seq != self.rcv_nxt:
+                if self.reassembly is _EMPTY:
+                    self.reassembly = Reassembly()
+                self.reassembly.note_fin(fin_seq)
 
     def reaches_fin(self) -> bool:
         """Whether everything before the peer's FIN has been received."""

@@ -12,6 +12,7 @@ from aionetflow.tcp.sequence cimport seq_add, seq_geq, seq_gt, seq_leq, seq_lt, 
 
 cdef int64_t NEVER
 cdef int EVER_RESENT
+cdef int LOSS
 cdef int LOST
 cdef int RESENT
 cdef int SACKED

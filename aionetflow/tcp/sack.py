@@ -3,7 +3,7 @@
 from aionetflow.config import NEVER
 from aionetflow.fast import get32
 from aionetflow.tcp.connection import Connection
-from aionetflow.tcp.recovery import Recovery
+from aionetflow.tcp.recovery import LOSS, Recovery
 from aionetflow.tcp.scoreboard import EVER_RESENT, LOST, RESENT, SACKED, Ack, Run, segments_in
 from aionetflow.tcp.segment import Segment
 from aionetflow.tcp.sequence import seq_add, seq_geq, seq_gt, seq_leq, seq_lt, seq_sub
@@ -30,6 +30,10 @@ def take_blocks(connection: Connection, segment: Segment, ack: Ack) -> None:
         _mark(recovery, start, end, ack)
     if ack.dsack:
         _clear_resent_twice(recovery, get32(frame, at), get32(frame, at + 4))
+    if ack.any_reordered:
+        if recovery.state != LOSS or recovery.undo_possible:
+            check_reordering(connection, ack.reordered, False)
+        ack.any_reordered = False
 
 
 def check_reordering(connection: Connection, low: u32, by_timestamp: bool) -> None:

@@ -10,7 +10,6 @@ cdef int SACK
 cdef int TIMESTAMPS
 cdef int _FIN
 cdef int _SYN
-cdef int _ACK
 
 @cython.final
 cdef class Segment:
@@ -42,7 +41,7 @@ cdef class Segment:
     cpdef uint32_t occupies(self) except? -1
 
 cpdef int urgent_pointer(Segment segment) except? -1
-@cython.locals(offset=Py_ssize_t, acknowledged=uint32_t)
+@cython.locals(offset=Py_ssize_t)
 cpdef emit(
     TxPacket packet, int source_port, int destination_port, uint32_t seq, uint32_t ack, int flags, int window,
     bytes options)

@@ -37,7 +37,6 @@ PLAIN_TIMESTAMPS = 0x0101080A  # NOP, NOP, timestamps, 10: as everybody writes t
 _PLAIN_TIMESTAMPS = PLAIN_TIMESTAMPS
 _FIN = FIN
 _SYN = SYN
-_ACK = ACK
 
 
 class Segment:
@@ -146,9 +145,6 @@ def emit(
     """Makes a packet of a segment; the checksum is written with the frame."""
     offset = 20 + len(options)
     packet.reset(PROTOCOL, offset)
-    acknowledged = ack if flags & _ACK else 0
-    put_tcp_header(
-        packet.header, packet.l4, source_port, destination_port, seq, acknowledged, offset << 10 | flags, window
-    )  # fmt: skip
+    put_tcp_header(packet.header, packet.l4, source_port, destination_port, seq, ack, offset << 10 | flags, window)
     if options:
         packet.header[packet.l4 + 20 : packet.l4 + offset] = options

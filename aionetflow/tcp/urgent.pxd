@@ -21,9 +21,12 @@ cdef uint32_t _FARTHEST
 cpdef UrgentMark mark_of(Connection connection)
 @cython.locals(snd=Sender, mark=UrgentMark)
 cpdef send_urgent(Connection connection)
+@cython.locals(mark=UrgentMark)
+cpdef bint is_sending(Connection connection) except -1
 @cython.locals(snd=Sender, mark=UrgentMark, distance=uint32_t, header=bytearray, l4=Py_ssize_t)
 cpdef stamp(Connection connection, TxPacket packet, uint32_t seq)
-cpdef bint probes_urgent(UrgentMark mark) except -1
+@cython.locals(mark=UrgentMark)
+cpdef bint probes_urgent(Connection connection) except -1
 @cython.locals(mark=UrgentMark, offset=uint32_t)
 cpdef receive_urgent(Connection connection, Segment segment)
 @cython.locals(mark=UrgentMark, rcv=Receiver, pointer=int, urg_seq=uint32_t)

@@ -42,16 +42,20 @@ def send_urgent(connection: Connection) -> None:
     mark.sending = True
 
 
+def is_sending(connection: Connection) -> bool:
+    """Whether something urgent is not acknowledged yet (Linux tcp_urg_mode)."""
+    mark = connection.urgent
+    assert mark is not None
+    if mark.sending and seq_geq(connection.snd.snd_una, mark.snd_up):
+        mark.sending = False
+    return mark.sending
+
+
 def stamp(connection: Connection, packet: TxPacket, seq: u32) -> None:
     """Puts the urgent pointer into a segment that begins at or before what is urgent and not yet acknowledged."""
     mark, snd = connection.urgent, connection.snd
     assert mark is not None
-    if not mark.sending:
-        return
-    if seq_geq(snd.snd_una, mark.snd_up):
-        mark.sending = False
-        return
-    if not seq_lt(seq, mark.snd_up):
+    if not is_sending(connection) or not seq_lt(seq, mark.snd_up):
         return
     distance: u32 = seq_sub(mark.snd_up, seq)
     if distance > _FARTHEST:
@@ -64,9 +68,11 @@ def stamp(connection: Connection, packet: TxPacket, seq: u32) -> None:
     header[l4 + 19] = distance & 0xFF
 
 
-def probes_urgent(mark: UrgentMark) -> bool:
+def probes_urgent(connection: Connection) -> bool:
     """Whether a probe is to tell first that there is something urgent (Linux tcp_write_wakeup): twice, yes and no."""
-    mark.probed = mark.sending and not mark.probed
+    mark = connection.urgent
+    assert mark is not None
+    mark.probed = is_sending(connection) and not mark.probed
     return mark.probed
 
 

@@ -8,7 +8,7 @@ from logging import getLogger
 from aionetflow.clock import Clock, Timer
 from aionetflow.config import SECOND
 from aionetflow.tunnel import kernel
-from aionetflow.tunnel.address import Address, host_of, resolved, shown, unpacked
+from aionetflow.tunnel.address import Address, host_of, path_mtu, resolved, shown, unpacked
 from aionetflow.tunnel.datagrams import Datagrams
 from aionetflow.tunnel.messages import INITIATION, OVERHEAD, RESPONSE, TRANSPORT
 from aionetflow.tunnel.peers import Complaints, Peer, Sealer, Segment
@@ -38,6 +38,7 @@ class Endpoint:
         self.counters = counters  # of the sessions
         self.strangers = self.malformed = self.wrong_vni = self.unsealed = 0
         self.complaints = Complaints()
+        self.path_mtu: Callable[[Address], int] = path_mtu
         self.on_too_long: Callable[[Peer], None] = lambda peer: None
         self._seal = seal
         self._clock = clock

@@ -10,7 +10,7 @@ from aionetflow.gso import cut
 from aionetflow.link.base import LinkEnd, Station
 from aionetflow.link.memory import MemoryLink
 from aionetflow.rng import Random
-from aionetflow.tunnel.address import Address, path_mtu, resolved, shown
+from aionetflow.tunnel.address import Address, resolved, shown
 from aionetflow.tunnel.endpoint import Endpoint
 from aionetflow.tunnel.forwarding import ForwardingTable
 from aionetflow.tunnel.peers import Peer
@@ -190,7 +190,7 @@ class TunnelLink(MemoryLink):
         ways = [self._asked]
         for peer in self.peers:
             with contextlib.suppress(OSError):  # no way now: nothing is known of it
-                ways.append(path_mtu(peer.address) - self._lost)
+                ways.append(self._endpoint.path_mtu(peer.address) - self._lost)
         mtu = max(min(ways), LEAST_MTU)
         if mtu != self.b.mtu:
             self.mtu = mtu

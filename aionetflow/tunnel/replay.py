@@ -35,7 +35,7 @@ class ReplayWindow:
         return self._blocks[counter // _BLOCK % _BLOCKS] >> counter % _BLOCK & 1 == 1
 
     def mark(self, first: int, last: int) -> None:
-        """All counters from `first` to `last` have come; none of them is late."""
+        """All counters from `first` to `last` have come; none of them is late, and they all fit into the window."""
         blocks = self._blocks
         newest = last // _BLOCK
         if last >= self.next:
@@ -43,7 +43,6 @@ class ReplayWindow:
             for block in range(max(old, newest - _BLOCKS) + 1, newest + 1):
                 blocks[block % _BLOCKS] = 0
             self.next = last + 1
-        first = max(first, (newest - _BLOCKS + 1) * _BLOCK)
         for block in range(first // _BLOCK, newest + 1):
             low = max(first - block * _BLOCK, 0)
             high = min(last - block * _BLOCK, _BLOCK - 1)

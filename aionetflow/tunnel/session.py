@@ -278,6 +278,7 @@ class Session:
         # Both have begun: the handshake with the greater ephemeral key is the one that counts, on either side.
         if self._initiation is not None and self._initiation.ephemeral < read.ephemeral:
             self._drop_initiation()
+        if self._give_up_at != NEVER:  # the peer is about to show that it has the key
             self._retry_at = now + REKEY_TIMEOUT + self._jitter()
         return [bytes([RESPONSE]) + their_index + message]
 

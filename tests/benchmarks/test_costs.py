@@ -66,30 +66,30 @@ def lines(name: str, size: int, operations: int) -> float:
 
 @only_on_the_pure_build
 def test_lines_are_counted_and_their_number_is_the_same_in_every_run() -> None:
-    assert lines("connections in turn", 1, 100) > 100
-    assert lines("connections in turn", 1, 100) == lines.__wrapped__("connections in turn", 1, 100)
+    assert lines("connections in turn", 1, 30) > 100
+    assert lines("connections in turn", 1, 30) == lines.__wrapped__("connections in turn", 1, 30)
 
 
 @only_on_the_pure_build
-@pytest.mark.parametrize(("few", "many"), [(1, 10), (10, 300)])
-def test_a_message_costs_the_same_however_many_connections_there_are(few: int, many: int) -> None:
-    assert lines("connections in turn", many, 300) < 1.1 * lines("connections in turn", few, 300)
+@pytest.mark.parametrize("many", [10, 300])
+def test_a_message_costs_the_same_however_many_connections_there_are(many: int) -> None:
+    assert lines("connections in turn", many, 100) < 1.1 * lines("connections in turn", 1, 100)
 
 
 @only_on_the_pure_build
 def test_a_message_costs_no_more_when_all_connections_speak_at_once() -> None:
-    assert lines("connections at once", 300, 300) < 1.1 * lines("connections at once", 10, 300)
+    assert lines("connections at once", 100, 100) < 1.1 * lines("connections at once", 10, 100)
 
 
 @only_on_the_pure_build
 def test_a_message_costs_the_same_however_many_hosts_there_are() -> None:
-    assert lines("hosts", 30, 100) < 1.1 * lines("hosts", 2, 100)
+    assert lines("hosts", 30, 60) < 1.1 * lines("hosts", 2, 60)
 
 
 @only_on_the_pure_build
 @pytest.mark.parametrize("place", ["lo", "link-1500"])
 def test_an_octet_costs_the_same_however_long_the_stream_is(place: str) -> None:
-    short, long = (lines(f"octets {place}", size, size) for size in (1 << 19, 1 << 21))
+    short, long = (lines(f"octets {place}", size, size) for size in (1 << 18, 1 << 20))
     assert long < 1.1 * short
 
 

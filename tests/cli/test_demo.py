@@ -18,6 +18,7 @@ from aionetflow.cli.main import main
 from support.build import extension_modules, package_folder
 
 SMALL = ("--size", "64K", "--loss", "0.03")
+HALF = ("--size", "512K")
 COMPILED = bool(extension_modules(package_folder())) and "AIONETFLOW_PURE" not in os.environ
 
 
@@ -314,7 +315,7 @@ def dissect(path: Path, *preferences: str) -> list[dict[str, str]]:
     return [dict(zip(FIELDS, line.split("\t"), strict=True)) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("arguments", [(), ("--seed", "2"), ("--seed", "7"), ("--mtu", "576", "--size", "300K")])
+@pytest.mark.parametrize("arguments", [(), ("--seed", "2", *HALF), ("--seed", "7", *HALF), ("--mtu", "576", *HALF)])
 def test_tshark_finds_no_fault_with_the_capture(lines: Lines, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     path = tmp_path / "demo.pcapng"
     rows = lines.summary("--pcap", str(path), *arguments)
@@ -332,7 +333,7 @@ def test_tshark_finds_no_fault_with_the_capture(lines: Lines, tmp_path: Path, ar
 @pytest.mark.parametrize("seed", ["", "2", "7", "11", "22"])
 def test_only_what_was_lost_is_sent_again(lines: Lines, tmp_path: Path, seed: str) -> None:
     path = tmp_path / "demo.pcapng"
-    lines.summary("--pcap", str(path), *(["--seed", seed] if seed else []))
+    lines.summary("--pcap", str(path), *(["--seed", seed, *HALF] if seed else []))
     lost: dict[tuple[str, str], list[str]] = defaultdict(list)
     again = 0
     for frame in dissect(path):

@@ -9,26 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from support.interop import FAMILIES, Lab, lab, listening, output, program, run, tool
+from support.interop import FAMILIES, NGINX, Lab, lab, listening, output, program, run, tool
 from support.namespace import missing
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(bool(missing()), reason=missing() or "can be made here")]
 PAGE = os.urandom(8_000_000)
-NGINX = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder};
-    server {{
-        listen {listen};
-        root {folder};
-    }}
-}}
-"""
 
 
 async def serve(where: Lab, count: int) -> asyncio.Server:

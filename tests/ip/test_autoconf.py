@@ -92,6 +92,16 @@ def test_the_first_question_is_delayed() -> None:
     assert len(host.wire.says()) == 1
 
 
+def test_no_two_of_many_addresses_are_delayed_alike_and_none_for_long() -> None:
+    host = host6("10.0.0.1/24")
+    for number in range(1, 31):
+        host.stack.add_address(host.wire.interface, f"2001:db8:7::{number:x}/64", dad=True)
+    host.clock.advance(10)
+    times = {when for when, _ in host.wire.says_when()}
+    assert len(times) == 30
+    assert max(times) <= 1
+
+
 @rule("RFC 4862 5.1", "DupAddrDetectTransmits says how often is asked; 0 takes the address at once", code=CODE)
 @pytest.mark.parametrize("transmits", [0, 1, 3])
 def test_as_many_questions_as_wanted(transmits: int) -> None:

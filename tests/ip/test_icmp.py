@@ -130,6 +130,12 @@ def test_an_error_is_never_longer_than_576_octets(size: int) -> None:
     assert octets(said)[8:] == packet[:548]
 
 
+@rule("RFC 792", "What an error does not use of its header is 0", code="ip/icmp.py")
+def test_what_an_error_does_not_use_of_its_header_is_zero() -> None:
+    (said,) = raw_host().wire.hears(ip() / datagram(dport=9))
+    assert octets(said)[4:8] == bytes(4)
+
+
 def test_padding_is_not_quoted() -> None:
     host = ethernet_host()
     host.wire.learns(2)
@@ -306,6 +312,13 @@ def test_a_timestamp_request_is_answered() -> None:
     (said,) = host.wire.hears(ip(proto=1) / icmp(13, 0, 0x10002, b"abcd" + bytes(8)))
     assert octets(said)[:2] == b"\x0e\0"
     assert octets(said)[4:] == bytes((0, 1, 0, 2)) + b"abcd" + (1500).to_bytes(4, "big") * 2
+
+
+@pytest.mark.parametrize(("length", "answers", "errors"), [(4, 1, 0), (3, 0, 1)])
+def test_a_timestamp_request_must_say_when_it_was_sent(length: int, answers: int, errors: int) -> None:
+    host = raw_host()
+    assert len(host.wire.hears(ip(proto=1) / icmp(13, 0, 0x10002, bytes(length)))) == answers
+    assert host.stack.stats.icmp.InErrors == errors
 
 
 @rule("RFC 1812 4.3.2.5", "An error has the precedence of internetwork control", code="ip/icmp.py")

@@ -315,6 +315,17 @@ def test_a_redirect_is_followed() -> None:
     assert sent_to(host) == mac(8)
 
 
+def test_only_so_many_redirects_are_remembered() -> None:
+    host = routed()
+    last = 0x110
+    for number in range(1, last + 1):
+        host.wire.hears(redirect(destination=f"2001:db8:5::{number:x}"))
+    redirected = [route for route in host.stack.routes if str(route).startswith("2001:db8:5::")]
+    assert len(redirected) == len(host.stack.ndp.redirects) < last
+    assert sent_to(host, f"2001:db8:5::{last:x}") == mac(8)
+    assert sent_to(host, "2001:db8:5::1") == mac(9)
+
+
 @rule("RFC 4861 8.1", "A redirect that is not from the router in use, or came from afar, is not believed",
       code="ip/ndp.py")  # fmt: skip
 @pytest.mark.parametrize(

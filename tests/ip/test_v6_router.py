@@ -159,6 +159,18 @@ def test_errors_are_limited() -> None:
     assert len(refused(host, *flood)) == 6
 
 
+def test_errors_to_all_together_are_limited_too() -> None:
+    """Linux icmp_global_allow: fifty at once, then a thousand a second."""
+    host = router()
+    sources = [f"2001:db8:f::{number:x}" for number in range(1, 200)]
+    flood = [frame6(9, 11, src=source, dst=A, hlim=1) / data6() for source in sources]
+    assert len(host.wires[1].hears(*flood)) == 50
+    host.clock.advance(0.020)
+    assert len(host.wires[1].hears(*flood)) == 20
+    host.clock.advance(0.005)
+    assert host.wires[1].hears(*flood) == []
+
+
 @rule("RFC 8201 3", "Packet too big is not limited: path-MTU discovery needs it (Linux net.ipv6.icmp.ratemask)",
       code="ip/icmpv6.py")  # fmt: skip
 def test_packet_too_big_is_not_limited() -> None:

@@ -115,6 +115,40 @@ def test_a_hole_is_told_by_sack(t: Talk) -> None:
 
 
 @both()
+def test_sack_tells_of_a_fin_behind_a_hole_too(t: Talk) -> None:
+    sock, flow = accepted(t, opts=SACK)
+    flow.sends("FPA", b"world", seq=6)
+    t.wait(0.06)
+    flow.sends("PA", b"hello", seq=1)
+    t.wait(0.06)
+    sock.recv(100)
+
+
+@both()
+def test_sack_tells_of_a_fin_alone_behind_a_hole(t: Talk) -> None:
+    sock, flow = accepted(t, opts=SACK)
+    flow.sends("PA", b"again", seq=11)
+    t.wait(0.06)
+    flow.sends("FA", seq=16)
+    t.wait(0.06)
+    flow.sends("PA", b"world", seq=6)
+    t.wait(0.06)
+    flow.sends("PA", b"hello", seq=1)
+    t.wait(0.06)
+    sock.recv(100)
+
+
+@both()
+def test_sack_tells_of_a_fin_whose_data_are_missing(t: Talk) -> None:
+    sock, flow = accepted(t, opts=SACK)
+    flow.sends("FA", seq=6)
+    t.wait(0.06)
+    flow.sends("PA", b"hello", seq=1)
+    t.wait(0.06)
+    sock.recv(100)
+
+
+@both()
 def test_the_latest_block_comes_first(t: Talk) -> None:
     sock, flow = accepted(t, opts=SACK)
     for seq in (101, 301, 501, 701, 201):

@@ -20,6 +20,22 @@ ROUTER = {4: "10.8.0.2", 6: "fd08::2"}  # ... and the virtual router's beside it
 FAR = {4: "10.9.0.2", 6: "fd09::2"}  # the virtual host behind the router
 PREFIX = {4: 24, 6: 64}
 FAR_NETWORK = {4: "10.9.0.0/24", 6: "fd09::/64"}
+# A configuration of nginx, with the folder that it serves and the address where it listens
+NGINX = """
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder};
+    server {{
+        listen {listen};
+        root {folder};
+    }}
+}}
+"""
 FAMILIES = [pytest.param(4, id="IPv4"), pytest.param(6, id="IPv6")]
 
 

@@ -217,6 +217,18 @@ def test_the_window_never_opens_by_a_sliver(piece: int) -> None:
         assert {script.octets(heard) % 1000 for heard in (*told, *script.drain())} <= {0}
 
 
+def test_the_window_of_a_buffer_smaller_than_a_segment_opens_by_half_of_it() -> None:
+    """Linux __tcp_select_window, where no window could hold a segment."""
+    script = filled(mss=1152, buffer=1152)
+    script.sock.recv(570)
+    script.sends(ACK, seq=script.nxt - 1).expect(ACK, window=0)
+    script.sock.recv(10)
+    script.drain()
+    script.after(1).sends(ACK, seq=script.nxt - 1).expect(ACK, window=580)
+    script.sock.recv(20)
+    script.after(1).sends(ACK, seq=script.nxt - 1).expect(ACK, window=580)
+
+
 @rule("RFC 9293 3.8.6", "A window that was offered is not taken back", code="tcp/receive.py")
 def test_a_smaller_buffer_takes_nothing_back() -> None:
     script = accepted(receive_buffer=ROOM)

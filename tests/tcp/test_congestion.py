@@ -152,6 +152,16 @@ def test_an_unused_window_does_not_grow() -> None:
     assert cc.cwnd == 100_000
 
 
+def test_what_was_acknowledged_before_a_loss_does_not_count_after_it() -> None:
+    """RFC 9438 4.3: what a Reno flow would have is reckoned from the last reduction on."""
+    cc = cubic(10, ssthresh=10)
+    for _ in range(9):
+        cc.on_ack(1000, 100 * MS, SECOND)
+    cc.cwnd = cc.ssthresh = cc.on_loss(SECOND)
+    cc.on_ack(1000, 100 * MS, 2 * SECOND)
+    assert cc.acked == 1000
+
+
 @given(st.integers(0, (1 << 62)))
 def test_cube_roots_are_right(value: int) -> None:
     root = cube_root(value)
@@ -213,6 +223,21 @@ def test_an_algorithm_in_a_few_lines_of_python_is_used() -> None:
     assert len(script.drain()) == 4
     script.sends(ACK)
     assert len(script.drain()) == 4
+
+
+def test_the_acknowledgments_of_one_window_are_one_round_trip() -> None:
+    peer = Peer()
+    connection = peer.script.sock.connection
+    assert connection is not None
+    peer.sends(8)
+    rounds = []
+    for acked in range(1, 9):
+        peer.acks(acked)
+        rounds.append(connection.recovery.cc.rounds)
+    assert rounds == [rounds[0]] * 8
+    peer.sends(1)
+    peer.acks(9)
+    assert connection.recovery.cc.rounds == rounds[0] + 1
 
 
 # The use of it ----------------------------------------------------------------------------------------------------

@@ -169,3 +169,11 @@ def test_the_settings_of_the_host_count() -> None:
     script.sock.setsockopt(*SO_KEEPALIVE, 1)
     expect_probe(script, 5)
     script.at(6).expect(RST | ACK)
+
+
+def test_a_user_timeout_shorter_than_the_idle_time_still_lets_one_probe_go() -> None:
+    """Linux tcp_keepalive_timer: silence alone ends nothing, an unanswered probe does."""
+    script = kept_alive()
+    script.sock.setsockopt(*TCP_USER_TIMEOUT, 5_000)
+    expect_probe(script, 10)
+    script.at(13).expect(RST | ACK)

@@ -10,6 +10,7 @@ import pytest
 from aionetflow.socket.options import IPPROTO_TCP, TCP_CONGESTION
 from aionetflow.tcp.states import State
 from support.fixtures import accepted, established
+from support.modern import Peer
 from support.rules import rule
 from support.script import ACK, IRS, M32, MSS, PSH, Heard, Script
 
@@ -138,6 +139,20 @@ def test_a_time_out_sends_one_segment_and_starts_slowly() -> None:
     assert numbers(script) == [0]
     assert acknowledges(script, 1) == [1, 2]
     assert acknowledges(script, 2) == [3, 4]
+
+
+def test_what_was_sent_less_than_a_round_trip_ago_is_not_lost_by_a_time_out() -> None:
+    """Linux tcp_timeout_mark_lost: it may yet arrive."""
+    peer = Peer(tcp_early_retrans=0)
+    peer.sends(1)
+    peer.script.at(0.1)
+    peer.acks(1)
+    peer.sends(2)
+    peer.script.at(0.38)
+    peer.sends(1)
+    peer.script.at(0.4).drain()
+    info = peer.script.sock.tcp_info()
+    assert (info.unacked, info.lost) == (3, 2)
 
 
 def test_what_arrived_though_it_timed_out_is_not_sent_again() -> None:

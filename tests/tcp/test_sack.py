@@ -7,7 +7,7 @@ import pytest
 from support.fixtures import listening
 from support.modern import Peer, at, blocks_of, sack
 from support.rules import rule
-from support.script import ACK, IRS, ISS, M32, MSS, SYN, Script, syn_options
+from support.script import ACK, FIN, IRS, ISS, M32, MSS, PSH, SYN, Script, syn_options
 
 
 def receiving(**settings: int) -> Script:
@@ -110,6 +110,25 @@ def test_dsack_can_be_turned_off() -> None:
 # The sender's half ------------------------------------------------------------------------------------------------
 
 
+def test_a_fin_behind_a_hole_is_reported_as_an_octet() -> None:
+    """As Linux does; the sender would else take it for lost."""
+    script = receiving()
+    script.sends(FIN | ACK, seq=ISS + 1 + MSS, data=b"end")
+    assert blocks_of(script.take()) == [((ISS + 1 + MSS) & M32, (ISS + 5 + MSS) & M32)]
+    script.sends(PSH | ACK, seq=ISS + 1, data=bytes(MSS))
+    heard = script.take()
+    assert (heard.ack, blocks_of(heard)) == ((ISS + 5 + MSS) & M32, [])
+
+
+def test_a_fin_whose_data_are_missing_is_reported_alone() -> None:
+    script = receiving()
+    script.sends(FIN | ACK, seq=ISS + 1 + MSS)
+    assert blocks_of(script.take()) == [((ISS + 1 + MSS) & M32, (ISS + 2 + MSS) & M32)]
+    script.sends(PSH | ACK, seq=ISS + 1, data=bytes(MSS))
+    heard = script.take()
+    assert (heard.ack, blocks_of(heard)) == ((ISS + 2 + MSS) & M32, [])
+
+
 @rule(
     "RFC 8985 6.2",
     "What was sent before something that was delivered is lost after a reordering window",
@@ -156,6 +175,22 @@ def test_several_holes_are_filled_within_one_round_trip() -> None:
     assert peer.script.stack.stats.tcp.RetransSegs == 3
 
 
+def test_what_the_peer_holds_side_by_side_is_one_run() -> None:
+    peer = Peer()
+    peer.sends(10)
+    peer.script.after(0.1)
+    for number in (1, 3, 5, 2, 4):
+        peer.acks(0, (number, number + 1))
+    connection = peer.script.sock.connection
+    assert connection is not None
+    runs = []
+    run = connection.recovery.head
+    while run is not None:
+        runs.append(((run.start - at(0)) & M32, run.is_sacked()))
+        run = run.next
+    assert runs[:3] == [(0, False), (MSS, True), (6 * MSS, False)]
+
+
 @rule("RFC 6937 3", "In recovery what is sent follows what was delivered, down to ssthresh", code="tcp/recovery.py")
 def test_the_window_is_reduced_proportionally() -> None:
     peer = Peer()
@@ -171,6 +206,16 @@ def test_the_window_is_reduced_proportionally() -> None:
     assert 1 <= len(new) <= 3  # the window goes from ten to five
     peer.acks(10)
     assert connection.recovery.cc.cwnd == 5 * MSS
+
+
+def test_what_an_overtaken_acknowledgment_reports_counts_too() -> None:
+    """What it shows to have arrived lets as much go as any other would, and no more."""
+    peer = Peer()
+    peer.sends(40)
+    peer.script.after(0.1)
+    assert peer.acks(1) == [10, 11]
+    assert [peer.acks(1, (2, end)) for end in (3, 4, 5)] == [[12], [13], [1]]
+    assert peer.acks(0, (5, 9)) == [14, 15]
 
 
 @rule("RFC 3042 2", "The first two duplicate ACKs let a new segment out each", code="tcp/departure.py")

@@ -87,6 +87,39 @@ def test_after_24_days_of_silence_any_stamp_is_taken() -> None:
     assert script.sock.recv(100) == b"late"
 
 
+def test_an_acknowledgment_that_was_overtaken_is_no_news_from_another_life() -> None:
+    """Linux tcp_disordered_ack: it is taken, as a duplicate; one that is too late for that is answered."""
+    script = receiving()
+    script.after(1).sends(PSH | ACK, data=b"now", options=timestamps(6000, 0)).after(0.1).drain()
+    script.sends(ACK, options=timestamps(6100, 0))
+    script.sends(ACK, options=timestamps(6000, 0)).expect_nothing()
+    assert script.stack.stats.tcp.PAWSEstab == 0
+    script.sends(ACK, options=timestamps(5500, 0)).expect(ACK)
+    assert script.stack.stats.tcp.PAWSEstab == 1
+
+
+def test_old_stamps_without_data_are_not_answered_twice_in_half_a_second() -> None:
+    """Linux tcp_oow_rate_limited."""
+    script = receiving()
+    script.after(1).sends(PSH | ACK, data=b"now", options=timestamps(6000, 0)).after(0.1).drain()
+    script.sends(ACK, options=timestamps(5000, 0)).expect(ACK)
+    script.after(0.4).sends(ACK, options=timestamps(5000, 0)).expect_nothing()
+    script.sends(PSH | ACK, seq=script.nxt, data=b"old", options=timestamps(5000, 0)).take()
+    script.after(0.2).sends(ACK, options=timestamps(5000, 0)).expect(ACK)
+    stats = script.stack.stats.tcp
+    assert (stats.PAWSEstab, stats.TCPACKSkippedPAWS, stats.TCPACKSkippedSeq) == (4, 1, 0)
+
+
+def test_a_stamp_one_tick_back_is_taken_and_not_given_back_before_24_days_are_over() -> None:
+    """Linux TCP_PAWS_WINDOW, tcp_replace_ts_recent."""
+    for nanoseconds, given_back in ((0, 5000), (1, 4999)):
+        script = receiving()
+        script.after(24 * 24 * 3600 + nanoseconds / 1e9)
+        script.sends(PSH | ACK, data=b"late", options=timestamps(4999, 0))
+        script.after(0.2)
+        assert [stamps_of(heard)[1] for heard in script.drain()] == [given_back]
+
+
 @rule("RFC 7323 4.1", "With timestamps what was sent again tells its round trip too", code="tcp/acknowledgment.py")
 def test_a_retransmission_is_measured_by_its_echo() -> None:
     peer = Peer(stamped=True, tcp_early_retrans=0)

@@ -42,6 +42,17 @@ def test_a_spurious_time_out_is_undone_by_frto() -> None:
     assert window(peer) >= 10
 
 
+def test_a_spurious_time_out_that_sack_shows_starts_the_count_of_retries_anew() -> None:
+    """RFC 5682 3.1 step 3.b: nothing is acknowledged in order, but what was sent once arrived."""
+    peer = Peer(tcp_early_retrans=0)
+    peer.sends(30)
+    peer.script.at(0.35).drain()
+    assert peer.script.sock.tcp_info().retransmits == 1
+    peer.acks(0, (3, 4))
+    assert peer.script.stack.stats.tcp.TCPSpuriousRTOs == 1
+    assert peer.script.sock.tcp_info().retransmits == 0
+
+
 def test_a_real_loss_is_repaired_as_usual() -> None:
     """RFC 5682 3.1 step 3.a: the new data arrive, what was lost does not."""
     peer = Peer(tcp_early_retrans=0)
@@ -86,6 +97,17 @@ def test_a_spurious_recovery_is_undone_by_dsack() -> None:
     assert window(peer) >= 10
 
 
+def test_a_d_sack_of_what_was_acknowledged_last_counts() -> None:
+    peer = Peer()
+    peer.sends(10)
+    peer.script.after(0.1)
+    assert [peer.acks(0, (2, end)) for end in (3, 4, 5)] == [[], [], [0]]
+    assert peer.acks(1, (2, 5)) == []
+    assert window(peer) == 5
+    peer.acks(1, (0, 1), (2, 5))
+    assert peer.script.stack.stats.tcp.TCPDSACKUndo == 1
+
+
 def test_dsacks_for_more_than_was_sent_again_undo_nothing() -> None:
     peer = Peer()
     peer.sends(10)
@@ -112,3 +134,13 @@ def test_reordering_that_was_seen_widens_what_is_waited_for() -> None:
     assert peer.script.stack.stats.tcp.TCPSACKReorder == 1
     peer.acks(3, (4, 10))
     assert peer.script.stack.stats.tcp.TCPSackRecovery == 0
+
+
+def test_a_hole_that_fills_by_itself_is_reordering_too() -> None:
+    """RFC 8985 6.2: a segment is reported behind those that were sent after it, and was not sent again."""
+    peer = Peer()
+    peer.sends(10)
+    peer.script.after(0.1)
+    peer.acks(0, (2, 4))
+    peer.acks(0, (1, 4))
+    assert peer.script.stack.stats.tcp.TCPSACKReorder == 1

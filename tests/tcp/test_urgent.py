@@ -74,6 +74,18 @@ def test_what_is_acknowledged_is_urgent_no_more() -> None:
     assert told(script) == [(False, 0, b""), (False, 0, b"y")]
 
 
+def test_the_probe_of_a_window_closed_behind_urgent_data_is_a_plain_one() -> None:
+    """Linux tcp_urg_mode ends with the acknowledgment, not with what is sent next."""
+    script = established()
+    script.sock.send(b"!", MSG_OOB)
+    script.drain()
+    script.sends(ACK, window=0)
+    script.sock.send(b"y")
+    script.expect_nothing()
+    script.after(0.3)
+    assert [(heard.seq, heard.urgent) for heard in script.drain()] == [(script.heard - 1, 0)]
+
+
 @rule("RFC 9293 3.8.5", "A closed window does not hide that there are urgent data", code="tcp/urgent.py")
 def test_a_closed_window_is_probed_with_the_pointer() -> None:
     script = established()
@@ -168,3 +180,11 @@ def test_reading_beside_urgent_data_opens_the_window() -> None:
         script.sends(PSH | ACK, data=bytes(1000)).after(0.5).drain()
     assert script.sock.recv(10_000) == bytes(6999)
     assert script.drain()
+
+
+def test_peeking_at_the_mark_shows_what_is_behind_the_octet() -> None:
+    script = established()
+    script.sends(PSH | URG | ACK, data=b"!cdef", urgent=1)
+    assert script.sock.recv(3, MSG_PEEK) == b"cde"
+    assert script.sock.recv(10, MSG_PEEK) == b"cdef"
+    assert script.sock.recv(10) == b"cdef"

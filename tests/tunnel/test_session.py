@@ -81,16 +81,17 @@ def test_the_responder_is_silent_until_the_initiator_has_shown_that_it_has_the_k
     assert pair.a.session.open(answer, 0) == (b"not yet", [])
 
 
-def test_an_initiator_with_nothing_left_to_send_confirms_with_a_keepalive() -> None:
+def test_an_initiator_that_has_nothing_to_send_confirms_with_a_keepalive() -> None:
     pair = shaken()
-    pair.fate = lambda datagram: [DELAY] if datagram[0] != TRANSPORT else []
-    pair.run(200)  # the keys are gone
-    pair.a.send(b"lost, and with it the silence of b")
-    pair.run(0.5)
-    pair.fate = lambda datagram: [DELAY]
-    pair.b.send(b"back")
-    pair.run(30)
-    assert pair.a.heard == [b"back"]
+    pair.run(120)
+    pair.a.send(b"under the old key")
+    pair.run(1)
+    assert [(datagram[0], len(datagram)) for _, datagram in pair.sent[-3:]] == [
+        (INITIATION, 65),
+        (RESPONSE, 57),
+        (TRANSPORT, OVERHEAD),
+    ]
+    assert pair.b.stats.handshakes == 2
 
 
 def test_a_sealed_payload_is_longer_by_the_overhead_and_does_not_show() -> None:
@@ -182,6 +183,16 @@ def test_who_sends_anyway_sends_no_keepalive() -> None:
     assert pair.count(TRANSPORT) == 1 + len(forth) + len(back)
 
 
+def test_a_handshake_is_as_good_an_answer_as_any() -> None:
+    pair = shaken()
+    pair.run(120)
+    pair.a.send(b"renew")
+    pair.run(1)
+    pair.fate = lambda datagram: []
+    pair.run(100)  # b's keepalive is lost, but a had an answer
+    assert pair.count(INITIATION) == 2
+
+
 # ---- new keys for old
 
 
@@ -217,17 +228,32 @@ def test_what_is_under_way_under_the_old_key_is_still_opened() -> None:
     assert pair.a.session.open_all(slow, pair.now)[0] == numbered(0, 5)
 
 
+@pytest.mark.parametrize("messages", [10, keypairs.REKEY_AFTER_MESSAGES])
+def test_an_index_is_forgotten_with_its_key(messages: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keypairs, "REKEY_AFTER_MESSAGES", messages)
+    pair = shaken()
+    hello = pair.sent[2][1]
+    while pair.a.stats.handshakes < 2:
+        assert pair.b.sessions.find(hello) is pair.b.session
+        talk(pair, 1)
+    assert pair.b.sessions.find(hello) is pair.b.session, "it may still be under way"
+    while pair.a.stats.handshakes < 3:
+        talk(pair, 1)
+    assert pair.b.sessions.find(hello) is None
+
+
 def test_an_old_key_opens_nothing_after_three_minutes() -> None:
     pair = shaken()
     made = 2 * DELAY  # when a had the keys
     quick, slow = pair.b.session.seal([b"quick", b"slow"], pair.now)
     assert pair.a.session.open(quick, made + 180 * SECOND - 1)[0] == b"quick"
     assert pair.a.session.open(slow, made + 180 * SECOND) == (None, [])
-    assert dropped(pair.a.stats) == {"late": 1}
+    assert pair.a.session.open_all([slow, slow], made + 180 * SECOND) == ([], [])
+    assert dropped(pair.a.stats) == {"late": 3}
     pair.a.session.expire(made + 180 * SECOND)
     assert not pair.a.session.established
     assert pair.a.session.open(slow, made + 180 * SECOND) == (None, [])
-    assert dropped(pair.a.stats) == {"late": 1, "unknown_index": 1}
+    assert dropped(pair.a.stats) == {"late": 3, "unknown_index": 1}
 
 
 def test_an_idle_session_forgets_its_keys_and_says_nothing() -> None:
@@ -269,6 +295,15 @@ def test_a_key_is_not_used_for_more_messages_than_it_is_good_for(monkeypatch: py
     assert pair.b.heard == [b"hello", b"one too many"]
 
 
+def test_nor_for_a_keepalive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keypairs, "REJECT_AFTER_MESSAGES", 1)
+    pair = shaken()
+    pair.b.send(b"back")
+    pair.run(15)
+    assert pair.a.heard == [b"back"]
+    assert pair.count(TRANSPORT, pair.a) == 1
+
+
 def test_no_counter_is_used_twice_even_if_sealing_fails() -> None:
     pair = shaken()
     with pytest.raises(TypeError):
@@ -300,6 +335,65 @@ def test_ends_that_begin_at_once_agree_on_one_key(seed: int, head_start: int) ->
     assert pair.count(INITIATION) <= 2 + 5
     assert min(pair.count(INITIATION, end) for end in (pair.a, pair.b)) <= 1, "one of them renews"
     assert len(pair.b.heard) == len(pair.a.heard) == 606
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_of_two_handshakes_the_one_with_the_greater_ephemeral_key_counts(seed: int) -> None:
+    pair = Pair(seed=seed)
+    pair.a.send(b"forth")
+    pair.b.send(b"back")
+    (_, first), (_, second) = pair.sent
+    winner = pair.a if first[1:33] > second[1:33] else pair.b
+    pair.run(1)
+    talk(pair, 130)
+    assert pair.count(INITIATION, winner) == 2, "who began with the key that counts renews it"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_who_has_answered_waits_before_it_tries_again_itself(seed: int) -> None:
+    pair = Pair(seed=seed)
+    pair.fate = lambda datagram: []
+    pair.a.send(b"forth")
+    pair.run(4.75)
+    pair.fate = lambda datagram: [DELAY * 20]
+    pair.b.send(b"back")  # its third message is on the way when a would begin anew
+    pair.run(10)
+    assert pair.b.heard == [b"forth"]
+    assert pair.a.heard == [b"back"]
+    assert pair.count(INITIATION) == 2
+
+
+def crossing() -> tuple[Pair, bytes]:
+    """Both have begun; the handshake of `b` is done but for its last message, that of `a`, which counts, is slow."""
+    for seed in range(20):
+        pair = Pair(seed=seed)
+        (slow,) = pair.a.session.seal([b"forth"], 0)
+        (quick,) = pair.b.session.seal([b"back"], 0)
+        if slow[1:33] > quick[1:33]:
+            _, (response,) = pair.a.session.open(quick, 0)
+            _, (back,) = pair.b.session.open(response, 0)
+            _, (answer,) = pair.b.session.open(slow, 0)
+            pair.put(pair.b, [answer])
+            return pair, back
+    raise AssertionError("no such seed")
+
+
+def test_what_was_sent_under_the_key_that_does_not_count_is_opened() -> None:
+    pair, back = crossing()
+    pair.run(1)
+    assert pair.b.heard == [b"forth"]
+    assert pair.a.session.open(back, pair.now)[0] == b"back"
+
+
+def test_an_answer_that_comes_when_there_are_keys_already_is_dropped() -> None:
+    pair, back = crossing()
+    payload, replies = pair.a.session.open(back, 0)
+    assert payload == b"back"
+    pair.put(pair.a, replies)
+    pair.run(1)
+    assert pair.b.heard == [b"forth"]
+    assert dropped(pair.a.stats) == {"unknown_index": 1}
+    assert pair.a.stats.handshakes == 1
 
 
 @pytest.mark.parametrize("restarted", ["a", "b"])
@@ -359,12 +453,33 @@ def test_a_datagram_from_anywhere_finds_its_session_by_the_index() -> None:
     assert not server[7].established
 
 
+def test_what_is_too_short_has_no_index() -> None:
+    for length in range(OVERHEAD):
+        assert peek_index(bytes([TRANSPORT, *range(1, OVERHEAD)])[:length]) is None
+    assert peek_index(bytes([TRANSPORT, *range(1, OVERHEAD)])) == b"\1\2\3\4"
+
+
 def test_an_index_in_use_is_not_drawn_again() -> None:
     drawn = iter([b"same", b"same", b"same", b"more"])
     sessions = Sessions()
     session = Session(KEY, Random(1).randbytes, lambda: 1, SessionStats(), sessions)
     assert sessions.new_index(session, lambda size: next(drawn)) == b"same"
     assert sessions.new_index(session, lambda size: next(drawn)) == b"more"
+
+
+def test_the_index_of_an_initiation_is_forgotten_with_it() -> None:
+    random, drawn, sessions = Random(1), list[bytes](), Sessions()
+
+    def recorded(size: int) -> bytes:
+        drawn.append(random.randbytes(size))
+        return drawn[-1]
+
+    session = Session(KEY, recorded, lambda: 1, SessionStats(), sessions)
+    session.seal([b"into the void"], 0)
+    while (deadline := session.deadline()) is not None:
+        session.expire(deadline)
+        assert sum(sessions.ours(octets) for octets in drawn) == (session.deadline() is not None)
+    assert sum(len(octets) == 4 for octets in drawn) > 10
 
 
 def test_a_session_takes_a_key_of_32_octets_only() -> None:
