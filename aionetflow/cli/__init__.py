@@ -6,5 +6,10 @@ story     what happens there, told line by line
 frames    what is read in a frame to be told
 output    lines on a terminal, with colour and a progress bar, or into a pipe
 reach     ping and traceroute
+host      a host in a process of its own: its arguments, its tunnel, what ends it
+site      where the host's commands run
+web       of these serve and get
+netcat    nc
+bench     bench
 scenario  the network that they run on: the demo's, or what a file builds
 """

@@ -48,8 +48,8 @@ def add_command(commands: Any, quantity: Callable[..., Any], whole: Callable[...
            help=f"where another end of the tunnel is; may be repeated (default port {PORT})")  # fmt: skip
     vni = whole({"": 1}, 0, 0xFFFFFF, "a whole number from 0 to 16777215")
     option("--vni", type=vni, default=1, metavar="N", help="number of the network, the same at all ends (default 1)")
-    option("--key-file", metavar="FILE", help="encrypt, and let in only who has the same key: 32 octets, or 64 digits "
-           "in hexadecimal")  # fmt: skip
+    option("--key-file", metavar="FILE",
+           help="encrypt, and let in only who has the same key, such as `openssl rand -hex 32` makes")  # fmt: skip
     option("--learn", action="store_true", help="whoever sends frames of this network becomes a peer")
     mtu = whole({"": 1}, LEAST_MTU, _LONGEST_MTU, f"a whole number of octets from {LEAST_MTU} to {_LONGEST_MTU}")
     option("--mtu", type=mtu, default=DEFAULT_MTU, metavar="N",

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,8 @@ def add_jobs(jobs: Any, quantity: Callable[..., Any], whole: Callable[..., Any])
     nc = jobs.add_parser(
         "nc", help="a connection by hand: standard input there, what comes back to standard output",
         description="Connects to a port, or waits there for a connection; sends standard input, and writes what comes "
-        "to standard output. The end of the input ends that direction only; it is over when both have ended.",
+        "to standard output. The end of the input ends that direction only; it is over when both have ended, or what "
+        "comes has and the input is a terminal.",
         usage="%(prog)s [-h] HOST PORT | -l PORT",
     )  # fmt: skip
     nc.set_defaults(job=_netcat)
@@ -34,8 +36,10 @@ async def _netcat(site: Site, arguments: argparse.Namespace) -> int:
     sock = await (_accepted(site, int(port)) if arguments.listen else connected(site, hosts[0], int(port)))
     try:
         async with sock, asyncio.TaskGroup() as tasks:
-            tasks.create_task(_send_input(sock))
-            tasks.create_task(_write_output(sock))
+            sending = tasks.create_task(_send_input(sock))
+            await _write_output(sock)
+            if sys.stdin.isatty():
+                sending.cancel()  # whoever sits there need not say that there is no more
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
     return 0

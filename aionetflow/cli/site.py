@@ -58,19 +58,20 @@ class Site:
 
         It is looked for some seconds: who has it may have been started just now.
         """
-        loop = asyncio.get_running_loop()
-        end, called = loop.time() + PATIENCE, False
+        net, loop = self.host.network, asyncio.get_running_loop()
+        with contextlib.suppress(OSError):
+            return net.resolve_all(name, self.host)
+        self._call_all()
+        end = loop.time() + PATIENCE
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(end):
-                    await self.host.network.look_up(name, self.host)
-                return self.host.network.resolve_all(name, self.host)
-            except OSError:  # a TimeoutError is one
+                    await net.look_up(name, self.host)
+            try:
+                return net.resolve_all(name, self.host)
+            except OSError:
                 if loop.time() >= end:
                     raise Problem(self.why_silent() or f"no host is named {name!r}") from None
-                if not called:
-                    called = True
-                    self._call_all()
 
     def _call_all(self) -> None:
         """Sends an echo request to all hosts: those that are there answer, whatever their names are (RFC 4443 4.2)."""

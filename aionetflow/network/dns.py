@@ -105,7 +105,7 @@ def pack(message: Message) -> bytes:
     return bytes(packed)
 
 
-@lru_cache(64)  # every host on a segment hears the same
+@lru_cache(512)  # every host on a segment hears the same
 def parse(data: bytes) -> Message:
     """What is in a message; records that are neither of A nor of AAAA, and those of other classes, are left out.
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from functools import partial
 from ipaddress import ip_address, ip_interface
 
-from aionetflow.ethernet.interface import EthernetInterface
+from aionetflow.clock import Due
+from aionetflow.ethernet.interface import EthernetInterface, Interface
 from aionetflow.ip.address import AF_INET, AF_INET6, Address, pack, unpack
 from aionetflow.network import dns
 from aionetflow.network.host import Host
@@ -39,6 +40,7 @@ from aionetflow.socket.options import (
 )
 
 GROUPS = {AF_INET: "224.0.0.251", AF_INET6: "ff02::fb"}
+_PACKED = {pack(group) for group in GROUPS.values()}
 Whom = tuple[DatagramSocket, Address]  # who a message came from, and by which socket
 _LONGEST = 9000  # octets of a message (RFC 6762 17)
 _CONTROL = 256  # octets of ancillary data: more than all of it
@@ -51,11 +53,11 @@ class Speaker:
     def __init__(self, host: Host, nic: EthernetInterface) -> None:
         self.host, self.nic = host, nic
         self._clock = host.network.clock
-        self._sockets = [self._open(AF_INET), self._open(AF_INET6)]
         name = name_on_wire(host.name)
         if host is host.network.localhost or not dns.is_name(name):
             name = ""
         self.names: MulticastDns[Whom] = MulticastDns(name, self._addresses, self._send, self._clock)
+        self._sockets = [self._open(AF_INET), self._open(AF_INET6)]
         self._clock.call_soon(self.names.announce)
 
     def close(self) -> None:
@@ -88,11 +90,9 @@ class Speaker:
         for option, value in options:
             sock.setsockopt(level, option, value)
         sock.bind(("", PORT))
-        sock.on_change = partial(self._changed, sock)
+        taking = Due(partial(self._take, sock))  # not in the middle of the stack's work
+        sock.on_change = partial(self._clock.post, taking)
         return sock
-
-    def _changed(self, sock: DatagramSocket) -> None:
-        self._clock.call_soon(partial(self._take, sock))  # not in the middle of the stack's work
 
     def _addresses(self) -> list[bytes]:
         return [entry.address for entry in self.nic.addresses if entry.address not in self.nic.deprecated]
@@ -117,7 +117,7 @@ class Speaker:
         """RFC 6762 11: what was not sent to the group must come from this link."""
         for _, kind, data in items:
             destination = data[8:12] if kind == IP_PKTINFO else data[:16] if kind == IPV6_PKTINFO else b""
-            if destination and unpack(destination) in GROUPS.values():
+            if destination in _PACKED:
                 return True
         sender = ip_address(source.partition("%")[0])
         near = (ip_interface((entry.address, entry.prefix_length)).network for entry in self.nic.addresses)
@@ -135,7 +135,7 @@ class Neighbourhood:
     """All that have names on a network's shared segments."""
 
     def __init__(self) -> None:
-        self._speakers: dict[EthernetInterface, Speaker] = {}
+        self._speakers: dict[Interface, Speaker] = {}
 
     def note(self, members: Iterable[tuple[Host, EthernetInterface]]) -> None:
         """The interfaces of a shared segment, which have their addresses."""
@@ -180,4 +180,4 @@ class Neighbourhood:
         self._speakers.clear()
 
     def _of(self, here: Host) -> list[Speaker]:
-        return [speaker for speaker in self._speakers.values() if speaker.host is here]
+        return [self._speakers[nic] for nic in here.bare_stack.interfaces if nic in self._speakers]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import pkgutil
 import re
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -71,9 +74,9 @@ def run(
     options: list[str], *words: str, given: bytes = b"", cwd: Path | None = None, before: str = ""
 ) -> subprocess.CompletedProcess[bytes]:
     """Runs a command to its end."""
+    line = command(options, *words, before=before)
     return subprocess.run(
-        command(options, *words, before=before), input=given, capture_output=True, timeout=LONG, cwd=cwd, env=ENVIRONMENT,
-        check=False,
+        line, input=given, capture_output=True, timeout=LONG, cwd=cwd, env=ENVIRONMENT, check=False
     )  # fmt: skip
 
 
@@ -136,9 +139,17 @@ def asked(options: list[str], request: str) -> bytes:
         assert client.stdout is not None
         client.stdin.write(request.encode())
         client.stdin.flush()  # and stays open: aiohttp takes the end of a request's stream for that of the answer
-        answer = client.stdout.read()
+        answer = b""
+        while not is_whole(answer) and (piece := os.read(client.stdout.fileno(), 65536)):
+            answer += piece
         client.stdin.close()
     return answer
+
+
+def is_whole(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\nContent-Length: (\d+)", head)
+    return bool(end) and length is not None and len(body) == int(length[1])
 
 
 def test_a_file_arrives_whole_and_the_capture_shows_how(
@@ -388,3 +399,45 @@ def test_help_says_what_there_is(job: list[str], capsys: pytest.CaptureFixture[s
         main(["host", *options, *job, "--help"])
     assert ended.value.code == 0
     assert "usage: " in capsys.readouterr().out
+
+
+# ---- the page
+
+
+def test_the_two_terminals_of_the_page_work_as_written(folder: Path, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tunnel.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"^```\n(aionetflow host .*)\n```$", page, re.MULTILINE)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", 4789))
+        except OSError:
+            pytest.skip("the port of the page is in use here")
+    _, _, *serve = first.split()
+    _, _, *get = second.split()
+    assert serve.pop() == "public"
+    with running(serve, str(folder), ready="serving"):
+        result = run(get, cwd=tmp_path)
+    assert (result.returncode, said(result)) == (0, [])
+    assert (tmp_path / "big.iso").read_bytes() == (folder / "big.iso").read_bytes()
+
+
+def test_a_key_lets_in_who_has_it(ends: Ends, folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    keys = [tmp_path / "one", tmp_path / "other"]
+    for path in keys:
+        path.write_text(secrets.token_hex(32) + "\n")
+    mine = ["--key-file", str(keys[0])]
+    with running([*ends[0], *mine], "serve", str(folder), ready="serving"):
+        result = run([*ends[1], *mine], "get", "http://web/sub/note.txt", "-o", "-")
+        assert (result.returncode, result.stdout) == (0, b"a note\n")
+        result = run([*ends[1], "--key-file", str(keys[1])], "get", "http://web/sub/note.txt", before=HASTY)
+        assert result.returncode == 1
+        assert f"aionetflow host: error: no answer from {ends[0][3]}" in said(result)
+    (tmp_path / "weak").write_text("secret")
+    result = run([*ends[0], "--key-file", str(tmp_path / "weak")], "serve", str(folder))
+    assert (result.returncode, said(result)[0].startswith("aionetflow host: error: not a key")) == (2, True)
+
+
+def test_the_command_has_a_name_of_its_own() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert pkgutil.resolve_name(project["scripts"]["aionetflow"]) is main

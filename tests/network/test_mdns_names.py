@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import anyio
 import pytest
 from scapy.layers.dns import DNS
 from scapy.layers.inet import IP, UDP
@@ -126,6 +127,19 @@ async def by_anyio_connected_udp(name: str) -> bytes:
         return bytes(await sock.receive())
 
 
+async def by_anyio_itself(name: str) -> bytes:
+    """As httpx does."""
+    async with await anyio.connect_tcp(name, 80) as stream:
+        return await stream.receive()
+
+
+async def by_aiohttp(name: str) -> bytes:
+    connector = pytest.importorskip("aiohttp").TCPConnector
+    async with connector(resolver=None) as pool:
+        found = await pool._resolver.resolve(name, 80, socket.AF_INET)
+    return await by_open_connection(found[0]["host"])
+
+
 async def by_ping(name: str) -> bytes:
     return b"hello" if (await anf.ping(name, count=1)).received else b""
 
@@ -136,7 +150,7 @@ async def by_traceroute(name: str) -> bytes:
 
 WAYS = [
     by_connect, by_open_connection, by_sock_connect, by_sendto, by_sendmsg, by_sock_sendto, by_datagram_endpoint,
-    by_anyio_tcp, by_anyio_udp, by_anyio_connected_udp, by_ping, by_traceroute,
+    by_anyio_itself, by_aiohttp, by_anyio_tcp, by_anyio_udp, by_anyio_connected_udp, by_ping, by_traceroute,
 ]  # fmt: skip
 Way = Callable[[str], Awaitable[bytes]]
 
