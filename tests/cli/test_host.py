@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pkgutil
+import pty
 import re
 import secrets
 import signal
@@ -14,7 +15,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,22 @@ def test_a_file_goes_where_it_is_told(ends: Ends, served: Running, tmp_path: Pat
     assert run(ends[1], "get", "http://web/sub/note.txt", "-o", "-").stdout == b"a note\n"
     listing = run(ends[1], "get", "http://WEB.local/", "-o", "-").stdout
     assert re.findall(rb'href="([^"]*)"', listing) == [b"/big.iso", b"/sub"]
+
+
+def test_a_terminal_shows_how_far_it_is(ends: Ends, served: Running, tmp_path: Path) -> None:
+    terminal, line = pty.openpty()
+    with subprocess.Popen(
+        command(ends[1], "get", "http://web/big.iso"), stderr=line, cwd=tmp_path,
+        env={**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "80"},
+    ) as client:  # fmt: skip
+        os.close(line)
+        shown = b""
+        with suppress(OSError):  # EIO: nobody has the terminal any more
+            while piece := os.read(terminal, 65536):
+                shown += piece
+    os.close(terminal)
+    assert client.returncode == 0
+    assert b"5.0/5.0 MiB" in shown
 
 
 def test_nothing_outside_of_the_folder_is_shown_and_a_part_of_a_file_can_be_asked_for(
