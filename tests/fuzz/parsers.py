@@ -15,6 +15,7 @@ from random import Random
 from aionetflow.clock import ManualClock
 from aionetflow.ethernet import arp
 from aionetflow.ip.address import pack, pack_interface
+from aionetflow.network.mdns import PORT, MulticastDns
 from aionetflow.stack import Stack
 from aionetflow.tcp import options
 from fuzz.hostile import HOST_MAC, MAC, mended
@@ -78,8 +79,18 @@ def read_address(data: bytes) -> None:
             read(text)
 
 
+def read_name(data: bytes) -> None:
+    """A message of multicast DNS, by a host that has a name and asks for another."""
+    clock = ManualClock()
+    names: MulticastDns[None] = MulticastDns("web.local", lambda: [bytes(4)], lambda message, whom: None, clock)
+    names.announce()
+    names.ask("you.local", lambda: None)
+    names.received(data, None, PORT)
+    clock.advance(100)
+
+
 READERS: tuple[Callable[[bytes], None], ...] = (
-    read_options, read_arp, read_packet, read_frame, read_loopback, read_address,
+    read_options, read_arp, read_packet, read_frame, read_loopback, read_address, read_name,
 )  # fmt: skip
 
 
