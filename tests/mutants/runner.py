@@ -61,11 +61,13 @@ class Tests:
         missing = [name for name in names if name not in self.reach]
         if not missing:
             return
-        for name in missing:
-            self.reach[name] = self._reach_of(name)
-        tests = {name: (sorted(one.functions), one.seconds) for name, one in self.reach.items()}
-        self.kept.parent.mkdir(exist_ok=True)
-        self.kept.write_text(json.dumps({"key": self.key, "tests": tests}))
+        try:
+            for name in missing:
+                self.reach[name] = self._reach_of(name)
+        finally:
+            tests = {name: (sorted(one.functions), one.seconds) for name, one in self.reach.items()}
+            self.kept.parent.mkdir(exist_ok=True)
+            self.kept.write_text(json.dumps({"key": self.key, "tests": tests}))
 
     def learn_all(self) -> None:
         """The same of all tests; from then on `concerned` can tell."""
