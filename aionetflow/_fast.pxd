@@ -1,6 +1,6 @@
 """The byte loops, for compiled callers: `from aionetflow._fast cimport get16`. Promises in `_slow.py`."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cpdef uint32_t get16(object data, Py_ssize_t offset) except? -1
 cpdef uint32_t get32(object data, Py_ssize_t offset) except? -1
@@ -56,4 +56,7 @@ cpdef Py_ssize_t tcp_run(
 cpdef bytes gather(
     list frames, Py_ssize_t first, Py_ssize_t count, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t l5
 )
+cdef Py_ssize_t merge_run(
+    const uint8_t* at, Py_ssize_t skip, Py_ssize_t stride, Py_ssize_t count, Py_ssize_t last, list frames
+) except -1
 cpdef bytes forward(object frame, Py_ssize_t l3, Py_ssize_t stop, object mac_header)

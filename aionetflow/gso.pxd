@@ -1,7 +1,7 @@
 import cython
 from libc.stdint cimport int64_t
 
-from aionetflow._fast cimport get16, segment
+from aionetflow._fast cimport gather, get16, segment, tcp_run
 
 cdef Py_ssize_t _ETHERNET
 

@@ -6,10 +6,11 @@ for the frames of exactly that MTU, and a last one, into which `cut` takes it ap
 batch is merged may read it so, and by which MTU (octets): here that is `merged_by`, 0 for a batch of true frames.
 """
 
-from aionetflow.fast import get16, segment
+from aionetflow.fast import gather, get16, segment, tcp_run
 from aionetflow.widths import i64
 
 _ETHERNET = 14
+_LEAST = _ETHERNET + 40  # octets of a frame with TCP in it
 
 
 def transport_at(frame: bytes) -> i64:
@@ -51,6 +52,57 @@ def octets_of(frames: list[bytes], merged_by: i64) -> i64:
         if merged_by and len(frame) > merged_by + _ETHERNET:
             octets += (frames_in(frame, merged_by) - 1) * payload_at(frame)
     return octets
+
+
+def merge(frames: list[bytes], merged_by: i64) -> list[bytes]:
+    """The other way round: a batch that `cut` takes apart into these frames.
+
+    Runs of TCP segments of one flow that fill the MTU, but for the last, become one frame each as far as their
+    checksums are right. What does not fit stays as it is. None may be longer than the MTU takes.
+    """
+    merged: list[bytes] = []
+    first = 0
+    while first < len(frames):
+        count = _run(frames, first, merged_by)
+        merged.append(frames[first] if count == 1 else _joined(frames, first, count))
+        first += count
+    return merged
+
+
+def _run(frames: list[bytes], first: int, merged_by: i64) -> int:
+    """How many frames from `first` on can be one."""
+    head = frames[first]
+    size = len(head)
+    if size != merged_by + _ETHERNET or size < _LEAST or not _fills(head) or (size - payload_at(head)) & 1:
+        return 1
+    l4, l5 = transport_at(head), payload_at(head)
+    longest = tcp_run(frames, first, 0, _ETHERNET, l4, 0xFFFF - (l5 - _ETHERNET))
+    ident = get16(head, _ETHERNET + 4)
+    for number in range(longest):
+        frame = frames[first + number]
+        follows = head[_ETHERNET] >> 4 == 6 or get16(frame, _ETHERNET + 4) == (ident + number) & 0xFFFF
+        if not follows or not _fills(frame) or gather(frames, first + number, 1, _ETHERNET, l4, l5) is None:
+            return max(number, 1)
+    return longest
+
+
+def _fills(frame: bytes) -> bool:
+    """Whether an Ethernet frame with TCP, or what looks so, ends where its packet does."""
+    at = _ETHERNET + 2 if frame[_ETHERNET] >> 4 == 4 else _ETHERNET + 4
+    packet = get16(frame, at) + (0 if frame[_ETHERNET] >> 4 == 4 else 40)
+    return len(frame) == _ETHERNET + packet and len(frame) >= transport_at(frame) + 20
+
+
+def _joined(frames: list[bytes], first: int, count: int) -> bytes:
+    head = frames[first]
+    l4, l5 = transport_at(head), payload_at(head)
+    payload = gather(frames, first, count, _ETHERNET, l4, l5)
+    assert payload is not None
+    header = bytearray(head[:l5])
+    header[l4 + 13] = frames[first + count - 1][l4 + 13]  # PSH is the last one's
+    return segment(
+        header, 0, _ETHERNET, l4, l5, payload, 0, len(payload), 0, get16(head, _ETHERNET + 4)
+    )[0]  # fmt: skip
 
 
 def cut(frames: list[bytes], merged_by: i64) -> list[bytes]:

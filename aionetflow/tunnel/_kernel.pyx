@@ -2,8 +2,10 @@
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint16_t, uint32_t
-from libc.string cimport memcmp, memcpy
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memcmp
+
+from aionetflow._fast cimport merge_run
 
 cdef extern from *:
     """
@@ -225,11 +227,15 @@ def cut(bytearray buffer, Py_ssize_t start, Py_ssize_t length, Py_ssize_t size):
     return datagrams
 
 
-def split(bytearray buffer, Py_ssize_t start, Py_ssize_t length, Py_ssize_t size, bytes header, list frames, set macs):
+def split(
+    bytearray buffer, Py_ssize_t start, Py_ssize_t length, Py_ssize_t size, bytes header, list frames, set macs,
+    Py_ssize_t merged_by=0,
+):
     cdef const char *octets = PyByteArray_AS_STRING(buffer)
     cdef const char *vni = PyBytes_AS_STRING(header) + 4
     cdef const char *known = NULL
-    cdef Py_ssize_t stop = start + length, taken
+    cdef Py_ssize_t stop = start + length, taken, run, count
+    cdef bint merging = merged_by > 0 and size == merged_by + 22
     cdef list others = None
     if start < 0 or length < 0 or stop > len(buffer) or size <= 0 or PyBytes_GET_SIZE(header) != 8:
         raise ValueError("out of the buffer")
@@ -239,5 +245,15 @@ def split(bytearray buffer, Py_ssize_t start, Py_ssize_t length, Py_ssize_t size
             if others is None:
                 others = []
             others.append(PyBytes_FromStringAndSize(octets + start, taken))
+        elif merging and stop - start > size:
+            # That one is for us. If it begins a run, one frame stands for it and for those that follow it.
+            count = (stop - start + size - 1) // size
+            alone = frames.pop()
+            run = merge_run(<const uint8_t*>octets + start, 8, size, count, stop - start - (count - 1) * size, frames)
+            if run == 0:
+                frames.append(alone)
+            else:
+                start += (run - 1) * size
+                taken = size if start + size <= stop else stop - start
         start += taken
     return others

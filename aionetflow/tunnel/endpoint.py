@@ -165,14 +165,16 @@ class Endpoint:
                 return
         peer.heard = now
         segment = peer.latest
-        if segment is None or not size:
+        if segment is None or not HEADER_SIZE < size <= HEADER_SIZE + segment.longest:
             self._sort(peer, kernel.cut(self.datagrams.buffer, start, length, size) or [b""], now)
             return
         macs: set[bytes] = set()
-        before = len(segment.arrived)
-        others = kernel.split(self.datagrams.buffer, start, length, size, segment.header, segment.arrived, macs)
-        if len(segment.arrived) > before:
-            segment.heard(peer, macs, len(segment.arrived) - before, size - HEADER_SIZE, now)
+        others = kernel.split(
+            self.datagrams.buffer, start, length, size, segment.header, segment.arrived, macs, segment.merged_by
+        )
+        if macs:
+            taken = -(-length // size) - len(others or ())
+            segment.heard(peer, macs, taken, now)
         if others:
             self._sort(peer, others, now)
 
@@ -192,12 +194,11 @@ class Endpoint:
                 return
         peer.heard = now
         segment = peer.latest
-        if segment is not None:
+        if segment is not None and max(map(len, payloads)) <= HEADER_SIZE + segment.longest:
             macs: set[bytes] = set()
-            before = len(segment.arrived)
             others = kernel.unwrap(payloads, segment.header, segment.arrived, macs)
-            if len(segment.arrived) > before:
-                segment.heard(peer, macs, len(segment.arrived) - before, len(payloads[0]) - HEADER_SIZE, now)
+            if macs:
+                segment.heard(peer, macs, len(payloads) - len(others or ()), now)
             payloads = others or []
         self._sort(peer, payloads, now)
 
@@ -206,10 +207,12 @@ class Endpoint:
         for datagram in datagrams:
             vni = vni_of(datagram)
             segment = peer.segments.get(vni)
-            if segment is not None:
+            if segment is not None and len(datagram) > HEADER_SIZE + segment.longest:
+                segment.refuse(peer, len(datagram) - HEADER_SIZE, now)
+            elif segment is not None:
                 peer.latest = segment
                 segment.arrived.append(datagram[HEADER_SIZE:])
-                segment.heard(peer, {datagram[HEADER_SIZE + 6 : HEADER_SIZE + 12]}, 1, len(datagram) - HEADER_SIZE, now)
+                segment.heard(peer, {datagram[HEADER_SIZE + 6 : HEADER_SIZE + 12]}, 1, now)
             elif vni >= 0:
                 self.wrong_vni += 1
                 ours = " and ".join(map(str, sorted(peer.segments)))

@@ -8,6 +8,7 @@ import errno
 import socket
 import struct
 
+from aionetflow.gso import merge
 from aionetflow.tunnel.address import packed, plain, unpacked
 from aionetflow.tunnel.vxlan import ETHERNET_HEADER, HEADER_SIZE
 
@@ -117,7 +118,11 @@ except ModuleNotFoundError:
         return [bytes(buffer[at : min(at + size, stop)]) for at in range(start, stop, max(size, 1))]
 
     def split(
-        buffer: bytearray, start: int, length: int, size: int, header: bytes, frames: list[bytes], macs: set[bytes]
-    ) -> list[bytes] | None:
-        """As `unwrap`, of what stands in a buffer."""
-        return unwrap(cut(buffer, start, length, size), header, frames, macs)
+        buffer: bytearray, start: int, length: int, size: int, header: bytes, frames: list[bytes], macs: set[bytes],
+        merged_by: int = 0,
+    ) -> list[bytes] | None:  # fmt: skip
+        """As `unwrap`, of what stands in a buffer. The frames are merged by that MTU (gso.py) if it is not 0."""
+        taken: list[bytes] = []
+        others = unwrap(cut(buffer, start, length, size), header, taken, macs)
+        frames += merge(taken, merged_by) if merged_by else taken
+        return others

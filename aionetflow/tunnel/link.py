@@ -22,7 +22,8 @@ LEAST_MTU = 68  # octets (RFC 791)
 class TunnelPort(Station):
     """What is attached to the far end of a TunnelLink: the way to the peers, and back.
 
-    `flooded` are the frames that went to all peers, since they are for all or nobody knows for whom.
+    `flooded` are the frames that went to all peers, since they are for all or nobody knows for whom; `too_long` those
+    that came and were longer than the MTU takes.
     """
 
     def __init__(self, end: LinkEnd, clock: Clock, endpoint: Endpoint, vni: int, learning: bool) -> None:
@@ -32,7 +33,8 @@ class TunnelPort(Station):
         self.peers: dict[bytes, Peer] = {}
         self.table = ForwardingTable()
         self.arrived: list[bytes] = []
-        self.flooded = self.frames_in = self.frames_out = 0
+        self.merged_by: int = end.offload_mtu
+        self.flooded = self.frames_in = self.frames_out = self.too_long = 0
         self._end = end
         self._clock = clock
         self._endpoint = endpoint
@@ -72,23 +74,35 @@ class TunnelPort(Station):
 
     # ---- from the peers
 
-    def heard(self, peer: Peer, macs: set[bytes], frames: int, longest: int, now: int) -> None:
+    @property
+    def longest(self) -> int:
+        """How many octets a frame may have."""
+        return self._end.mtu + ETHERNET_HEADER
+
+    def heard(self, peer: Peer, macs: set[bytes], frames: int, now: int) -> None:
         """Learns who is behind a peer."""
         peer.frames_in += frames
         self.frames_in += frames
         for mac in macs:
             self.table.learn(mac, peer, now)
-        if longest > self._end.mtu + ETHERNET_HEADER:
-            self._endpoint.complaints.say(
-                now, "mtu", peer.octets, "%s sends frames of %d octets; the MTU of this end takes %d",
-                shown(peer.address), longest, self._end.mtu + ETHERNET_HEADER,
-            )  # fmt: skip
+
+    def refuse(self, peer: Peer, octets: int, now: int) -> None:
+        """A peer has sent a frame that is longer than this end takes."""
+        self.too_long += 1
+        self._endpoint.complaints.say(
+            now, "mtu", peer.octets, "%s sends frames of %d octets; the MTU of this end takes %d",
+            shown(peer.address), octets, self.longest,
+        )  # fmt: skip
 
     def deliver(self) -> None:
         """Puts what has arrived on the link."""
         if self.arrived:
             frames, self.arrived = self.arrived, []
-            self._end.send(frames)
+            if self.merged_by:
+                self._end.send_merged(frames, self.merged_by)
+            else:
+                self._end.send(frames)
+        self.merged_by = self._end.offload_mtu
 
     def learn(self, address: Address) -> Peer:
         """Takes a peer that has spoken without being named."""
@@ -147,7 +161,9 @@ class TunnelLink(MemoryLink):
 
     @property
     def stats(self) -> dict[str, int]:
-        """Counters: in frames `frames_in`, `frames_out`, `flooded` (to all peers); those of the socket in datagrams.
+        """Counters. In frames: `frames_in`, `frames_out`, `flooded` (to all peers), `too_long` (for the MTU).
+
+        Those of the socket, in datagrams:
 
         `strangers` came from no peer, `malformed` were not VXLAN, `wrong_vni` of another network, `unsealed` not
         encrypted although there is a key; `kernel_dropped` found the socket's buffer full, `send_dropped` were refused.
@@ -158,6 +174,7 @@ class TunnelLink(MemoryLink):
         malformed = endpoint.malformed + sessions.pop("malformed", 0)
         return {
             "frames_in": port.frames_in, "frames_out": port.frames_out, "flooded": port.flooded,
+            "too_long": port.too_long,
             "strangers": endpoint.strangers, "malformed": malformed, "wrong_vni": endpoint.wrong_vni,
             "unsealed": endpoint.unsealed, "kernel_dropped": endpoint.datagrams.kernel_dropped,
             "send_dropped": endpoint.datagrams.send_dropped, **sessions,

@@ -38,9 +38,17 @@ class Segment(Protocol):
     header: bytes
     learning: bool  # whether it takes peers that were not named
     arrived: list[bytes]  # frames that `deliver` will hand over
+    merged_by: int  # how runs of them are to be merged (gso.py); 0 if not
 
-    def heard(self, peer: "Peer", macs: set[bytes], frames: int, longest: int, now: int) -> None:
-        """So many frames of a peer's, from these MACs and of up to so many octets, were put into `arrived`."""
+    @property
+    def longest(self) -> int:
+        """How many octets a frame may have."""
+
+    def heard(self, peer: "Peer", macs: set[bytes], frames: int, now: int) -> None:
+        """So many frames of a peer's, from these MACs, were put into `arrived`."""
+
+    def refuse(self, peer: "Peer", octets: int, now: int) -> None:
+        """A peer has sent a frame that is too long, and so it was not."""
 
     def deliver(self) -> None:
         """Hands over what has arrived."""
