@@ -27,7 +27,7 @@ SOURCES := $(PXD) $(wildcard $(PXD:.pxd=.py)) $(shell find aionetflow -name '*.p
 say = @printf '%s\n' '$(1)' >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage bench bench-parts bench-costs bench-conditions bench-page bench-check conformance ecosystem interop soak rfc mutants fuzz fuzz-parsers wheel lint clean
+.PHONY: help demo test test-all coverage bench bench-parts bench-costs bench-conditions bench-tunnel bench-page bench-check conformance ecosystem interop soak rfc mutants fuzz fuzz-parsers wheel lint clean
 .NOTPARALLEL:
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -35,7 +35,7 @@ say = @printf '%s\n' '$(1)' >&2
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
 	    printf 'make %-16s %s\n' "$$name" "$$text"; done
-	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench, bench-parts, bench-costs, bench-conditions, conformance, ecosystem, interop, soak, mutants and fuzz; JOBS=0 for test; PYTHON=/path/to/python'
+	@printf '\n%s\n' 'Variables: ARGS="..." for demo, test, bench, bench-parts, bench-costs, bench-conditions, bench-tunnel, conformance, ecosystem, interop, soak, mutants and fuzz; JOBS=0 for test; PYTHON=/path/to/python'
 
 demo: $(VENV)/demo.stamp $(VENV)/built.stamp  ## two hosts, two routers, a lossy link, and a page that crosses it
 	@$(PY) -m aionetflow demo $(ARGS)
@@ -66,6 +66,9 @@ bench-costs: $(VENV)/bench.stamp $(VENV)/built.stamp  ## how costs grow with con
 
 bench-conditions: $(VENV)/bench.stamp $(VENV)/built.stamp  ## as root: TCP under twenty link conditions, beside the kernel's; ten minutes
 	@$(PY) -m benchmarks.conditions $(ARGS)
+
+bench-tunnel: $(VENV)/bench.stamp $(VENV)/built.stamp  ## as root: one stream through the tunnel, beside the kernel's VXLAN; two minutes
+	@$(PY) -m benchmarks.tunnel $(ARGS)
 
 bench-page: $(VENV)/bench.stamp $(VENV)/built.stamp  ## docs/performance.md, made of docs/performance.json and docs/costs.json
 	@$(PY) -m benchmarks.page

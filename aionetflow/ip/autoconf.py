@@ -141,15 +141,13 @@ class Autoconfiguration(PacketHandler):
         del self.tentative[entry.address]
         entry.interface.leave(solicited_node(entry.address))
 
-    def _meets(self, interface: Interface, target: bytes) -> bool:
-        """RFC 4862 5.4.3 and 5.4.4: somebody else has the address, or wants it."""
+    def _meets(self, interface: Interface, target: bytes) -> None:
+        """RFC 4862 5.4.3 and 5.4.4: somebody else has an address, or wants it, which we perhaps want too."""
         entry = self.tentative.get(target)
-        if entry is None or entry.interface is not interface:
-            return False
-        self._settle(entry)
-        self.failed.append(target)
-        self._changed()
-        return True
+        if entry is not None and entry.interface is interface:
+            self._settle(entry)
+            self.failed.append(target)
+            self._changed()
 
     # Routers and prefixes -------------------------------------------------------------------------------------------
 

@@ -135,7 +135,7 @@ class Solicitor(Asker):
 class NeighbourDiscovery(PacketHandler):
     """Neighbor Discovery of one host: asks, answers, and takes redirects.
 
-    `conflict` is called when somebody else may have an address, and says whether the host is about to take that itself;
+    `conflict` is called when somebody else may have an address, which the host is perhaps about to take itself;
     `lost_router` when a neighbour has ceased to be a router. Both are autoconf.py's.
     """
 
@@ -143,7 +143,7 @@ class NeighbourDiscovery(PacketHandler):
         self.icmp = icmp
         self.ip = icmp.ip
         self.asker = Solicitor(self)
-        self.conflict: Callable[[Interface, bytes], bool] = lambda interface, target: False
+        self.conflict: Callable[[Interface, bytes], object] = lambda interface, target: None
         self.lost_router: Callable[[Interface, bytes], None] = lambda interface, address: None
         self.redirects: list[Route] = []
         for kind in (SOLICITATION, ADVERTISEMENT, REDIRECT):
@@ -211,8 +211,8 @@ class NeighbourDiscovery(PacketHandler):
         if probe and bare(message.destination) != solicited_node(target):
             self.icmp.stats.InErrors += 1
             return
-        if probe and self.conflict(interface, target):
-            return  # RFC 4862 5.4.3: another wants the address at this moment
+        if probe:
+            self.conflict(interface, target)  # RFC 4862 5.4.3: another wants the address at this moment
         if not self.has(interface, target):
             return
         if probe:
@@ -229,8 +229,9 @@ class NeighbourDiscovery(PacketHandler):
         if message.destination[0] == 0xFF and message.flags & _SOLICITED:
             self.icmp.stats.InErrors += 1
             return
-        if self.has(interface, target) or self.conflict(interface, target):
+        if self.has(interface, target):
             return
+        self.conflict(interface, target)
         known = interface.neighbours
         entry = known.entries.get(target)
         was_router = entry is not None and entry.router

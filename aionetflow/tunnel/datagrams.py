@@ -15,6 +15,9 @@ SLOT = 65536  # octets: the longest datagram, and what UDP_GRO puts together
 _SLOTS = 16  # read in a call: 1 MiB
 _ROOM4, _ROOM6 = 65507, 65527  # octets of UDP payload (RFC 768, RFC 8200)
 _BUFFER = 8 << 20  # octets asked of the kernel, each way: a receive window of Linux's size, and what is around it
+# Made and freed once, so that glibc does not give the memory of each batch back to the kernel, to ask for it again with
+# the next: the M_TRIM_THRESHOLD becomes twice the largest that was mapped and is freed (mallopt(3)).
+_KEPT = 8 << 20
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32  # asm-generic/socket.h
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_DO = 10, 23, 2  # linux/in.h, linux/in6.h
 _FULL = (errno.EAGAIN, errno.ENOBUFS)
@@ -52,6 +55,7 @@ class Datagrams:
         self.batching = self._choose(batching)
         self._slots = {"segments": _SLOTS, "many": MOST, "single": 1}[self.batching]
         self._buffer = bytearray(SLOT * self._slots)
+        bytearray(_KEPT)
 
     @property
     def buffer(self) -> bytearray:

@@ -16,6 +16,8 @@ from aionetflow.tunnel.vxlan import HEADER_SIZE, vni_of
 
 _log = getLogger("aionetflow.tunnel")
 _MOST_LEARNED = 1024  # peers that were not named
+_MOST_CANDIDATES = 64  # who have begun a handshake, and have still to show that it was theirs
+_CANDIDATE_TIME = 90 * SECOND  # how long they may take
 _TICK = SECOND  # how often sessions are asked what is due: their times are of seconds
 
 
@@ -45,6 +47,7 @@ class Endpoint:
         self._segments: dict[int, Segment] = {}
         self._peers: dict[bytes, Peer] = {}
         self._hosts: dict[bytes, Peer] = {}  # the first peer at each host
+        self._candidates: dict[bytes, tuple[Sealer, int]] = {}  # by their addresses; and since when
         self._timer: Timer | None = None
         self._altered = 0  # how many datagrams the key had not opened when that was last looked at
         if seal is not None:
@@ -117,21 +120,24 @@ class Endpoint:
         if peer.session is None:
             problem = self.datagrams.send(peer.octets, header, frames)
         else:
-            problem = self._send_sealed(peer, peer.session.seal([header + frame for frame in frames], now))
+            problem = self._send_sealed(peer.octets, peer.session.seal([header + frame for frame in frames], now))
         if problem == errno.EMSGSIZE:
             self.on_too_long(peer)
         elif problem:
             self.complaints.say(now, "send", peer.octets, "%s cannot be sent to: %s", shown(peer.address),
                                 os.strerror(problem))  # fmt: skip
 
-    def _send_sealed(self, peer: Peer, datagrams: list[bytes]) -> int:
-        return self.datagrams.send(peer.octets, b"", datagrams) if datagrams else 0
+    def _send_sealed(self, to: bytes, datagrams: list[bytes]) -> int:
+        return self.datagrams.send(to, b"", datagrams) if datagrams else 0
 
     def _tick(self) -> None:
         now = self._clock.now()
         for peer in list(self._peers.values()):
             if peer.session is not None:
-                self._send_sealed(peer, peer.session.expire(now))
+                self._send_sealed(peer.octets, peer.session.expire(now))
+        for sender, (_, since) in list(self._candidates.items()):
+            if now - since > _CANDIDATE_TIME:
+                self._drop_candidate(sender)
         self._timer = self._clock.call_at(now + _TICK, self._tick)
 
     # ---- receiving
@@ -176,14 +182,19 @@ class Endpoint:
             self._sort(peer, others, now)
 
     def _take_sealed(self, sender: bytes, datagrams: list[bytes], now: int) -> None:
-        peer = self._peers.get(sender) or self._learn_sealed(sender, datagrams, now)
-        if peer is None or peer.session is None:
-            return
-        payloads, replies = peer.session.open_all(datagrams, now)
-        self._send_sealed(peer, replies)
-        if not payloads:
-            self._complain_of_key(peer, datagrams, now)
-            return
+        peer = self._peers.get(sender)
+        if peer is None:
+            peer, payloads = self._learn_sealed(sender, datagrams, now)
+            if peer is None:
+                self._refuse(sender, len(datagrams), now)
+                return
+        else:
+            assert peer.session is not None
+            payloads, replies = peer.session.open_all(datagrams, now)
+            self._send_sealed(sender, replies)
+            if not payloads:
+                self._complain_of_key(peer, datagrams, now)
+                return
         peer.heard = now
         segment = peer.latest
         if segment is not None:
@@ -243,19 +254,35 @@ class Endpoint:
         self._refuse(sender, len(datagrams), now)
         return None
 
-    def _learn_sealed(self, sender: bytes, datagrams: list[bytes], now: int) -> Peer | None:
-        """As `_learn_plain`, of whoever has the key."""
+    def _learn_sealed(self, sender: bytes, datagrams: list[bytes], now: int) -> tuple[Peer | None, list[bytes]]:
+        """As `_learn_plain`, of whoever shows that he has the key; and what he has sent with it.
+
+        A recorded handshake is answered like a new one. Only whoever seals something with what came of it is a peer.
+        """
         learning = [segment for segment in self._segments.values() if segment.learning]
-        if learning and self._seal is not None and len(self._peers) < _MOST_LEARNED:
-            session = self._seal()
-            _, replies = session.open_all(datagrams, now)
-            if replies:
-                peers = [segment.learn(unpacked(sender)) for segment in learning]
-                peers[0].session = session
-                self._send_sealed(peers[0], replies)
-                return None  # all is read
-        self._refuse(sender, len(datagrams), now)
-        return None
+        if not learning or self._seal is None or len(self._peers) >= _MOST_LEARNED:
+            return None, []
+        session, _ = self._candidates.get(sender) or (self._seal(), now)
+        payloads, replies = session.open_all(datagrams, now)
+        self._send_sealed(sender, replies)
+        if session.established:
+            self._candidates.pop(sender, None)
+            peers = [segment.learn(unpacked(sender)) for segment in learning]
+            peer = peers[0]  # one and the same
+            if peer.session is not None:
+                peer.session.close()
+            peer.session = session
+            return peer, payloads
+        if replies and sender not in self._candidates:
+            if len(self._candidates) >= _MOST_CANDIDATES:
+                self._drop_candidate(next(iter(self._candidates)))
+            self._candidates[sender] = session, now
+        elif sender not in self._candidates:
+            session.close()
+        return None, []
+
+    def _drop_candidate(self, sender: bytes) -> None:
+        self._candidates.pop(sender)[0].close()
 
     def _refuse(self, sender: bytes, count: int, now: int) -> None:
         self.strangers += count

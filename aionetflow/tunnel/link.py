@@ -43,6 +43,10 @@ class TunnelPort(Station):
 
     def receive(self, frames: list[bytes]) -> None:
         """Sends frames of the network to the peers that they are for."""
+        self.receive_merged(frames, 0)
+
+    def receive_merged(self, frames: list[bytes], merged_by: int) -> None:
+        """As `receive`, of a batch where that MTU says how long writes are to be cut (gso.py)."""
         now = self._clock.now()
         leaving: dict[bytes, list[bytes]] = {}
         known, batches = b"", []
@@ -58,16 +62,13 @@ class TunnelPort(Station):
             for batch in batches:
                 batch.append(frame)
         for octets, batch in leaving.items():
-            self.frames_out += len(batch)
-            self._endpoint.send(self.peers[octets], self.header, batch, now)
+            true = cut(batch, merged_by)
+            self.frames_out += len(true)
+            self._endpoint.send(self.peers[octets], self.header, true, now)
 
     def takes_merged(self) -> bool:
         """Long writes may come uncut: here they are cut, just before the kernel takes them."""
         return True
-
-    def receive_merged(self, frames: list[bytes], merged_by: int) -> None:
-        """As `receive`, of a merged batch."""
-        self.receive(cut(frames, merged_by))
 
     # ---- from the peers
 
@@ -153,11 +154,13 @@ class TunnelLink(MemoryLink):
         With a key, those of the sessions are there too.
         """
         port, endpoint = self._port, self._endpoint
+        sessions = endpoint.session_counters()
+        malformed = endpoint.malformed + sessions.pop("malformed", 0)
         return {
             "frames_in": port.frames_in, "frames_out": port.frames_out, "flooded": port.flooded,
-            "strangers": endpoint.strangers, "malformed": endpoint.malformed, "wrong_vni": endpoint.wrong_vni,
+            "strangers": endpoint.strangers, "malformed": malformed, "wrong_vni": endpoint.wrong_vni,
             "unsealed": endpoint.unsealed, "kernel_dropped": endpoint.datagrams.kernel_dropped,
-            "send_dropped": endpoint.datagrams.send_dropped, **endpoint.session_counters(),
+            "send_dropped": endpoint.datagrams.send_dropped, **sessions,
         }  # fmt: skip
 
     def add_peer(self, address: Address) -> Peer:

@@ -38,6 +38,10 @@ class ReplayWindow:
         """All counters from `first` to `last` have come; none of them is late, and they all fit into the window."""
         blocks = self._blocks
         newest = last // _BLOCK
+        if newest == first // _BLOCK == (self.next - 1) // _BLOCK:  # nearly always: all in the newest block there is
+            blocks[newest % _BLOCKS] |= (2 << last % _BLOCK) - (1 << first % _BLOCK)
+            self.next = max(self.next, last + 1)
+            return
         if last >= self.next:
             old = (self.next - 1) // _BLOCK  # -1 at the beginning: block 0 is emptied too
             for block in range(max(old, newest - _BLOCKS) + 1, newest + 1):

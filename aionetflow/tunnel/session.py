@@ -58,9 +58,10 @@ class _Initiation(NamedTuple):
 class Session:
     """What is sealed between us and one peer, whichever of the two begins.
 
-    `key` is the 32 octets of `parse_key`; `wall_ns` gives the wall clock's time, for initiations; `now`, everywhere, is
-    in ns, of a clock that never goes back. Sessions of one endpoint share `stats` and `sessions`. The caller sends what
-    the calls return to the peer, in order, and calls `expire` when `deadline` has come.
+    `key` is the 32 octets of `parse_key`; `random_bytes` is os.urandom, but in tests: all keys come from it; `wall_ns`
+    gives the wall clock's time, for initiations; `now`, everywhere, is in ns, of a clock that never goes back. Sessions
+    of one endpoint share `stats` and `sessions`. The caller sends what the calls return to the peer, in order, and
+    calls `expire` when `deadline` has come.
     """
 
     def __init__(
@@ -177,15 +178,17 @@ class Session:
 
     def _open_transport(self, datagram: bytes, now: int) -> bytes | None:
         stats = self._stats
-        keypair = self._keypair_for(datagram)
-        if keypair is None:
-            stats.unknown_index += 1
-            return None
-        counter = int.from_bytes(datagram[1 + INDEX_SIZE : HEADER_SIZE], "big")
-        if now >= keypair.reject_at or keypair.window.late(counter):
+        keypair = self._current
+        if keypair is None or datagram[: 1 + INDEX_SIZE] != keypair.prefix:
+            keypair = self._other_keypair_for(datagram)
+            if keypair is None:
+                stats.unknown_index += 1
+                return None
+        counter, window = int.from_bytes(datagram[1 + INDEX_SIZE : HEADER_SIZE], "big"), keypair.window
+        if now >= keypair.reject_at or window.late(counter):
             stats.late += 1
             return None
-        if keypair.window.seen(counter):
+        if counter < window.next and window.seen(counter):
             stats.replayed += 1
             return None
         payload = keypair.open(datagram, counter)
@@ -195,9 +198,9 @@ class Session:
             self._confirmed(keypair)
         return payload
 
-    def _keypair_for(self, datagram: bytes) -> Keypair | None:
+    def _other_keypair_for(self, datagram: bytes) -> Keypair | None:
         prefix = datagram[: 1 + INDEX_SIZE]
-        for keypair in (self._current, self._next, self._previous):
+        for keypair in (self._next, self._previous):
             if keypair is not None and keypair.prefix == prefix:
                 return keypair
         return None

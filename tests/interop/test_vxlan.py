@@ -171,7 +171,8 @@ def test_tshark_finds_nothing_wrong_with_what_we_send(version: int, tmp_path: Pa
     async def main() -> None:
         # One datagram a call: a capture on a veth sees what UDP_SEGMENT sends before it is cut.
         async with joined(batching="single") as where:
-            await talk_under(where, version, [tool("dumpcap"), "-q", "-P", "-i", "vb", "-w", str(file), "-f", "udp port 4789"])
+            capture = [tool("dumpcap"), "-q", "-P", "-i", "vb", "-w", str(file), "-f", "udp port 4789"]
+            await talk_under(where, version, capture)
 
     run(main())
     sent = frames(tshark, file, f"ip.src == {UNDERLAY[4][0]}")

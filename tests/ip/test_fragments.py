@@ -364,6 +364,14 @@ def test_only_options_that_say_so_are_in_all_fragments() -> None:
     assert bytes(second)[20:32] == b"\1" * 8 + alert
 
 
+def test_an_option_of_no_more_than_its_length_is_left_out_too() -> None:
+    bare = b"\x1e\x02"  # an experimental one, not copied
+    packet = bytes(ip(options=[IPOption_NOP()] * 4) / Raw(bytes(600)))
+    packet = packet[:20] + bare + b"\x01\x01" + packet[24:]
+    first, second, *_ = (IP(cut) for cut in cut_ipv4(packet, 300))
+    assert (bytes(first)[20:24], bytes(second)[20:24]) == (bare + b"\1\1", b"\1" * 4)
+
+
 @rule("RFC 1191 4", "A router that may not cut a packet says which MTU would do", code="ip/v4.py")
 def test_a_router_refuses_what_it_may_not_cut() -> None:
     host = router(1000)

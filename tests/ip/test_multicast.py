@@ -235,6 +235,16 @@ def test_a_join_and_a_leave_are_reported_twice() -> None:
     assert host.wire.interface.groups.keys() == {b"\xff\2" + bytes(13) + b"\1"}
 
 
+@pytest.mark.parametrize(("said_by_querier", "times"), [(1, 1), (3, 3), (0, 2), (8 + 3, 3)])
+@rule("RFC 3376 4.1.6", "The querier says how robust reports have to be; 0 says nothing", code="ip/igmp.py")
+def test_a_querier_says_how_often_a_change_is_reported(said_by_querier: int, times: int) -> None:
+    host = host_with_default()
+    host.wire.hears(igmp(0x11, 100, "0.0.0.0", bytes((said_by_querier, 125, 0, 0))))
+    member(host)
+    host.clock.advance(15)
+    assert [records for _, records in said(host)].count([(TO_EX, GROUP, [])]) == times
+
+
 def test_the_second_socket_changes_nothing() -> None:
     host = host_with_default()
     one, two = member(host), member(host)

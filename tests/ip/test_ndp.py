@@ -148,7 +148,7 @@ def test_a_question_is_answered_and_its_sender_learned() -> None:
     (said,) = host.wire.hears(ask6())
     assert (said.dst, said[IPv6].src, said[IPv6].dst, said[IPv6].hlim) == (mac(2), OURS6, PEER6, 255)
     advert = said[ICMPv6ND_NA]
-    assert (advert.tgt, advert.R, advert.S, advert.O) == (OURS6, 0, 1, 1)
+    assert (advert.tgt, advert.R, advert.S, advert.O, advert.res) == (OURS6, 0, 1, 1, 0)
     assert said[ICMPv6NDOptDstLLAddr].lladdr == mac(1)
     assert state(host) == DELAY  # stale, and used for the answer
 

@@ -35,7 +35,7 @@ TESTS = Path(__file__).parents[1]
 PACKAGE = TESTS.parent / "aionetflow"
 SURVIVORS = Path(__file__).with_name("survivors.toml")
 BROKEN = ("tcp/", "ip/", "udp/", "ethernet/neighbour.py", "ethernet/arp.py")
-RUN = ("tcp", "ip", "udp", "ethernet", "socket", "rfc")
+RUN = ("tcp", "ip", "udp", "ethernet", "socket", "inspect", "rfc")
 TRIES = 40  # how many changes of a file are tried on the test of a rule
 
 

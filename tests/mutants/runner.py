@@ -23,7 +23,7 @@ import pytest
 from mutants.mutate import Mutant
 
 MEMORY = 4 << 30  # octets; a mutant that takes more is as dead as one that never ends
-PATIENCE = 5.0  # s of CPU time, and ten times what its tests take
+PATIENCE = 3.0  # s of CPU time for a test, and ten times what it takes without the mutant
 
 
 class Reach(NamedTuple):
@@ -61,11 +61,13 @@ class Tests:
         missing = [name for name in names if name not in self.reach]
         if not missing:
             return
-        for name in missing:
-            self.reach[name] = self._reach_of(name)
-        tests = {name: (sorted(one.functions), one.seconds) for name, one in self.reach.items()}
-        self.kept.parent.mkdir(exist_ok=True)
-        self.kept.write_text(json.dumps({"key": self.key, "tests": tests}))
+        try:
+            for name in missing:
+                self.reach[name] = self._reach_of(name)
+        finally:
+            tests = {name: (sorted(one.functions), one.seconds) for name, one in self.reach.items()}
+            self.kept.parent.mkdir(exist_ok=True)
+            self.kept.write_text(json.dumps({"key": self.key, "tests": tests}))
 
     def learn_all(self) -> None:
         """The same of all tests; from then on `concerned` can tell."""
@@ -78,9 +80,11 @@ class Tests:
         """The tests that call what is changed."""
         return self.calling.get(f"{mutant.file} {mutant.function}", [])
 
-    def fail(self, names: Iterable[str]) -> bool:
-        """Runs these tests in this process until one fails; True if one did."""
+    def fail(self, names: Iterable[str], *, limited: bool = False) -> bool:
+        """Runs these tests in this process until one fails; True if one did. One that takes too long can end it."""
         for name in names:
+            if limited:
+                signal.setitimer(signal.ITIMER_PROF, PATIENCE + 10 * self.reach[name].seconds)  # which kills
             self.session.config.hook.pytest_runtest_protocol(item=self.items[name], nextitem=None)
             if self.session.testsfailed:
                 return True
@@ -95,14 +99,12 @@ class Tests:
             return pid
         status = 1
         try:
-            limit = PATIENCE + 10 * sum(self.reach[name].seconds for name in names)
-            signal.setitimer(signal.ITIMER_PROF, limit)  # which kills
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, 1)
             os.dup2(nowhere, 2)
             mutant.install()
-            status = 1 if self.fail(names) else 0
+            status = 1 if self.fail(names, limited=True) else 0
         finally:
             os._exit(status)
 

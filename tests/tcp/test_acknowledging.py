@@ -151,6 +151,15 @@ def test_the_window_says_what_is_free() -> None:
     assert script.edge > edge
 
 
+@pytest.mark.parametrize(("size", "taken"), [(88, 88), (87, 536)])
+def test_two_alike_are_taken_for_full_segments_unless_they_are_tiny(size: int, taken: int) -> None:
+    """Linux tcp_measure_rcv_mss, TCP_MIN_MSS."""
+    script = accepted()
+    for _ in range(2):
+        script.sends(ACK, data=bytes(size)).after(1).drain()
+    assert script.sock.tcp_info().rcv_mss == taken
+
+
 # The window (RFC 9293 3.8.6.2.2, Linux __tcp_select_window) ---------------------------------------------------------
 
 ROOM = 8000  # of the receive buffer

@@ -126,7 +126,7 @@ from aionetflow.tcp.buffer import ReceiveQueue, SendQueue
 
 def fill():
     sent, received = SendQueue(), ReceiveQueue()
-    for number in range(200_000):
+    for number in range(30_000):
         sent.append_part(b"%d" % number, 0, 1)
         received.append(b"x")
 

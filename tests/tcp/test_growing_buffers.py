@@ -13,7 +13,7 @@ from aionetflow.socket.stream import StreamSocket
 from aionetflow.stack import Stack
 
 RATE = 25e6  # bits per second
-SIZE = 4_000_000
+SIZE = 2_500_000
 DEFAULT = 524_288
 
 

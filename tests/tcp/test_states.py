@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from aionetflow.config import NEVER
 from aionetflow.tcp.states import TRANSITIONS, Event, State, next_state
+from support.build import PURE
 from support.fixtures import EVERY, established, listening
 from support.rules import rule
 from support.script import ACK, FIN, ISS, M32, PSH, RST, SYN, Script
@@ -115,7 +116,7 @@ STEP = st.builds(
 
 
 @pytest.mark.parametrize("state", EVERY, ids=lambda state: state.name)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20 if PURE else 40, deadline=None)
 @given(steps=st.lists(STEP, max_size=12))
 def test_random_segments_do_no_harm(state: State, steps: list[Step]) -> None:
     """Nothing is raised, every frame is whole, no RST answers a RST, and nothing grows."""
@@ -131,7 +132,7 @@ def test_random_segments_do_no_harm(state: State, steps: list[Step]) -> None:
 
 
 @pytest.mark.parametrize("state", [State.ESTABLISHED, State.CLOSE_WAIT], ids=lambda state: state.name)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20 if PURE else 40, deadline=None)
 @given(steps=st.lists(STEP | st.integers(1, 5000).map(bytes) | st.sampled_from(("read", "shut")), max_size=20))
 def test_random_segments_and_calls_do_no_harm(state: State, steps: list[Step | bytes | str]) -> None:
     script = EVERY[state]()

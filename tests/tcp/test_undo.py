@@ -83,6 +83,23 @@ def test_a_spurious_recovery_is_undone_by_timestamps() -> None:
     assert window(peer) >= 10
 
 
+def test_a_hole_filled_by_the_original_undoes_recovery_before_its_end() -> None:
+    """RFC 4015 3.2, Linux tcp_try_undo_partial."""
+    peer = Peer(stamped=True)
+    peer.sends(10)
+    peer.script.after(0.1)
+    connection = peer.script.sock.connection
+    assert connection is not None
+    original = connection.tsval(peer.script.clock.now()) - 100
+    again = [number for end in (2, 3, 4) for number in peer.acks(0, (1, end), tsecr=original)]
+    assert again == [0]
+    assert window(peer) < 10
+    peer.script.after(0.05)
+    peer.acks(5, tsecr=original)
+    assert peer.script.stack.stats.tcp.TCPPartialUndo == 1
+    assert window(peer) >= 10
+
+
 @rule("RFC 3708 2", "D-SACKs for everything that was sent again show that nothing was lost", code="tcp/sack.py")
 def test_a_spurious_recovery_is_undone_by_dsack() -> None:
     peer = Peer()

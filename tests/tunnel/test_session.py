@@ -148,6 +148,16 @@ def test_a_lost_response_costs_five_seconds() -> None:
     assert pair.b.heard == [b"hello"]
 
 
+@pytest.mark.parametrize(("each_way", "established"), [(2.4, True), (2.7, False)])
+def test_a_response_has_to_come_before_the_next_initiation(each_way: float, established: bool) -> None:
+    pair = Pair()
+    pair.fate = lambda datagram: [round(each_way * SECOND)]
+    pair.a.send(b"far")
+    pair.run(80)
+    assert pair.a.session.established == established
+    assert pair.b.heard == [b"far"] * established
+
+
 def test_if_the_confirmation_is_lost_the_responder_makes_keys_itself() -> None:
     pair = Pair()
     pair.fate = lambda datagram: [] if datagram[0] == TRANSPORT else [DELAY]
