@@ -213,6 +213,18 @@ def unwrap(list datagrams, bytes header, list frames, set macs):
     return others
 
 
+def cut(bytearray buffer, Py_ssize_t start, Py_ssize_t length, Py_ssize_t size):
+    cdef const char *octets = PyByteArray_AS_STRING(buffer)
+    cdef Py_ssize_t stop = start + length
+    cdef list datagrams = []
+    if start < 0 or length < 0 or stop > len(buffer) or size < 0 or (size == 0 and length):
+        raise ValueError("out of the buffer")
+    while start < stop:
+        datagrams.append(PyBytes_FromStringAndSize(octets + start, size if start + size <= stop else stop - start))
+        start += size
+    return datagrams
+
+
 def split(bytearray buffer, Py_ssize_t start, Py_ssize_t length, Py_ssize_t size, bytes header, list frames, set macs):
     cdef const char *octets = PyByteArray_AS_STRING(buffer)
     cdef const char *vni = PyBytes_AS_STRING(header) + 4

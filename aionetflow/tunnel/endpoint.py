@@ -149,7 +149,7 @@ class Endpoint:
             now = self._clock.now()
             for sender, start, length, size, _ in self.datagrams.receive():
                 if self._seal is not None:
-                    self._take_sealed(sender, self._cut(start, length, size), now)
+                    self._take_sealed(sender, kernel.cut(self.datagrams.buffer, start, length, size), now)
                 else:
                     self._take_plain(sender, start, length, size, now)
             for segment in self._segments.values():
@@ -157,21 +157,16 @@ class Endpoint:
         finally:
             self._clock.release()
 
-    def _cut(self, start: int, length: int, size: int) -> list[bytes]:
-        """The datagrams that stand in the buffer."""
-        buffer, stop = self.datagrams.buffer, start + length
-        return [bytes(buffer[at : min(at + size, stop)]) for at in range(start, stop, max(size, 1))]
-
     def _take_plain(self, sender: bytes, start: int, length: int, size: int, now: int) -> None:
         peer = self._peers.get(sender) or self._hosts.get(host_of(sender))
         if peer is None:
-            peer = self._learn_plain(sender, self._cut(start, length, size), now)
+            peer = self._learn_plain(sender, kernel.cut(self.datagrams.buffer, start, length, size), now)
             if peer is None:
                 return
         peer.heard = now
         segment = peer.latest
         if segment is None or not size:
-            self._sort(peer, self._cut(start, length, size) or [b""], now)
+            self._sort(peer, kernel.cut(self.datagrams.buffer, start, length, size) or [b""], now)
             return
         macs: set[bytes] = set()
         before = len(segment.arrived)

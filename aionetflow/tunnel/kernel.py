@@ -11,7 +11,7 @@ import struct
 from aionetflow.tunnel.address import packed, plain, unpacked
 from aionetflow.tunnel.vxlan import ETHERNET_HEADER, HEADER_SIZE
 
-__all__ = ["LINUX", "equal_run", "receive", "send_many", "send_segments", "split", "unwrap"]
+__all__ = ["LINUX", "cut", "equal_run", "receive", "send_many", "send_segments", "split", "unwrap"]
 
 Arrival = tuple[bytes, int, int, int, int]  # from whom; where in the buffer, how long, of what size each; drops so far
 
@@ -22,7 +22,7 @@ _CONTROL = 64  # octets: for UDP_GRO and SO_RXQ_OVFL
 _LEAST = HEADER_SIZE + ETHERNET_HEADER
 
 try:
-    from aionetflow.tunnel._kernel import LINUX, equal_run, receive, send_many, send_segments, split, unwrap
+    from aionetflow.tunnel._kernel import LINUX, cut, equal_run, receive, send_many, send_segments, split, unwrap
 except ModuleNotFoundError:
     LINUX = hasattr(socket, "CMSG_LEN") and hasattr(socket, "SO_BINDTODEVICE")
 
@@ -105,12 +105,19 @@ except ModuleNotFoundError:
                 others.append(datagram)
         return others or None
 
+    def cut(buffer: bytearray, start: int, length: int, size: int) -> list[bytes]:
+        """The datagrams that stand in a buffer: of `size` octets each, the last may be shorter.
+
+        >>> cut(bytearray(b"..aabbc..."), 2, 5, 2)
+        [b'aa', b'bb', b'c']
+        """
+        stop = start + length
+        if not (0 <= start <= stop <= len(buffer) and size >= 0) or (size == 0 and length):
+            raise ValueError("out of the buffer")
+        return [bytes(buffer[at : min(at + size, stop)]) for at in range(start, stop, max(size, 1))]
+
     def split(
         buffer: bytearray, start: int, length: int, size: int, header: bytes, frames: list[bytes], macs: set[bytes]
     ) -> list[bytes] | None:
-        """As `unwrap`, of what stands in a buffer: datagrams of `size` octets, the last may be shorter."""
-        stop = start + length
-        if not (0 <= start <= stop <= len(buffer) and size > 0):
-            raise ValueError("out of the buffer")
-        datagrams = [bytes(buffer[at : min(at + size, stop)]) for at in range(start, stop, size)]
-        return unwrap(datagrams, header, frames, macs)
+        """As `unwrap`, of what stands in a buffer."""
+        return unwrap(cut(buffer, start, length, size), header, frames, macs)

@@ -52,6 +52,11 @@ class Middle:
                 datagram = datagram[: random.randrange(len(datagram))]
             send(self._sides[end], self._ends[end], datagram)
 
+    @property
+    def recorded(self) -> list[bytes]:
+        """The datagrams that were kept: the first, and some of the later ones."""
+        return [datagram for _, datagram in self._recorded]
+
     def close(self) -> None:
         """Passes nothing on any more."""
         for side in self._sides:
