@@ -13,14 +13,14 @@ from typing import Any
 
 import aionetflow as anf
 from aionetflow.cli import bench, netcat, reach, web
-from aionetflow.cli.site import OutputClosed, Problem, Site, tell
+from aionetflow.cli.site import USAGE, OutputClosed, Problem, Site, tell
 from aionetflow.config import DEFAULT_MTU
 from aionetflow.loop.events import new_event_loop
 from aionetflow.tunnel.address import Address
 from aionetflow.tunnel.link import LEAST_MTU, TunnelLink
 from aionetflow.tunnel.vxlan import PORT
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+INTERRUPTED = 130
 _ANY = "0.0.0.0"
 _KEY_SIZE = 32
 _LONGEST_MTU = 65535
@@ -109,20 +109,17 @@ def _key(path: str | None) -> bytes | str | None:
 
 def host_command(arguments: argparse.Namespace) -> int:
     """Makes the host and runs the command on it; the exit status."""
-    if not arguments.peer and not arguments.learn:
-        return _complain("nobody could be reached: name a --peer, or --learn who they are", USAGE)
     logging.basicConfig(format="%(message)s")
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        try:
+    try:
+        if not arguments.peer and not arguments.learn:
+            raise Problem("nobody could be reached: name a --peer, or --learn who they are", USAGE)
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(_main(arguments))
-        except Problem as problem:
-            return _complain(str(problem), FAILED)
-        except ValueError as error:
-            return _complain(str(error), USAGE)
-        except RuntimeError as error:  # a package is missing
-            return _complain(str(error), FAILED)
-        except asyncio.CancelledError:
-            return INTERRUPTED
+    except Problem as problem:
+        tell(f"aionetflow host: error: {problem}")
+        return problem.status
+    except asyncio.CancelledError:
+        return INTERRUPTED
 
 
 async def _main(arguments: argparse.Namespace) -> int:
@@ -131,10 +128,9 @@ async def _main(arguments: argparse.Namespace) -> int:
     with contextlib.suppress(NotImplementedError):  # where there are no signals
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with anf.Network() as net:
-        host = net.host(arguments.name, *arguments.address)
-        site = Site(host, _tunnel(net, arguments))
+        site = _built(net, arguments)
         with _captured(site.tunnel, arguments.pcap):
-            async with host:
+            async with site.host:
                 try:
                     status: int = await arguments.job(site, arguments)
                 except OutputClosed:
@@ -146,14 +142,22 @@ async def _main(arguments: argparse.Namespace) -> int:
             return status
 
 
-def _tunnel(net: anf.Network, arguments: argparse.Namespace) -> TunnelLink:
+def _built(net: anf.Network, arguments: argparse.Namespace) -> Site:
+    """The host and its tunnel; Problem if they cannot be."""
     key = _key(arguments.key_file)
     try:
-        return net.tunnel(
+        host = net.host(arguments.name, *arguments.address)
+        tunnel = net.tunnel(
             arguments.tunnel, arguments.vni, arguments.peer, key=key, learn=arguments.learn, mtu=arguments.mtu
         )
+        net.settle()
+        return Site(host, tunnel)
     except OSError as error:
         raise Problem(error.strerror or str(error)) from None
+    except RuntimeError as error:  # a package is missing
+        raise Problem(str(error)) from None
+    except ValueError as error:  # a key that is none, a peer that is this end itself, an address twice
+        raise Problem(str(error), USAGE) from None
 
 
 @contextlib.contextmanager
@@ -170,8 +174,3 @@ def _captured(tunnel: TunnelLink, path: str | None) -> Iterator[None]:
         yield
     finally:
         capture.close()
-
-
-def _complain(message: str, status: int) -> int:
-    tell(f"aionetflow host: error: {message}")
-    return status

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import aionetflow as anf
-from aionetflow.cli.site import Problem, Site, put, tell
+from aionetflow.cli.site import USAGE, Problem, Site, put, tell
 
 _PIECE = 1 << 16  # octets
 
@@ -32,7 +32,7 @@ def add_jobs(jobs: Any, quantity: Callable[..., Any], whole: Callable[..., Any])
 async def _netcat(site: Site, arguments: argparse.Namespace) -> int:
     *hosts, port = arguments.where
     if len(hosts) != (0 if arguments.listen else 1) or not (port.isdecimal() and 0 < int(port) <= 0xFFFF):
-        raise ValueError("nc wants HOST PORT, or -l PORT, and a port from 1 to 65535")
+        raise Problem("nc wants HOST PORT, or -l PORT, and a port from 1 to 65535", USAGE)
     sock = await (_accepted(site, int(port)) if arguments.listen else connected(site, hosts[0], int(port)))
     try:
         async with sock, asyncio.TaskGroup() as tasks:

@@ -19,8 +19,15 @@ _LOOK = 0.02  # s
 _UNDER_WAY = {"FIN-WAIT-1", "CLOSING", "LAST-ACK"}  # closed, and not everything acknowledged
 
 
+FAILED, USAGE = 1, 2  # exit statuses
+
+
 class Problem(Exception):
-    """Why a command cannot go on, in one line."""
+    """Why a command cannot go on, in one line, and the exit status that it ends with."""
+
+    def __init__(self, text: str, status: int = FAILED) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class OutputClosed(BrokenPipeError):

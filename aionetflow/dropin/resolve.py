@@ -1,7 +1,9 @@
 """Names on a virtual network: getaddrinfo() and its kin, with the answers and errors of the C library.
 
 A name is looked up among the network's hosts; what is left, a literal and a port, the C library itself turns into
-answers, so that ports by name, flags and error codes are its own. Nobody outside is ever asked.
+answers, so that ports by name, flags and error codes are its own. Nobody outside is ever asked; of hosts of other
+processes, on a network that has a tunnel, what they have said is known here, and asking them is the callers' part
+(`Network.look_up`).
 """
 
 import asyncio

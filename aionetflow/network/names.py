@@ -17,12 +17,13 @@ def is_literal(host: str) -> bool:
     return True
 
 
-def _nothing(name: str) -> list[str]:
+def nothing(name: str) -> list[str]:
+    """What is heard of a name where there are no others."""
     return []
 
 
 def resolve_all(
-    host: str, find: Callable[[str], Host | None], heard: Callable[[str], list[str]] = _nothing
+    host: str, find: Callable[[str], Host | None], heard: Callable[[str], list[str]] = nothing
 ) -> list[str]:
     """The addresses of a host in both families: as `resolve`, and then those of IPv6.
 
@@ -46,13 +47,13 @@ def resolve_all(
     return addresses
 
 
-def resolve(host: str, find: Callable[[str], Host | None]) -> list[str]:
+def resolve(host: str, find: Callable[[str], Host | None], heard: Callable[[str], list[str]] = nothing) -> list[str]:
     """The IPv4 addresses of a host: a literal's own, a name's from its interfaces, "localhost"'s from loopback.
 
-    Of a host that has none, its IPv6 addresses. Raises OSError(ENETUNREACH) for a name that nobody has: a program on a
-    virtual network asks nobody else.
+    Of a host that has none, its IPv6 addresses. heard tells what others have said of a name that this network does not
+    have. Raises OSError(ENETUNREACH) for a name that nobody has: a program on a virtual network asks nobody else.
     """
     if host == "localhost":
         return ["127.0.0.1"]
-    both = [host] if is_literal(host) else resolve_all(host, find)
+    both = [host] if is_literal(host) else resolve_all(host, find, heard)
     return [literal for literal in both if ":" not in literal] or both

@@ -215,17 +215,18 @@ class Network:
     def resolve(self, name: str) -> list[str]:
         """The IPv4 addresses of a name (or of a literal, itself); OSError if nobody has it."""
         self.settle()
-        return names.resolve(name, self._find)
+        return names.resolve(name, self._find, self._heard(None))
 
     def resolve_all(self, name: str, here: Host | None = None) -> list[str]:
-        """The addresses of a name in both families, IPv4 first; or what the host `here` has heard from others of it."""
-        self.settle()
-        if not self.shared or here is None:
-            return names.resolve_all(name, self._find)
-        return names.resolve_all(name, self._find, partial(self._neighbourhood.known, here))
+        """The addresses of a name in both families, IPv4 first.
 
-    async def look_up(self, name: object, here: Host) -> None:
-        """Has a host ask those of other processes for a name that this network does not have.
+        Of a name that this network does not have, what the host `here` (or localhost) has heard from other processes.
+        """
+        self.settle()
+        return names.resolve_all(name, self._find, self._heard(here))
+
+    async def look_up(self, name: object, here: Host | None = None) -> None:
+        """Has a host, or localhost, ask those of other processes for a name that this network does not have.
 
         What they say `resolve_all` knows afterwards. Waits three seconds at most; asks nobody if the network is not
         shared, or it is no name.
@@ -238,7 +239,7 @@ class Network:
         try:
             self.resolve_all(text, here)
         except OSError:
-            await self._neighbourhood.ask(here, text)
+            await self._neighbourhood.ask(here or self.localhost, text)
 
     def sockets(self) -> list[ControlBlock]:
         """All control blocks of all hosts, as `ss -a` would list them: print one to see the line."""
@@ -373,6 +374,9 @@ class Network:
     def _check_node(self, node: Node) -> None:
         if self.nodes.get(node.name) is not node:
             raise ValueError(f"{node!r} is not on this network")
+
+    def _heard(self, here: Host | None) -> Callable[[str], list[str]]:
+        return partial(self._neighbourhood.known, here or self.localhost) if self.shared else names.nothing
 
     def _find(self, name: str) -> Host | None:
         node = next((node for known, node in self.nodes.items() if known.lower() == name), None)

@@ -33,6 +33,7 @@ LONG = 60  # s; nothing here takes as long
 ROOT = package_folder().parent
 WARNING = "neither private nor authenticated"  # what a tunnel without a key says
 
+LEARNING = ["--name", "web", "--tunnel", "127.0.0.1:0", "--learn"]
 HASTY = "from aionetflow.cli import site; site.PATIENCE = 1.0"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 Ends = tuple[list[str], list[str]]
@@ -395,9 +396,10 @@ def test_what_is_no_address_with_a_length_is_refused(text: str) -> None:
     ("words", "complaint"),
     [
         (["--name", "web", "--tunnel", ":1", "serve", "."], "name a --peer, or --learn"),
-        (["--name", "web", "--tunnel", ":1", "--learn", "nc", "web"], "nc wants HOST PORT, or -l PORT"),
-        (["--name", "web", "--tunnel", ":1", "--learn", "nc", "-l", "0"], "nc wants HOST PORT, or -l PORT"),
-        (["--name", "web", "--tunnel", ":1", "--learn", "nc", "-l", "web", "80"], "nc wants HOST PORT, or -l PORT"),
+        ([*LEARNING, "--address", "10.0.0.5/16", "--address", "10.0.0.5/8", "ping", "x"], "10.0.0.5"),
+        ([*LEARNING, "nc", "web"], "nc wants HOST PORT, or -l PORT"),
+        ([*LEARNING, "nc", "-l", "0"], "nc wants HOST PORT, or -l PORT"),
+        ([*LEARNING, "nc", "-l", "web", "80"], "nc wants HOST PORT, or -l PORT"),
     ],
 )
 def test_a_bad_argument_is_status_two(words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

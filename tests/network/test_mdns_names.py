@@ -198,6 +198,14 @@ async def test_what_nobody_else_can_have_is_not_asked_for(name: str | None) -> N
 
 
 @in_virtual_time
+async def test_a_network_can_be_asked_itself() -> None:
+    async with two() as (here, there, *_):
+        await here.network.look_up("web")
+        assert here.network.resolve("web") == there.addresses
+        assert here.network.resolve_all("web") == [*there.addresses, *there.addresses6]
+
+
+@in_virtual_time
 async def test_a_loss_is_made_good_after_a_second() -> None:
     async with two() as (here, _, half, _), here:
         await asyncio.sleep(5)
