@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aionetflow.fast import segment
-from aionetflow.gso import cut, frames_in, frames_of, octets_of
+from aionetflow.gso import cut, frames_in, frames_of, merge, octets_of
+from aionetflow.link.faults import flip_bit
 from support.decode import check_frame
 
 MAC6 = bytes.fromhex("02000000000202000000000186dd")
@@ -62,3 +65,68 @@ def test_a_batch_of_true_frames_is_what_it_is_however_long_they_are() -> None:
     assert frames_of(batch, 0) == 2
     assert frames_in(batch[0], 0) == 1
     assert octets_of(batch, 0) == 9000 + len(ARP)
+
+
+# ---- merging
+
+
+MTU = 100
+
+
+@st.composite
+def traffic(draw: st.DrawFn) -> list[bytes]:
+    """Runs of segments of two flows and other frames, some of them changed, doubled or lost."""
+    true: list[bytes] = []
+    for _ in range(draw(st.integers(1, 4))):
+        version = draw(st.sampled_from([4, 6]))
+        flags = draw(st.sampled_from([ACK, ACK | PSH, ACK | PSH | FIN]))
+        options = draw(st.sampled_from([b"", bytes.fromhex("0101080a0000000100000002")]))
+        room = MTU - (40 if version == 4 else 60) - len(options)
+        true += frames(draw(st.integers(1, 600)), room - draw(st.sampled_from([0, 0, 0, 1, 2])), flags=flags,
+                       options=options, version=version)  # fmt: skip
+        true += draw(st.sampled_from([[], [ARP], [bytes(MTU + 14)], [b"\x45" * (MTU + 14)], [bytes(14)]]))
+    for _ in range(draw(st.integers(0, 2))):
+        place = draw(st.integers(0, len(true) - 1))
+        what = draw(st.sampled_from(["flip", "lose", "double", "swap"]))
+        if what == "flip":
+            true[place] = flip_bit(true[place], draw(st.floats(0, 0.999)))
+        elif what == "lose":
+            del true[place]
+        elif what == "double":
+            true.insert(place, true[place])
+        else:
+            true[place], true[-1] = true[-1], true[place]
+        if not true:
+            return [ARP]
+    return true
+
+
+@given(traffic())
+@settings(max_examples=300)
+def test_what_is_merged_is_cut_into_the_same_frames(true: list[bytes]) -> None:
+    merged = merge(true, MTU)
+    assert cut(merged, MTU) == true
+    assert frames_of(merged, MTU) == len(true)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("length", [61, 120, 121, 2400, 60_000])
+def test_a_run_becomes_the_frame_that_it_was_cut_from(length: int, version: int) -> None:
+    room = 1440 - (20 if version == 6 else 0)
+    assert merge(frames(length, room, version=version), 1480) == frames(length, 0, version=version)
+
+
+def test_a_run_ends_where_a_checksum_is_wrong() -> None:
+    true = frames(6000, 1460)
+    true[3] = flip_bit(true[3], 0.9)
+    merged = merge(true, 1500)
+    assert [len(frame) for frame in merged] == [54 + 3 * 1460, 1514, 54 + 6000 - 4 * 1460]
+    assert merged[1] == true[3]
+    check_frame(merged[0])
+
+
+def test_a_run_is_no_longer_than_a_packet_can_be() -> None:
+    true = frames(64_000, 1460)
+    again = [*true[:-1], *frames(64_000, 1460)]
+    assert all(len(frame) <= 65535 + 14 for frame in merge(again, 1500))
+    assert cut(merge(again, 1500), 1500) == again

@@ -231,6 +231,28 @@ async def test_what_does_not_fit_is_told_in_one_line(
         assert near.stats["frames_in"] == 0
 
 
+@pytest.mark.parametrize("key", [None, KEY])
+async def test_frames_that_are_too_long_are_told_of_and_dropped(
+    key: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Network(seed=1) as here, Network(seed=2) as there:
+        near = here.tunnel(LOOPBACK, key=key)
+        far = there.tunnel(LOOPBACK, peers=[near.local], key=key, mtu=9000)
+        near.add_peer(far.local)
+        there.lan_settings["mtu"] = 9000
+        web, client = here.host("web"), there.host("client")
+        assert await transfer(web, client, DATA) == DATA  # TCP has agreed on what both ends take
+        sock = await datagram(client)
+        for size in (1472, 1473, 8000):
+            await sock.sendto(bytes(size), (web.addresses[0], 9))
+        await until(lambda: near.stats["too_long"] == 2)
+        await sock.close()
+        about = f"127.0.0.1:{far.local[1]} "
+        assert [record.message for record in caplog.records if record.message.startswith(about)] == [
+            about + "sends frames of 1515 octets; the MTU of this end takes 1514"
+        ]
+
+
 async def test_that_plain_vxlan_protects_nothing_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     async with Network(seed=1) as net:
         first = net.tunnel(LOOPBACK, 42)

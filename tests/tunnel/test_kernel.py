@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_gso import MTU, traffic
 
+from aionetflow.gso import merge
 from aionetflow.tunnel import kernel, vxlan
 
 HEADER = vxlan.header(42)
@@ -39,6 +41,24 @@ def test_frames_are_taken_out_of_a_buffer(before: bytes, data: bytes, size: int,
     macs: set[bytes] = set()
     others = kernel.split(buffer, len(before), len(data), size, HEADER, frames, macs)
     assert (frames, macs, others) == expected(cut)
+
+
+@given(traffic())
+@settings(max_examples=300)
+def test_runs_are_merged_as_they_are_taken_out(true: list[bytes]) -> None:
+    """What one read of the kernel's gives, again and again: datagrams of one length, the last may be shorter."""
+    first = 0
+    while first < len(true):
+        count = kernel.equal_run(true, first, 64, 8, 65507)
+        run = true[first : first + count]
+        buffer = bytearray(b"".join(HEADER + frame for frame in run))
+        frames: list[bytes] = []
+        macs: set[bytes] = set()
+        others = kernel.split(buffer, 0, len(buffer), len(run[0]) + 8, HEADER, frames, macs, MTU)
+        assert others is None
+        assert frames == merge(run, MTU)
+        assert macs == {frame[6:12] for frame in run}
+        first += count
 
 
 @pytest.mark.parametrize(
