@@ -24,10 +24,13 @@ from scapy.utils import PcapNgReader
 
 from aionetflow.cli.host import address, interface, name
 from aionetflow.cli.main import main
-from support.build import package_folder
+from support.build import PURE, package_folder
 from support.decode import check_frame
 
-pytestmark = pytest.mark.kernel
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.skipif(PURE, reason="a minute of processes that start: on the compiled build alone"),
+]
 SIZE = 5 << 20  # octets of the file that is fetched
 LONG = 60  # s; nothing here takes as long
 ROOT = package_folder().parent
