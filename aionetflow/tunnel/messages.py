@@ -10,7 +10,6 @@ The type is an octet: in its upper half the version of all this, in its lower th
 import struct
 
 from aionetflow.config import SECOND
-from aionetflow.tunnel.noise import EPHEMERAL_SIZE, TAG_SIZE
 
 VERSION = 1
 INITIATION = VERSION << 4 | 1
@@ -20,6 +19,8 @@ TRANSPORT = VERSION << 4 | 3
 # Part of what is hashed in the handshake, so that ends of different versions never agree on keys.
 PROLOGUE = b"aionetflow tunnel %d" % VERSION
 
+EPHEMERAL_SIZE = 32  # a public key of X25519
+TAG_SIZE = 16
 INDEX_SIZE = 4
 TIME_SIZE = 12
 HEADER_SIZE = 1 + INDEX_SIZE + 8

@@ -16,6 +16,7 @@ from aionetflow.tunnel import noise
 from aionetflow.tunnel.key import KEY_SIZE
 from aionetflow.tunnel.keypair import REJECT_AFTER_TIME, Keypair
 from aionetflow.tunnel.messages import (
+    EPHEMERAL_SIZE,
     HEADER_SIZE,
     INDEX_SIZE,
     INITIATION,
@@ -240,11 +241,11 @@ class Session:
     def _initiate(self, now: int) -> list[bytes]:
         """An initiation, the first or another with a new ephemeral key."""
         self._drop_initiation()
-        private = X25519PrivateKey.from_private_bytes(self._random_bytes(noise.EPHEMERAL_SIZE))
+        private = X25519PrivateKey.from_private_bytes(self._random_bytes(EPHEMERAL_SIZE))
         index = self._sessions.new_index(self, self._random_bytes)
         self._sent_time = max(self._wall_ns(), self._sent_time + 1)
         state, message = noise.write_first(self._start, private, timestamp(self._sent_time) + index)
-        self._initiation = _Initiation(index, private, message[: noise.EPHEMERAL_SIZE], state)
+        self._initiation = _Initiation(index, private, message[: EPHEMERAL_SIZE], state)
         self._initiated_at = now
         self._retry_at = now + REKEY_TIMEOUT + self._jitter()
         return [bytes([INITIATION]) + message]
@@ -267,7 +268,7 @@ class Session:
             stats.limited += 1
             return []
         self._seen_time = time
-        private = X25519PrivateKey.from_private_bytes(self._random_bytes(noise.EPHEMERAL_SIZE))
+        private = X25519PrivateKey.from_private_bytes(self._random_bytes(EPHEMERAL_SIZE))
         index = self._sessions.new_index(self, self._random_bytes)
         written = noise.write_second(read.state, private, read.ephemeral, index)
         if written is None:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import logging
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
@@ -21,11 +23,13 @@ from aionetflow.clock import ManualClock
 from aionetflow.tunnel.datagrams import Batching
 from aionetflow.tunnel.key import generate_key
 from aionetflow.tunnel.link import TunnelLink
+from support.build import package_folder
 from support.hostile import Middle
 from support.loops import in_real_time, in_virtual_time, until
 from support.talk import datagram, pattern, read_all
 
 LOOPBACK = ("127.0.0.1", 0)
+ROOT = package_folder().parent
 PATIENCE = 20.0  # s
 DATA = pattern(3_000_000)
 KEY = "000102030405060708090a0b0c0d0e0ff0e0d0c0b0a090807060504030201000"
@@ -399,3 +403,21 @@ async def test_with_a_key_nothing_inside_is_readable_on_the_way(key: str | None,
         # Nor a header: any sixteen octets of any frame inside.
         windows = {frame[at : at + 16] for frame in inside for at in range(0, len(frame) - 16, 16)}
         assert any(window in seen for window in windows) is readable
+
+
+def test_only_a_key_needs_the_package_for_it() -> None:
+    program = """
+import asyncio, sys
+sys.modules["cryptography"] = None  # as if it were not there
+from aionetflow import Network
+async def main():
+    async with Network() as net:
+        net.tunnel(("127.0.0.1", 0), 1)
+        try:
+            net.tunnel(("127.0.0.1", 0), 2, node=net.switch("safe"), key="00" * 32)
+        except RuntimeError as error:
+            print(error)
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "key= needs cryptography: pip install aionetflow[crypto]\n"
