@@ -79,7 +79,8 @@ class Carrier:
             from aionetflow.tunnel.session import Session
             from aionetflow.tunnel.sessions import Sessions, SessionStats
         except ModuleNotFoundError as error:
-            raise RuntimeError(f"key= needs {str(error.name).partition('.')[0]}: pip install aionetflow[crypto]") from None
+            package = str(error.name).partition(".")[0]
+            raise RuntimeError(f"key= needs {package}: pip install aionetflow[crypto]") from None
         octets = parse_key(key)
         stats, sessions = SessionStats(), Sessions()
         self.sealing = OVERHEAD
