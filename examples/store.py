@@ -25,7 +25,7 @@ import aionetflow as anf
 NAMES = ["store1", "store2", "store3", "store4"]
 MAJORITY = len(NAMES) // 2 + 1
 PORT = 7000
-KEYS = 24
+KEYS = 16
 PATIENCE = 1.0  # s; who has not answered by then is taken to be away
 NOTHING: list[Any] = [[0, ""], None]  # the oldest entry: [version, value]
 
