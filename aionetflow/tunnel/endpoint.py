@@ -46,7 +46,7 @@ class Endpoint:
         self._clock = clock
         self._segments: dict[int, Segment] = {}
         self._peers: dict[bytes, Peer] = {}
-        self._hosts: dict[bytes, Peer] = {}  # the first peer at each host
+        self._hosts: dict[bytes, Peer] = {}  # the first peer that was named at each host
         self._candidates: dict[bytes, tuple[Sealer, int]] = {}  # by their addresses; and since when
         self._timer: Timer | None = None
         self._altered = 0  # how many datagrams the key had not opened when that was last looked at
@@ -75,9 +75,11 @@ class Endpoint:
             for peer in list(self._peers.values()):
                 self.part(segment, peer)
 
-    def meet(self, segment: Segment, address: Address) -> Peer:
+    def meet(self, segment: Segment, address: Address, *, named: bool = True) -> Peer:
         """The peer at an address, one and the same for all tunnels here; it is one of this tunnel's from now on.
 
+        Where one was named, whatever its host sends is its: the ports that datagrams come from may be any, one for each
+        flow (RFC 7348 5). Who was only heard is where it sends from, and others may be at the same host.
         Raises OSError for a host without an address of this socket's family, ValueError for what is no address.
         """
         address = resolved(address, self.datagrams.family)
@@ -87,9 +89,11 @@ class Endpoint:
         known = self._peers.get(peer.octets)
         if known is None:
             known = self._peers[peer.octets] = peer
-            self._hosts.setdefault(host_of(peer.octets), peer)
             if self._seal is not None:
                 peer.session = self._seal()
+        known.named |= named
+        if known.named:
+            self._hosts.setdefault(host_of(known.octets), known)
         known.segments[segment.vni] = segment
         return known
 
@@ -100,7 +104,8 @@ class Endpoint:
             self._peers.pop(peer.octets, None)
             if peer.session is not None:
                 peer.session.close()
-            self._hosts = {host_of(other.octets): other for other in reversed(self._peers.values())}
+            named = [other for other in self._peers.values() if other.named]
+            self._hosts = {host_of(other.octets): other for other in reversed(named)}
 
     def session_counters(self) -> dict[str, int]:
         """What the sessions have counted; nothing without a key."""

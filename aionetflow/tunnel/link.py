@@ -106,13 +106,13 @@ class TunnelPort(Station):
 
     def learn(self, address: Address) -> Peer:
         """Takes a peer that has spoken without being named."""
-        return self.meet(address)
+        return self.meet(address, named=False)
 
     # ---- who they are
 
-    def meet(self, address: Address) -> Peer:
+    def meet(self, address: Address, *, named: bool = True) -> Peer:
         """Makes whoever is at an address a peer."""
-        peer = self._endpoint.meet(self, address)
+        peer = self._endpoint.meet(self, address, named=named)
         self.peers[peer.octets] = peer
         return peer
 

@@ -69,6 +69,7 @@ class Peer:
         self.octets = packed(address)
         self.frames_in = self.frames_out = 0
         self.heard = -1
+        self.named = False  # by the program, and not only heard
         self.session: Sealer | None = None  # where there is a key
         self.segments: dict[int, Segment] = {}  # the tunnels that it is a peer of, by VNI
         self.latest: Segment | None = None  # the one that its last frames were for

@@ -194,6 +194,17 @@ async def test_new_peers_are_learned_where_that_is_asked_for() -> None:
         assert [peer.address for peer in near.peers] == [far.local]
 
 
+@pytest.mark.parametrize("key", [None, KEY])
+async def test_several_at_one_machine_are_learned_each(key: str | None) -> None:
+    async with Network(seed=1) as here, Network(seed=2) as there, Network(seed=3) as elsewhere:
+        near = here.tunnel(LOOPBACK, 42, learn=True, key=key)
+        ends = [net.tunnel(LOOPBACK, 42, [near.local], key=key) for net in (there, elsewhere)]
+        web = here.host("web")
+        for net, name in ((there, "client"), (elsewhere, "other")):
+            assert await transfer(web, net.host(name), DATA) == DATA
+        assert [peer.address for peer in near.peers] == [end.local for end in ends]
+
+
 async def test_with_a_key_new_peers_are_those_who_have_it() -> None:
     async with Network(seed=1) as here, Network(seed=2) as there, Network(seed=3) as elsewhere:
         near = here.tunnel(LOOPBACK, 42, key=KEY, learn=True)
