@@ -45,6 +45,15 @@ def test_the_delay_follows_the_gaps_and_stays_below_200_ms() -> None:
     assert sorted(delays) == delays
 
 
+def test_reading_what_ended_no_write_lets_the_ack_wait() -> None:
+    """Linux tcp_cleanup_rbuf: a full segment without PSH will be followed by more."""
+    script = accepted()
+    script.sends(ACK, data=bytes(1000))
+    assert len(script.sock.recv(2000)) == 1000
+    script.expect_nothing()
+    script.at(0.04).expect(ACK)
+
+
 def test_the_delay_is_no_longer_than_a_round_trip() -> None:
     script = feed(established(rtt=0.05, quick=True), 16)
     delays = []
