@@ -54,6 +54,17 @@ def test_reading_what_ended_no_write_lets_the_ack_wait() -> None:
     script.at(0.04).expect(ACK)
 
 
+def test_where_answers_are_expected_reading_one_write_lets_the_ack_wait_and_reading_two_does_not() -> None:
+    """Linux tcp_cleanup_rbuf, ICSK_ACK_PUSHED and ICSK_ACK_PUSHED2."""
+    script = accepted()
+    script.sends(PSH | ACK, data=b"x")
+    assert script.sock.recv(10) == b"x"
+    script.expect_nothing()
+    script.sends(PSH | ACK, data=b"y")
+    assert script.sock.recv(10) == b"y"
+    script.expect(ACK)
+
+
 def test_the_delay_is_no_longer_than_a_round_trip() -> None:
     script = feed(established(rtt=0.05, quick=True), 16)
     delays = []
