@@ -20,6 +20,8 @@ def take_blocks(connection: Connection, segment: Segment, ack: Ack) -> None:
     if _is_dsack(segment):
         _take_dsack(connection, get32(frame, at), get32(frame, at + 4), segment.ack, ack)
         first = 1
+        if ack.dsack:  # while what was sent again is still a run of its own
+            _clear_resent_twice(recovery, get32(frame, at), get32(frame, at + 4))
     for i in range(first, segment.sack_count):
         start = get32(frame, at + 8 * i)
         end = get32(frame, at + 8 * i + 4)
@@ -28,8 +30,6 @@ def take_blocks(connection: Connection, segment: Segment, ack: Ack) -> None:
                 connection.stats.TCPSACKDiscard += 1  # RFC 2018 does not know such a block
             continue
         _mark(recovery, start, end, ack)
-    if ack.dsack:
-        _clear_resent_twice(recovery, get32(frame, at), get32(frame, at + 4))
     if ack.any_reordered:
         if recovery.state != LOSS or recovery.undo_possible:
             check_reordering(connection, ack.reordered, False)

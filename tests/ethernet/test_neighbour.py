@@ -42,6 +42,14 @@ def discards(host: Host) -> int:
     return nic.neighbours.unresolved_discards
 
 
+def test_what_waits_for_a_neighbour_that_a_full_table_forgets_is_counted() -> None:
+    host = ethernet_host("10.0.0.1/8")
+    sock = host.udp()
+    for number in range(1, 1027):  # net.ipv4.neigh.default.gc_thresh3 is 1024
+        sock.sendto(b"x", (f"10.{number >> 8}.{number & 255}.7", 9))
+    assert discards(host) == 2
+
+
 # ---- INCOMPLETE
 
 

@@ -353,6 +353,7 @@ def test_a_router_redirects_its_neighbour() -> None:
     )  # fmt: skip
     assert (message[ICMPv6ND_Redirect].tgt, message[ICMPv6ND_Redirect].dst) == ("fe80::8", FAR)
     assert message[ICMPv6NDOptDstLLAddr].lladdr == mac(8)
+    assert bytes(message).endswith(bytes((frame6(dst=FAR) / data6())[IPv6])[:48])  # as many whole units as there are
     again = host.wire.hears(*(frame6(dst=FAR) / data6() for _ in range(9)))
     assert sum(ICMPv6ND_Redirect in frame for frame in again) == 5  # Linux: a bucket of six, one a second
 

@@ -13,8 +13,9 @@ from scapy.layers.inet import TCP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet, Raw
 
+from aionetflow.ip.address import AF_INET6
 from aionetflow.socket.datagram import DatagramSocket
-from aionetflow.socket.options import SO_ERROR, SOL_SOCKET
+from aionetflow.socket.options import SO_ERROR, SOCK_DGRAM, SOL_SOCKET
 from aionetflow.socket.stream import StreamSocket
 from support.lan import ISS, Host, checksum
 from support.lan6 import OURS6, PEER6, frame6, knowing, meet, tcp6, udp6
@@ -85,6 +86,17 @@ def test_a_connected_datagram_socket_hears_what_is_final(kind: int, code: int, n
     sock, packet = sending(host)
     assert host.wire.hears(error6(packet, kind, code)) == []
     assert so_error(sock) == (name if fatal else 0)
+
+
+def test_an_echo_socket_hears_of_its_request() -> None:
+    host = knowing()
+    sock = host.stack.socket(AF_INET6, SOCK_DGRAM, protocol=58)
+    assert isinstance(sock, DatagramSocket)
+    sock.connect((PEER6, 0))
+    sock.send(bytes((128, 0, 0, 0, 0, 0, 0, 1)))
+    (packet,) = host.wire.says()
+    assert host.wire.hears(error6(packet, 1, 4)) == []
+    assert so_error(sock) == errno.ECONNREFUSED
 
 
 def test_one_that_is_not_connected_hears_nothing() -> None:

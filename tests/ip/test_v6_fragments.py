@@ -172,6 +172,14 @@ def test_the_ecn_marks_of_fragments_are_joined() -> None:
     assert sock.recvmsg(9999, 99)[1] == [(41, 67, b"\3\0\0\0")]
 
 
+def test_fragments_that_met_congestion_though_others_know_no_ecn_are_no_packet() -> None:
+    """RFC 3168 5.3."""
+    host, sock = listening()
+    hears(host, piece(0, 2000, ecn=0), piece(2000, 4008, ecn=3))
+    assert sock.queued() == (0, 0)
+    assert counters(host)["ReasmFails"] == 1
+
+
 def test_a_fragment_header_that_is_not_all_there_is_dropped() -> None:
     host, _ = listening()
     assert hears(host, headed(bytes(4), 44)) == []

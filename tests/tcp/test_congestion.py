@@ -120,6 +120,16 @@ def test_longer_round_trips_begin_conservative_slow_start() -> None:
     assert cc.cwnd - grown == 10_000  # a quarter
 
 
+@rule("RFC 9406 4.2", "Eight round trips of a round are enough to tell", code="tcp/congestion/cubic.py")
+def test_eight_samples_are_enough() -> None:
+    cc = cubic(100)
+    run(cc, 0.1, 0.1)
+    cc.rounds += 1
+    for count in range(1, 9):
+        cc.on_ack(1000, 120 * MS, 300 * MS)
+        assert (cc.css_baseline > 0) == (count == 8)
+
+
 @rule("RFC 9406 4.2", "After five such rounds slow start is over", code="tcp/congestion/cubic.py")
 def test_five_rounds_of_conservative_slow_start_end_it() -> None:
     cc = cubic(10)

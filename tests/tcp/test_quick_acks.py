@@ -45,6 +45,26 @@ def test_the_delay_follows_the_gaps_and_stays_below_200_ms() -> None:
     assert sorted(delays) == delays
 
 
+def test_reading_what_ended_no_write_lets_the_ack_wait() -> None:
+    """Linux tcp_cleanup_rbuf: a full segment without PSH will be followed by more."""
+    script = accepted()
+    script.sends(ACK, data=bytes(1000))
+    assert len(script.sock.recv(2000)) == 1000
+    script.expect_nothing()
+    script.at(0.04).expect(ACK)
+
+
+def test_where_answers_are_expected_reading_one_write_lets_the_ack_wait_and_reading_two_does_not() -> None:
+    """Linux tcp_cleanup_rbuf, ICSK_ACK_PUSHED and ICSK_ACK_PUSHED2."""
+    script = accepted()
+    script.sends(PSH | ACK, data=b"x")
+    assert script.sock.recv(10) == b"x"
+    script.expect_nothing()
+    script.sends(PSH | ACK, data=b"y")
+    assert script.sock.recv(10) == b"y"
+    script.expect(ACK)
+
+
 def test_the_delay_is_no_longer_than_a_round_trip() -> None:
     script = feed(established(rtt=0.05, quick=True), 16)
     delays = []

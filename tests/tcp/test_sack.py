@@ -218,6 +218,16 @@ def test_what_an_overtaken_acknowledgment_reports_counts_too() -> None:
     assert peer.acks(0, (5, 9)) == [14, 15]
 
 
+def test_what_was_lost_and_is_reported_after_all_is_not_lost_any_more() -> None:
+    peer = Peer()
+    peer.sends(10)
+    peer.script.after(0.1)
+    assert [peer.acks(0, (2, end)) for end in (3, 4, 5)] == [[], [], [0]]
+    assert peer.script.sock.tcp_info().lost == 2
+    peer.acks(0, (1, 2), (2, 5))
+    assert peer.script.sock.tcp_info().lost == 1
+
+
 @rule("RFC 3042 2", "The first two duplicate ACKs let a new segment out each", code="tcp/departure.py")
 def test_limited_transmit() -> None:
     peer = Peer()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aionetflow.tcp.recovery import DISORDER
 from support.modern import Peer
 from support.rules import rule
 from support.script import MSS
@@ -51,6 +52,7 @@ def test_a_spurious_time_out_that_sack_shows_starts_the_count_of_retries_anew() 
     peer.acks(0, (3, 4))
     assert peer.script.stack.stats.tcp.TCPSpuriousRTOs == 1
     assert peer.script.sock.tcp_info().retransmits == 0
+    assert peer.script.sock.tcp_info().ca_state == DISORDER
 
 
 def test_a_real_loss_is_repaired_as_usual() -> None:
@@ -123,6 +125,22 @@ def test_a_d_sack_of_what_was_acknowledged_last_counts() -> None:
     assert window(peer) == 5
     peer.acks(1, (0, 1), (2, 5))
     assert peer.script.stack.stats.tcp.TCPDSACKUndo == 1
+
+
+def test_a_d_sack_of_what_is_not_acknowledged_yet_counts() -> None:
+    peer = Peer()
+    peer.sends(10)
+    peer.script.after(0.1)
+    for end in (2, 3):
+        peer.acks(0, (1, end))
+    assert peer.acks(0, (1, 3), (4, 6)) == [0]
+    peer.script.after(0.01)
+    again = peer.acks(0, (1, 3), (4, 8)) + peer.acks(0, (1, 3), (4, 10))
+    assert 3 in again
+    peer.acks(0, (3, 4), (1, 10))
+    connection = peer.script.sock.connection
+    assert connection is not None
+    assert connection.recovery.undo_retrans == 1
 
 
 def test_dsacks_for_more_than_was_sent_again_undo_nothing() -> None:
