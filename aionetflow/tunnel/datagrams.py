@@ -58,6 +58,11 @@ class Datagrams:
         bytearray(_KEPT)
 
     @property
+    def slots(self) -> int:
+        """How many arrivals `receive` tells of at the most."""
+        return self._slots
+
+    @property
     def buffer(self) -> bytearray:
         """Where `receive` puts what it reads; the next call overwrites it."""
         return self._buffer

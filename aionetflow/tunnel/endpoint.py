@@ -18,6 +18,7 @@ _log = getLogger("aionetflow.tunnel")
 _MOST_LEARNED = 1024  # peers that were not named
 _MOST_CANDIDATES = 64  # who have begun a handshake, and have still to show that it was theirs
 _CANDIDATE_TIME = 90 * SECOND  # how long they may take
+_READS, _MUCH = 4, 1 << 18  # reads in a turn of the loop at the most, and octets after which there is no other
 _TICK = SECOND  # how often sessions are asked what is due: their times are of seconds
 
 
@@ -152,11 +153,15 @@ class Endpoint:
         self._clock.hold()
         try:
             now = self._clock.now()
-            for sender, start, length, size, _ in self.datagrams.receive():
-                if self._seal is not None:
-                    self._take_sealed(sender, kernel.cut(self.datagrams.buffer, start, length, size), now)
-                else:
-                    self._take_plain(sender, start, length, size, now)
+            for _ in range(_READS):
+                arrivals = self.datagrams.receive()
+                for sender, start, length, size, _ in arrivals:
+                    if self._seal is not None:
+                        self._take_sealed(sender, kernel.cut(self.datagrams.buffer, start, length, size), now)
+                    else:
+                        self._take_plain(sender, start, length, size, now)
+                if len(arrivals) < self.datagrams.slots or sum(arrival[2] for arrival in arrivals) > _MUCH:
+                    break
             for segment in self._segments.values():
                 segment.deliver()
         finally:
