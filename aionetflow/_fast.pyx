@@ -533,55 +533,65 @@ cdef Py_ssize_t merge_run(
     The frame that stands for the first so many of them is appended to frames: how many, 0 if the first stays alone.
     """
     cdef Octets head = at + skip, frame
-    cdef Py_ssize_t full = stride - skip, l3 = ETHERNET, l4, l5, payload, size, length, total, run = 1, i
-    cdef uint32_t seq, ident = 0, flags
-    cdef uint64_t partial, own, summed = 0
-    if count < 2 or full < ETHERNET + 40:
-        return 0
-    l4 = l3 + ((head[l3] & 15) * 4 if head[l3] >> 4 == 4 else 40)
-    payload = plain_payload(head, full, l3, l4) if l4 + TCP_HEADER <= full else 0
-    l5 = l4 + (head[l4 + 12] >> 4) * 4 if payload else 0
-    if payload == 0 or payload & 1 or l5 + payload != full or head[l4 + 13] & PSH:
-        return 0
-    seq, flags, total = be32(head + l4 + 4), head[l4 + 13], payload
-    while run < count and not flags & PSH:
-        size = full if run < count - 1 else last - skip
-        frame = at + run * stride + skip
-        length = plain_payload(frame, size, l3, l4) if l5 < size <= full else 0
-        if length == 0 or l5 + length != size or l5 + total + length - l3 > 0xFFFF or memcmp(at, frame - skip, skip):
-            break
-        if be32(frame + l4 + 4) != <uint32_t>(seq + total) or not same_flow(head, frame, 0, l3, l4):
-            break
-        if head[l3] >> 4 == 4 and be16(frame + l3 + 4) != (be16(head + l3 + 4) + run) & 0xFFFF:
-            break
-        flags = frame[l4 + 13]
-        total += length
-        run += 1
-        if length < payload:
-            break
+    cdef Py_ssize_t l3 = ETHERNET, l4, l5, payload, length, total = 0, i
+    cdef Py_ssize_t run = filling_run(at, skip, stride, count, last, &total)
     if run < 2:
         return 0
+    l4 = l3 + ((head[l3] & 15) * 4 if head[l3] >> 4 == 4 else 40)
+    l5 = l4 + (head[l4 + 12] >> 4) * 4
+    payload = stride - skip - l5
+    cdef uint64_t headers, own, summed = 0
     cdef bytes merged = PyBytes_FromStringAndSize(NULL, l5 + total)
     cdef uint8_t* out = <uint8_t*>PyBytes_AS_STRING(merged)
     memcpy(out, head, l5)
     for i in range(run):
         frame = at + i * stride + skip
         length = min(payload, total - i * payload)
-        partial = words(frame + l4, l5 - l4)
+        headers = words(frame + l4, l5 - l4)
         own = copy_words(out + l5 + i * payload, frame + l5, length)
-        if network_fold(partial + own, pseudo(frame + l3, TCP, <uint32_t>(l5 - l4 + length))) != 0xFFFF:
-            # The run ends before it. It is no part of one, and what is done again for those behind it is bounded.
+        if network_fold(headers + own, pseudo(frame + l3, TCP, <uint32_t>(l5 - l4 + length))) != 0xFFFF:
+            # The run ends before it: it is no part of one, and what is done again for those behind it is bounded.
             if i < 2:
                 return 0
-            run, total, flags = i, i * payload, ACK
+            run, total = i, i * payload
             merged = merged[: l5 + total]
             out = <uint8_t*>PyBytes_AS_STRING(merged)
             break
         summed += fold(own)
-    out[l4 + 13] = <uint8_t>flags
+    out[l4 + 13] = at[(run - 1) * stride + skip + l4 + 13]  # PSH is the last one's
     write_ip(out + l3, l4 - l3, l5 + total - l3, be16(head + l3 + 4))
     write_checksum(out + l3, l4 - l3, l5 - l3, l5 + total - l3, TCP, summed)
     frames.append(merged)
+    return run
+
+
+cdef Py_ssize_t filling_run(
+    Octets at, Py_ssize_t skip, Py_ssize_t stride, Py_ssize_t count, Py_ssize_t last, Py_ssize_t* total_out
+) noexcept nogil:
+    """How many of `merge_run`'s frames are one run, and how many octets they carry; 0 if the first begins none."""
+    cdef Octets head = at + skip, frame
+    cdef Py_ssize_t full = stride - skip, l3 = ETHERNET, l4, l5, payload, size, length, total, run = 1
+    if count < 2 or full < ETHERNET + 40:
+        return 0
+    l4 = l3 + ((head[l3] & 15) * 4 if head[l3] >> 4 == 4 else 40)
+    payload = plain_payload(head, full, l3, l4) if l4 + TCP_HEADER <= full else 0
+    l5 = l4 + (head[l4 + 12] >> 4) * 4 if payload else 0
+    if payload == 0 or payload & 1 or l5 + payload != full:
+        return 0
+    total, length, frame = payload, payload, head
+    while run < count and length == payload and not frame[l4 + 13] & PSH:
+        size = full if run < count - 1 else last - skip
+        frame = at + run * stride + skip
+        length = plain_payload(frame, size, l3, l4) if l5 < size <= full else 0
+        if length == 0 or l5 + length != size or l5 + total + length - l3 > 0xFFFF or memcmp(at, frame - skip, skip):
+            break
+        if be32(frame + l4 + 4) != <uint32_t>(be32(head + l4 + 4) + total) or not same_flow(head, frame, 0, l3, l4):
+            break
+        if head[l3] >> 4 == 4 and be16(frame + l3 + 4) != (be16(head + l3 + 4) + run) & 0xFFFF:
+            break
+        total += length
+        run += 1
+    total_out[0] = total
     return run
 
 
