@@ -7,10 +7,14 @@ import asyncio
 import pytest
 
 from aionetflow.tunnel.key import generate_key
+from support.build import PURE
 from support.far import CALL, GIVE, TAKE, Far, move, two_processes, unending
 from support.loops import seconds
 
-pytestmark = pytest.mark.kernel
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.skipif(PURE, reason="half a minute of processes that start: on the compiled build alone"),
+]
 KEYS = [None, generate_key()]
 SIZE = 4 << 20
 PATIENCE = 60.0  # s
