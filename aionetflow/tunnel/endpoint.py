@@ -206,7 +206,7 @@ class Endpoint:
         segment = peer.latest
         if segment is not None and max(map(len, payloads)) <= HEADER_SIZE + segment.longest:
             macs: set[bytes] = set()
-            others = kernel.unwrap(payloads, segment.header, segment.arrived, macs)
+            others = _unwrap(segment, payloads, macs)
             if macs:
                 segment.heard(peer, macs, len(payloads) - len(others or ()), now)
             payloads = others or []
@@ -296,3 +296,12 @@ class Endpoint:
         self.strangers += count
         self.complaints.say(now, "stranger", b"", "%s sends to %s and is no peer of it", shown(unpacked(sender)),
                             shown(self.datagrams.local))  # fmt: skip
+
+
+def _unwrap(segment: Segment, payloads: list[bytes], macs: set[bytes]) -> list[bytes] | None:
+    """As `kernel.unwrap`; those of one length go together, as what the kernel has put together, so that they merge."""
+    count, size = len(payloads), len(payloads[0])
+    if segment.merged_by == 0 or kernel.equal_run(payloads, 0, count, 0, count * size) < count:
+        return kernel.unwrap(payloads, segment.header, segment.arrived, macs)
+    joined = bytearray(b"".join(payloads))
+    return kernel.split(joined, 0, len(joined), size, segment.header, segment.arrived, macs, segment.merged_by)
