@@ -23,7 +23,7 @@ from typing import Any, get_args
 import aionetflow as anf
 from aionetflow.tunnel.address import packed
 from aionetflow.tunnel.datagrams import Batching, Datagrams
-from aionetflow.tunnel.key import generate_key
+from aionetflow.tunnel.sealing.key import generate_key
 from aionetflow.tunnel.vxlan import header
 from benchmarks import machine
 from benchmarks.measure import ROOT

@@ -74,10 +74,10 @@ class Carrier:
 
     def _sealed(self, datagrams: Datagrams, clock: Clock, key: bytes | str) -> Endpoint:
         try:
-            from aionetflow.tunnel.key import parse_key
-            from aionetflow.tunnel.messages import OVERHEAD
-            from aionetflow.tunnel.session import Session
-            from aionetflow.tunnel.sessions import Sessions, SessionStats
+            from aionetflow.tunnel.sealing.key import parse_key
+            from aionetflow.tunnel.sealing.messages import OVERHEAD
+            from aionetflow.tunnel.sealing.session import Session
+            from aionetflow.tunnel.sealing.sessions import Sessions, SessionStats
         except ModuleNotFoundError as error:
             package = str(error.name).partition(".")[0]
             raise RuntimeError(f"key= needs {package}: pip install aionetflow[crypto]") from None

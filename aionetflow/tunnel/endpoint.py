@@ -10,8 +10,8 @@ from aionetflow.config import SECOND
 from aionetflow.tunnel import kernel
 from aionetflow.tunnel.address import Address, host_of, path_mtu, resolved, shown, unpacked
 from aionetflow.tunnel.datagrams import Datagrams
-from aionetflow.tunnel.messages import INITIATION, OVERHEAD, RESPONSE, TRANSPORT
 from aionetflow.tunnel.peers import Complaints, Peer, Sealer, Segment
+from aionetflow.tunnel.sealing.messages import INITIATION, OVERHEAD, RESPONSE, TRANSPORT
 from aionetflow.tunnel.vxlan import HEADER_SIZE, vni_of
 
 _log = getLogger("aionetflow.tunnel")

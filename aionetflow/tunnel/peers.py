@@ -12,7 +12,7 @@ _REMEMBERED = 256  # complaints; of more than that, only the kind is told apart
 
 
 class Sealer(Protocol):
-    """What turns frames into datagrams that only the peer can read, and back (session.py)."""
+    """What turns frames into datagrams that only the peer can read, and back (sealing/session.py)."""
 
     @property
     def established(self) -> bool:

@@ -21,8 +21,8 @@ import aionetflow as anf
 from aionetflow import Host, Network
 from aionetflow.clock import ManualClock
 from aionetflow.tunnel.datagrams import Batching
-from aionetflow.tunnel.key import generate_key
 from aionetflow.tunnel.link import TunnelLink
+from aionetflow.tunnel.sealing.key import generate_key
 from support.build import package_folder
 from support.hostile import Middle
 from support.loops import in_real_time, in_virtual_time, until

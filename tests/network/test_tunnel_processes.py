@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from aionetflow.tunnel.key import generate_key
+from aionetflow.tunnel.sealing.key import generate_key
 from support.build import PURE
 from support.far import CALL, GIVE, TAKE, Far, move, two_processes, unending
 from support.loops import seconds

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from aionetflow.tunnel.key import generate_key
+from aionetflow.tunnel.sealing.key import generate_key
 from support.far import GIVE, TAKE, move, two_processes, unending
 from support.loops import seconds
 

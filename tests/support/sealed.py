@@ -8,8 +8,8 @@ from dataclasses import fields
 from itertools import count
 from random import Random
 
-from aionetflow.tunnel.session import Session
-from aionetflow.tunnel.sessions import Sessions, SessionStats
+from aionetflow.tunnel.sealing.session import Session
+from aionetflow.tunnel.sealing.sessions import Sessions, SessionStats
 
 SECOND = 1_000_000_000
 KEY = bytes(range(7, 231, 7))

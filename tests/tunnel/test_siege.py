@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aionetflow.tunnel.messages import INITIATION, RESPONSE, TRANSPORT
+from aionetflow.tunnel.sealing.messages import INITIATION, RESPONSE, TRANSPORT
 from support.hostile import besiege
 
 KEY = "000102030405060708090a0b0c0d0e0ff0e0d0c0b0a090807060504030201000"

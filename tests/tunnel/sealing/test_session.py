@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aionetflow.tunnel import keypair as keypairs
-from aionetflow.tunnel.messages import INITIATION, OVERHEAD, RESPONSE, TRANSPORT, peek_index
-from aionetflow.tunnel.session import MAX_WAITING, Session
-from aionetflow.tunnel.sessions import Sessions, SessionStats
+from aionetflow.tunnel.sealing import keypair as keypairs
+from aionetflow.tunnel.sealing.messages import INITIATION, OVERHEAD, RESPONSE, TRANSPORT, peek_index
+from aionetflow.tunnel.sealing.session import MAX_WAITING, Session
+from aionetflow.tunnel.sealing.sessions import Sessions, SessionStats
 from support.sealed import DELAY, KEY, SECOND, End, Pair, dropped, shaken
 
 

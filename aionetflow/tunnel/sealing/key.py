@@ -12,7 +12,7 @@ _BASE64 = re.compile(r"[0-9A-Za-z+/]{43}=")
 # Fewer different ones among 32 random octets: once in more than 10^12 keys. All of them printable: as rarely.
 _FEWEST_DIFFERENT = 16
 
-_HOW = "a key is 32 random octets, from aionetflow.tunnel.key.generate_key(): as bytes, as 64 hex digits or in base64"
+_HOW = "a key is 32 random octets, such as generate_key() makes: as bytes, as 64 hex digits or in base64"
 
 
 def generate_key() -> str:

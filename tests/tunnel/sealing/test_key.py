@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from aionetflow.tunnel.key import generate_key, parse_key
+from aionetflow.tunnel.sealing.key import generate_key, parse_key
 
 OCTETS = Random(3).randbytes(32)
 

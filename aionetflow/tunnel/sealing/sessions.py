@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aionetflow.ip.rate import RateLimit
-from aionetflow.tunnel.messages import INDEX_SIZE, peek_index
+from aionetflow.tunnel.sealing.messages import INDEX_SIZE, peek_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aionetflow.tunnel.session import Session
+    from aionetflow.tunnel.sealing.session import Session
 
 # An answer costs two operations on the curve, about 0.1 ms.
 _ANSWERS_PER_SECOND = 50

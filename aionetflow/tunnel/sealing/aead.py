@@ -11,7 +11,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from aionetflow.tunnel.messages import HEADER_SIZE, INDEX_SIZE
+from aionetflow.tunnel.sealing.messages import HEADER_SIZE, INDEX_SIZE
 
 __all__ = ["Aead", "PlainCipher", "cipher"]
 
@@ -81,8 +81,8 @@ def cipher(key: bytes) -> Aead:
 try:
     import _hashlib  # noqa: F401 (Python's OpenSSL is loaded with it)
 
-    from aionetflow.tunnel._aead import LOADED
-    from aionetflow.tunnel._aead import Cipher as _Compiled
+    from aionetflow.tunnel.sealing._aead import LOADED
+    from aionetflow.tunnel.sealing._aead import Cipher as _Compiled
 
     _Cipher: type[_Compiled] | None = _Compiled if LOADED else None
 except ModuleNotFoundError:

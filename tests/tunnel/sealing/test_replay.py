@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aionetflow.tunnel.replay import WINDOW, ReplayWindow
+from aionetflow.tunnel.sealing.replay import WINDOW, ReplayWindow
 
 # Runs of counters, relative to one after the greatest so far: back into the window, behind it, and far ahead.
 RUNS = st.lists(

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aionetflow.tunnel import aead
-from aionetflow.tunnel.aead import Aead, PlainCipher, cipher
-from aionetflow.tunnel.messages import TRANSPORT
+from aionetflow.tunnel.sealing import aead
+from aionetflow.tunnel.sealing.aead import Aead, PlainCipher, cipher
+from aionetflow.tunnel.sealing.messages import TRANSPORT
 from support.build import PURE
 
 KEY = bytes(range(32))
@@ -71,7 +71,7 @@ def test_what_is_shorter_than_a_tag_is_not_opened(made: type[PlainCipher], lengt
     assert one.run(HEADER, 0, [sealed[: 13 + length]], 0, 64) == []
 
 
-@pytest.mark.skipif(PURE or find_spec("aionetflow.tunnel._aead") is None, reason="for what is compiled")
+@pytest.mark.skipif(PURE or find_spec("aionetflow.tunnel.sealing._aead") is None, reason="for what is compiled")
 def test_the_compiled_tunnel_uses_the_openssl_that_python_has_loaded() -> None:
     loaded = any(name in Path("/proc/self/maps").read_text() for name in ("libcrypto.so.3", "libcrypto.so.1.1"))
     assert (aead._Cipher is not None) == loaded

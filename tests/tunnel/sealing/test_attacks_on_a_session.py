@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aionetflow.tunnel import noise
-from aionetflow.tunnel import session as session_module
-from aionetflow.tunnel.keypair import Keypair
-from aionetflow.tunnel.messages import INITIATION, PROLOGUE, RESPONSE, TRANSPORT, VERSION, peek_index, timestamp
-from aionetflow.tunnel.replay import WINDOW
-from aionetflow.tunnel.session import Session
-from aionetflow.tunnel.sessions import Sessions, SessionStats
+from aionetflow.tunnel.sealing import noise
+from aionetflow.tunnel.sealing import session as session_module
+from aionetflow.tunnel.sealing.keypair import Keypair
+from aionetflow.tunnel.sealing.messages import INITIATION, PROLOGUE, RESPONSE, TRANSPORT, VERSION, peek_index, timestamp
+from aionetflow.tunnel.sealing.replay import WINDOW
+from aionetflow.tunnel.sealing.session import Session
+from aionetflow.tunnel.sealing.sessions import Sessions, SessionStats
 from support.sealed import DELAY, KEY, OTHER_KEY, SECOND, YEAR_2026, End, Pair, dropped, shaken
 
 KINDS = pytest.mark.parametrize("kind", ["initiation", "response", "transport"])

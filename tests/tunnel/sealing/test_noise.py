@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from aionetflow.tunnel import noise
-from aionetflow.tunnel.keypair import Keypair
-from aionetflow.tunnel.messages import HEADER_SIZE
+from aionetflow.tunnel.sealing import noise
+from aionetflow.tunnel.sealing.keypair import Keypair
+from aionetflow.tunnel.sealing.messages import HEADER_SIZE
 
 # Of cacophony (vectors/cacophony.txt), which snow tests against too.
 PROLOGUE = b"John Galt"

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from aionetflow.tunnel.messages import EPHEMERAL_SIZE
+from aionetflow.tunnel.sealing.messages import EPHEMERAL_SIZE
 
 # 32 octets, so that it is the first hash by itself (5.2, InitializeSymmetric).
 PROTOCOL = b"Noise_NNpsk0_25519_AESGCM_SHA256"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from aionetflow.config import MILLISECOND, NEVER, SECOND
-from aionetflow.tunnel import noise
-from aionetflow.tunnel.key import KEY_SIZE
-from aionetflow.tunnel.keypair import REJECT_AFTER_TIME, Keypair
-from aionetflow.tunnel.messages import (
+from aionetflow.tunnel.sealing import noise
+from aionetflow.tunnel.sealing.key import KEY_SIZE
+from aionetflow.tunnel.sealing.keypair import REJECT_AFTER_TIME, Keypair
+from aionetflow.tunnel.sealing.messages import (
     EPHEMERAL_SIZE,
     HEADER_SIZE,
     INDEX_SIZE,
@@ -30,7 +30,7 @@ from aionetflow.tunnel.messages import (
     VERSION,
     timestamp,
 )
-from aionetflow.tunnel.sessions import Sessions, SessionStats
+from aionetflow.tunnel.sealing.sessions import Sessions, SessionStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable

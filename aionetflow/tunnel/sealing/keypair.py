@@ -1,9 +1,9 @@
 """The two keys that a handshake has made: how messages are sealed under one and opened under the other."""
 
 from aionetflow.config import SECOND
-from aionetflow.tunnel.aead import cipher
-from aionetflow.tunnel.messages import HEADER_SIZE, TRANSPORT
-from aionetflow.tunnel.replay import ReplayWindow
+from aionetflow.tunnel.sealing.aead import cipher
+from aionetflow.tunnel.sealing.messages import HEADER_SIZE, TRANSPORT
+from aionetflow.tunnel.sealing.replay import ReplayWindow
 
 # WireGuard's times (Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", 6.1).
 REKEY_AFTER_TIME = 120 * SECOND
