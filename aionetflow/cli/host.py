@@ -13,14 +13,14 @@ from typing import Any
 
 import aionetflow as anf
 from aionetflow.cli import bench, netcat, reach, web
-from aionetflow.cli.site import USAGE, OutputClosed, Problem, Site, tell
+from aionetflow.cli.site import OutputClosed, Problem, Site, tell
+from aionetflow.cli.status import INTERRUPTED, USAGE
 from aionetflow.config import DEFAULT_MTU
 from aionetflow.loop.events import new_event_loop
 from aionetflow.tunnel.address import Address
 from aionetflow.tunnel.link import LEAST_MTU, TunnelLink
 from aionetflow.tunnel.vxlan import PORT
 
-INTERRUPTED = 130
 _ANY = "0.0.0.0"
 _KEY_SIZE = 32
 _LONGEST_MTU = 65535

@@ -16,13 +16,10 @@ from aionetflow import __version__
 from aionetflow.cli import host
 from aionetflow.cli.output import open_output
 from aionetflow.cli.reach import add_commands
+from aionetflow.cli.status import FAILED, INTERRUPTED, PIPE_CLOSED, USAGE
 from aionetflow.loop.events import EventLoop
 
 PROGRAM = "aionetflow" if Path(sys.argv[0]).stem == "aionetflow" else "python -m aionetflow"  # as it was called
-FAILED = 1
-USAGE = 2
-INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
-PIPE_CLOSED = 141  # 128 + SIGPIPE
 NEEDED = ("h11", "rich")
 
 _SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}

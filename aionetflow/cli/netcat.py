@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import aionetflow as anf
-from aionetflow.cli.site import USAGE, Problem, Site, put, tell
+from aionetflow.cli.site import Problem, Site, put, tell
+from aionetflow.cli.status import USAGE
 
 _PIECE = 1 << 16  # octets
 

@@ -5,6 +5,7 @@ import contextlib
 import sys
 
 import aionetflow as anf
+from aionetflow.cli.status import FAILED
 from aionetflow.inspect.probing import ECHO, IPPROTO_ICMPV6
 from aionetflow.ip.address import AF_INET6
 from aionetflow.network.control_blocks import control_blocks
@@ -17,9 +18,6 @@ PATIENCE = 5.0  # s; how long a host of the others is looked for
 _LINGER = 2.0  # s; how long what was written has to be delivered at the end
 _LOOK = 0.02  # s
 _UNDER_WAY = {"FIN-WAIT-1", "CLOSING", "LAST-ACK"}  # closed, and not everything acknowledged
-
-
-FAILED, USAGE = 1, 2  # exit statuses
 
 
 class Problem(Exception):

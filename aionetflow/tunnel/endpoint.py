@@ -11,7 +11,7 @@ from aionetflow.tunnel import kernel
 from aionetflow.tunnel.address import Address, host_of, path_mtu, resolved, shown, unpacked
 from aionetflow.tunnel.datagrams import Datagrams
 from aionetflow.tunnel.peers import Complaints, Peer, Sealer, Segment
-from aionetflow.tunnel.sealing.messages import INITIATION, OVERHEAD, RESPONSE, TRANSPORT
+from aionetflow.tunnel.sealing.messages import INITIATION, OVERHEAD, RESPONSE, TRANSPORT, VERSION
 from aionetflow.tunnel.vxlan import HEADER_SIZE, vni_of
 
 _log = getLogger("aionetflow.tunnel")
@@ -241,15 +241,19 @@ class Endpoint:
                                 shown(peer.address), datagram[:8].hex())  # fmt: skip
 
     def _complain_of_key(self, peer: Peer, datagrams: list[bytes], now: int) -> None:
-        """Nothing has come out of these: there is something wrong if one was plain, or the keys differ."""
+        """Nothing has come out of these: there is something wrong if one was plain, or the keys or versions differ."""
         plain = sum(vni_of(datagram) >= 0 for datagram in datagrams)
         self.unsealed += plain
         altered, self._altered = self._altered, self.session_counters().get("altered", 0)
+        versions = {datagram[0] >> 4 for datagram in datagrams if len(datagram) >= OVERHEAD} - {VERSION}
         if plain:
             self.complaints.say(now, "unsealed", peer.octets, "%s does not encrypt what it sends; we have a key",
                                 shown(peer.address))  # fmt: skip
         elif self._altered > altered and any(datagram[0] == INITIATION for datagram in datagrams if datagram):
             self.complaints.say(now, "key", peer.octets, "%s has another key", shown(peer.address))
+        elif versions:
+            self.complaints.say(now, "version", peer.octets, "%s encrypts by version %d; ours is %d",
+                                shown(peer.address), versions.pop(), VERSION)  # fmt: skip
 
     # ---- strangers
 

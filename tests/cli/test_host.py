@@ -439,9 +439,12 @@ def test_help_says_what_there_is(job: list[str], capsys: pytest.CaptureFixture[s
 # ---- the page
 
 
-def test_the_two_terminals_of_the_page_work_as_written(folder: Path, tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "tunnel.md").read_text(encoding="utf-8")
-    first, second = re.findall(r"^```\n(aionetflow host .*)\n```$", page, re.MULTILINE)
+def test_the_two_terminals_of_the_pages_work_as_written(folder: Path, tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    pages = [(root / name).read_text(encoding="utf-8") for name in ("README.md", "docs/tunnel.md")]
+    terminals = [re.findall(r"^```\n(aionetflow host .*)\n```$", page, re.MULTILINE) for page in pages]
+    assert terminals[0] == terminals[1]
+    first, second = terminals[0]
     for port in (4789, 4790):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:

@@ -246,6 +246,19 @@ async def test_what_does_not_fit_is_told_in_one_line(
         assert near.stats["frames_in"] == 0
 
 
+async def test_another_version_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    async with Network(seed=1) as net:
+        near = net.tunnel(LOOPBACK, key=KEY)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.bind(LOOPBACK)
+            near.add_peer(peer.getsockname())
+            for _ in range(3):
+                peer.sendto(b"\x21" + bytes(64), near.local)
+            await until(lambda: near.stats["foreign"] == 3)
+            lines = [f"127.0.0.1:{peer.getsockname()[1]} encrypts by version 2; ours is 1"]
+        assert [record.message for record in caplog.records] == lines
+
+
 @pytest.mark.parametrize("key", [None, KEY])
 async def test_frames_that_are_too_long_are_told_of_and_dropped(
     key: str | None, caplog: pytest.LogCaptureFixture
