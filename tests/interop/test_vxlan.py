@@ -172,7 +172,7 @@ def test_tshark_finds_nothing_wrong_with_what_we_send(version: int, tmp_path: Pa
         # One datagram a call: a capture on a veth sees what UDP_SEGMENT sends before it is cut.
         async with joined(batching="single") as where:
             capture = [tool("dumpcap"), "-q", "-P", "-i", "vb", "-w", str(file), "-f", "udp port 4789"]
-            await talk_under(where, version, capture)
+            await talk_under(where, version, capture, file)
 
     run(main())
     sent = frames(tshark, file, f"ip.src == {UNDERLAY[4][0]}")
@@ -183,7 +183,7 @@ def test_tshark_finds_nothing_wrong_with_what_we_send(version: int, tmp_path: Pa
     assert not frames(tshark, file, f"ip.src == {UNDERLAY[4][0]} and _ws.malformed")
 
 
-async def talk_under(where: Joined, version: int, capture: list[str]) -> None:
+async def talk_under(where: Joined, version: int, capture: list[str], file: Path) -> None:
     """Some data from a host of ours to a program of the kernel's, while what passes the veth is written down."""
     listener = where.kernel.call(lambda: _listen(KERNEL[version]))
     loop = asyncio.get_running_loop()
@@ -198,6 +198,8 @@ async def talk_under(where: Joined, version: int, capture: list[str]) -> None:
             writer.close()
             await writer.wait_closed()
         assert await reading == 300_000
+        while file.stat().st_size < 300_000:  # noqa: ASYNC110 (dumpcap writes when it likes, and tells nobody)
+            await asyncio.sleep(0.05)
 
 
 def _listen(address: str) -> socket.socket:
