@@ -189,7 +189,7 @@ async def talk_under(where: Joined, version: int, capture: list[str], file: Path
     loop = asyncio.get_running_loop()
     async with program(where.kernel, *capture, stderr=asyncio.subprocess.PIPE) as tshark:
         assert tshark.stderr is not None
-        while b"Capturing on" not in await tshark.stderr.readline():
+        while b"File: " not in await tshark.stderr.readline():  # which comes once it captures
             pass
         reading = loop.run_in_executor(None, _read_all, listener)
         async with where.host:
@@ -198,7 +198,7 @@ async def talk_under(where: Joined, version: int, capture: list[str], file: Path
             writer.close()
             await writer.wait_closed()
         assert await reading == 300_000
-        while file.stat().st_size < 300_000:  # noqa: ASYNC110 (dumpcap writes when it likes, and tells nobody)
+        while file.stat().st_size < 300_000:  # noqa: ASYNC110, ASYNC240 (dumpcap writes when it likes, and tells nobody)
             await asyncio.sleep(0.05)
 
 
