@@ -101,6 +101,8 @@ class Endpoint:
     def part(self, segment: Segment, peer: Peer) -> None:
         """This peer is none of this tunnel's any more."""
         peer.segments.pop(segment.vni, None)
+        if peer.latest is segment:
+            peer.latest = None
         if not peer.segments:
             self._peers.pop(peer.octets, None)
             if peer.session is not None:

@@ -319,6 +319,24 @@ async def test_several_networks_share_a_socket() -> None:
             here.tunnel(near.local, 44, node=here.switch("yet another"), key=KEY)
 
 
+async def test_a_peer_of_one_network_less_is_not_heard_there() -> None:
+    async with Network(seed=1) as here, Network(seed=2) as there:
+        near = here.tunnel(LOOPBACK, 42)
+        far = there.tunnel(LOOPBACK, 42, [near.local])
+        near.add_peer(far.local)
+        here.tunnel(near.local, 43, [far.local], node=here.switch("dmz"))  # so that it stays a peer of the socket
+        web, client = here.host("web"), there.host("client")
+        assert await transfer(web, client, DATA) == DATA
+        near.remove_peer(far.local)
+        before = near.stats
+        sock = await datagram(client)
+        await sock.sendto(b"still there?", (web.addresses[0], 9))
+        await until(lambda: near.stats["wrong_vni"] > before["wrong_vni"])
+        await sock.close()
+        assert near.stats["frames_in"] == before["frames_in"]
+        assert near.table == {}
+
+
 async def test_a_frame_goes_where_its_station_is_and_only_there() -> None:
     async with Network(seed=1) as one, Network(seed=2) as two, Network(seed=3) as three:
         first = one.tunnel(LOOPBACK, 42)
