@@ -56,6 +56,17 @@ cpdef Py_ssize_t tcp_run(
 cpdef bytes gather(
     list frames, Py_ssize_t first, Py_ssize_t count, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t l5
 )
+ctypedef struct Pieces:
+    Py_ssize_t count  # the true frames that a super-segment stands for
+    Py_ssize_t size  # octets of payload in each but the last; of a true frame, all
+    Py_ssize_t l4
+    Py_ssize_t l5  # where the payload begins; 0 in a true frame
+    uint32_t protocol
+
+cdef Pieces pieces_of(const uint8_t* frame, Py_ssize_t size, Py_ssize_t merged_by) except *
+cdef Py_ssize_t write_piece(
+    uint8_t* out, const uint8_t* frame, Py_ssize_t size, Pieces* into, Py_ssize_t number
+) noexcept nogil
 cdef Py_ssize_t merge_run(
     const uint8_t* at, Py_ssize_t skip, Py_ssize_t stride, Py_ssize_t count, Py_ssize_t last, list frames
 ) except -1

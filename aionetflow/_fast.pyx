@@ -356,15 +356,60 @@ cpdef list segment(
         out = <uint8_t*>PyBytes_AS_STRING(frame)
         memcpy(out, template, top)
         total = copy_pieces(out + top, source, second, offset, size, split)
-        write_ip(out + ip, transport - ip, top - ip + size, ident)
-        if protocol == TCP:
-            write_tcp(out + transport, <uint32_t>offset, offset + size == length)
-        write_checksum(out + ip, transport - ip, top - ip, top - ip + size, protocol, total)
+        finish_segment(out, ip, transport, top, offset, size, offset + size == length, ident, protocol, total)
         frames.append(frame)
         offset += size
         ident += 1
         if offset == length:
             return frames
+
+
+cdef void finish_segment(
+    uint8_t* out, Py_ssize_t l3, Py_ssize_t l4, Py_ssize_t l5, Py_ssize_t offset, Py_ssize_t size, bint last,
+    uint32_t ident, uint32_t protocol, uint64_t payload
+) noexcept nogil:
+    """Makes of a copied header that of the piece at offset, whose sum is `payload`."""
+    write_ip(out + l3, l4 - l3, l5 - l3 + size, ident)
+    if protocol == TCP:
+        write_tcp(out + l4, <uint32_t>offset, last)
+    write_checksum(out + l3, l4 - l3, l5 - l3, l5 - l3 + size, protocol, payload)
+
+
+cdef Pieces pieces_of(Octets frame, Py_ssize_t size, Py_ssize_t merged_by) except *:
+    """How `gso.cut` takes this frame apart."""
+    cdef Pieces into = Pieces(1, size, 0, 0, 0)
+    cdef Py_ssize_t l3 = ETHERNET
+    if merged_by == 0 or size <= merged_by + l3:
+        return into
+    if merged_by < 0 or size < l3 + 40:
+        raise ValueError("the template holds no IP header")
+    into.l4 = l3 + ((frame[l3] & 15) * 4 if frame[l3] >> 4 == 4 else 40)
+    into.l5 = into.l4 + ((frame[into.l4 + 12] >> 4) * 4 if into.l4 + TCP_HEADER <= size else 0)
+    if into.l5 >= size or into.l5 >= merged_by + l3:
+        raise ValueError("the template holds no transport header")
+    into.protocol = template_protocol(frame, l3, into.l4, into.l5)
+    if into.protocol == TCP:
+        into.size = merged_by + l3 - into.l5
+        into.count = (size - into.l5 + into.size - 1) // into.size
+    else:
+        into.size = size - into.l5
+    return into
+
+
+cdef Py_ssize_t write_piece(uint8_t* out, Octets frame, Py_ssize_t size, Pieces* into, Py_ssize_t number) noexcept nogil:
+    """Writes one of those true frames; how long it is."""
+    cdef Py_ssize_t l5 = into.l5, offset, length
+    if l5 == 0:
+        memcpy(out, frame, size)
+        return size
+    offset = number * into.size
+    length = min(into.size, size - l5 - offset)
+    memcpy(out, frame, l5)
+    finish_segment(
+        out, ETHERNET, into.l4, l5, offset, length, number == into.count - 1,
+        be16(frame + ETHERNET + 4) + <uint32_t>number, into.protocol, copy_words(out + l5, frame + l5 + offset, length)
+    )
+    return l5 + length
 
 
 cdef uint64_t copy_pieces(

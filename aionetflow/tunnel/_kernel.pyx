@@ -1,11 +1,11 @@
 """Many datagrams a call: UDP_SEGMENT and UDP_GRO, sendmmsg and recvmmsg (Linux). See `kernel.py` for what they do."""
 
-from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize, PyByteArray_GET_SIZE, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
-from aionetflow._fast cimport merge_run
+from aionetflow._fast cimport Pieces, merge_run, pieces_of, write_piece
 
 cdef extern from *:
     """
@@ -36,34 +36,41 @@ cdef extern from *:
 
     typedef struct { int length; int size; uint32_t dropped; int name_length; char name[28]; } anf_arrival;
 
-    /* One sendmsg of `count` datagrams, each of `header` and a payload: those before the last all of `size` octets. */
-    static int anf_send_segments(int fd, char *to, int to_length, struct iovec *parts, int count, int size) {
+    /* One sendmsg of all that stands there: one datagram, or many of `size` octets, of which the last may be shorter. */
+    static int anf_send_segments(int fd, char *to, int to_length, char *octets, size_t length, int size) {
         char control[CMSG_SPACE(sizeof(uint16_t))];
+        struct iovec part;
         struct msghdr message;
         memset(&message, 0, sizeof message);
+        part.iov_base = octets; part.iov_len = length;
         message.msg_name = to; message.msg_namelen = to_length;
-        message.msg_iov = parts; message.msg_iovlen = 2 * count;
-        if (count > 1) {
+        message.msg_iov = &part; message.msg_iovlen = 1;
+        if (length > (size_t)size) {
             struct cmsghdr *item;
-            uint16_t octets = (uint16_t)size;
+            uint16_t segment = (uint16_t)size;
             memset(control, 0, sizeof control);
             message.msg_control = control; message.msg_controllen = sizeof control;
             item = CMSG_FIRSTHDR(&message);
             item->cmsg_level = SOL_UDP; item->cmsg_type = UDP_SEGMENT;
-            item->cmsg_len = CMSG_LEN(sizeof octets);
-            memcpy(CMSG_DATA(item), &octets, sizeof octets);
+            item->cmsg_len = CMSG_LEN(sizeof segment);
+            memcpy(CMSG_DATA(item), &segment, sizeof segment);
         }
-        return sendmsg(fd, &message, MSG_DONTWAIT) < 0 ? -errno : count;
+        return sendmsg(fd, &message, MSG_DONTWAIT) < 0 ? -errno : 0;
     }
 
-    static int anf_send_many(int fd, char *to, int to_length, struct iovec *parts, int count) {
+    static int anf_send_many(int fd, char *to, int to_length, char *octets, size_t length, int size, int most) {
         struct mmsghdr messages[ANF_MOST];
-        int i, sent;
-        memset(messages, 0, count * sizeof messages[0]);
-        for (i = 0; i < count; i++) {
-            messages[i].msg_hdr.msg_name = to; messages[i].msg_hdr.msg_namelen = to_length;
-            messages[i].msg_hdr.msg_iov = parts + 2 * i; messages[i].msg_hdr.msg_iovlen = 2;
-        }
+        struct iovec parts[ANF_MOST];
+        int count = 0, sent;
+        memset(messages, 0, sizeof messages);
+        do {
+            size_t taken = length < (size_t)size ? length : (size_t)size;
+            parts[count].iov_base = octets; parts[count].iov_len = taken;
+            messages[count].msg_hdr.msg_name = to; messages[count].msg_hdr.msg_namelen = to_length;
+            messages[count].msg_hdr.msg_iov = parts + count; messages[count].msg_hdr.msg_iovlen = 1;
+            octets += taken; length -= taken;
+            count++;
+        } while (length && count < most && count < ANF_MOST);
         sent = sendmmsg(fd, messages, count, MSG_DONTWAIT);
         return sent < 0 ? -errno : sent;
     }
@@ -104,58 +111,102 @@ cdef extern from *:
     #include <stdint.h>
     #define ANF_LINUX 0
     #define ANF_MOST 64
-    struct iovec { void *iov_base; size_t iov_len; };
     typedef struct { int length; int size; uint32_t dropped; int name_length; char name[28]; } anf_arrival;
-    #define anf_send_segments(fd, to, to_length, parts, count, size) (-ENOSYS)
-    #define anf_send_many(fd, to, to_length, parts, count) (-ENOSYS)
+    #define anf_send_segments(fd, to, to_length, octets, length, size) (-ENOSYS)
+    #define anf_send_many(fd, to, to_length, octets, length, size, most) (-ENOSYS)
     #define anf_receive(fd, buffer, slot, count, arrivals) (-ENOSYS)
     #endif
     """
     cdef enum:
         ANF_LINUX, ANF_MOST
-    cdef struct iovec:
-        void *iov_base
-        size_t iov_len
     ctypedef struct anf_arrival:
         int length
         int size
         uint32_t dropped
         int name_length
         char name[28]
-    int anf_send_segments(int, char *, int, iovec *, int, int) nogil
-    int anf_send_many(int, char *, int, iovec *, int) nogil
+    int anf_send_segments(int, char *, int, char *, size_t, int) nogil
+    int anf_send_many(int, char *, int, char *, size_t, int, int) nogil
     int anf_receive(int, char *, int, int, anf_arrival *) nogil
 
 LINUX = bool(ANF_LINUX)
 
 
-cdef void fill(iovec *parts, bytes header, list payloads, Py_ssize_t first, int count):
-    cdef int i
-    cdef bytes payload
-    for i in range(count):
-        payload = payloads[first + i]
-        parts[2 * i].iov_base = PyBytes_AS_STRING(header)
-        parts[2 * i].iov_len = PyBytes_GET_SIZE(header)
-        parts[2 * i + 1].iov_base = PyBytes_AS_STRING(payload)
-        parts[2 * i + 1].iov_len = PyBytes_GET_SIZE(payload)
+def lay_out(
+    list frames, Py_ssize_t merged_by, bytes header, Py_ssize_t before, Py_ssize_t behind, Py_ssize_t room, int most
+):
+    cdef Py_ssize_t inner = PyBytes_GET_SIZE(header), extra = before + inner + behind, size, length, left = 0, number
+    cdef list blocks = []
+    cdef Block block = Block(blocks, room, most)
+    cdef bytes frame
+    cdef Pieces pieces
+    if before < 0 or behind < 0:
+        raise ValueError("no room")
+    for frame in frames:
+        size = PyBytes_GET_SIZE(frame)
+        pieces = pieces_of(<const uint8_t*>PyBytes_AS_STRING(frame), size, merged_by)
+        left += size + (pieces.count - 1) * pieces.l5 + pieces.count * extra
+    for frame in frames:
+        size = PyBytes_GET_SIZE(frame)
+        pieces = pieces_of(<const uint8_t*>PyBytes_AS_STRING(frame), size, merged_by)
+        for number in range(pieces.count):
+            length = size if pieces.l5 == 0 else pieces.l5 + min(pieces.size, size - pieces.l5 - number * pieces.size)
+            block.place(length + extra, left)
+            memcpy(block.out + before, PyBytes_AS_STRING(header), inner)
+            write_piece(block.out + before + inner, <const uint8_t*>PyBytes_AS_STRING(frame), size, &pieces, number)
+            left -= length + extra
+    block.finish()
+    return blocks
 
 
-def send_segments(sock, bytes to, bytes header, list payloads, Py_ssize_t first, int count, int size):
-    cdef iovec parts[2 * ANF_MOST]
+cdef class Block:
+    """The block that is being laid out, and those that are."""
+
+    cdef list blocks
+    cdef bytearray octets
+    cdef uint8_t *out  # where the datagram stands that was placed last
+    cdef Py_ssize_t unit, end, room
+    cdef int count, most
+    cdef bint ended
+
+    def __cinit__(self, list blocks, Py_ssize_t room, int most):
+        self.blocks, self.room, self.most = blocks, room, most
+
+    cdef int place(self, Py_ssize_t size, Py_ssize_t left) except -1:
+        """Makes room for a datagram; `left` are the octets of all that are still to be placed."""
+        if self.octets is None or self.ended or size > self.unit or self.count == self.most or self.end + size > self.room:
+            self.finish()
+            self.octets = PyByteArray_FromStringAndSize(NULL, max(size, min(left, self.room)))
+            self.unit, self.end, self.count, self.ended = size, 0, 0, False
+        self.out = <uint8_t*>PyByteArray_AS_STRING(self.octets) + self.end
+        self.end += size
+        self.count += 1
+        self.ended = size < self.unit
+        return 0
+
+    cdef int finish(self) except -1:
+        if self.octets is not None:
+            if PyByteArray_GET_SIZE(self.octets) != self.end:
+                PyByteArray_Resize(self.octets, self.end)
+            self.blocks.append((self.octets, self.unit))
+        return 0
+
+
+def send_segments(sock, bytes to, bytearray block, int size):
     cdef int fd = sock.fileno()
-    if count > ANF_MOST:
-        raise ValueError("too many")
-    fill(parts, header, payloads, first, count)
-    return anf_send_segments(fd, PyBytes_AS_STRING(to), PyBytes_GET_SIZE(to), parts, count, size)
+    return anf_send_segments(
+        fd, PyBytes_AS_STRING(to), PyBytes_GET_SIZE(to), PyByteArray_AS_STRING(block), PyByteArray_GET_SIZE(block), size
+    )
 
 
-def send_many(sock, bytes to, bytes header, list payloads, Py_ssize_t first, int count):
-    cdef iovec parts[2 * ANF_MOST]
+def send_many(sock, bytes to, bytearray block, int size, Py_ssize_t first, int most):
     cdef int fd = sock.fileno()
-    if count > ANF_MOST:
-        raise ValueError("too many")
-    fill(parts, header, payloads, first, count)
-    return anf_send_many(fd, PyBytes_AS_STRING(to), PyBytes_GET_SIZE(to), parts, count)
+    cdef Py_ssize_t start = first * size, length = PyByteArray_GET_SIZE(block) - start
+    if first < 0 or size < 0 or length < 0:
+        raise ValueError("out of the block")
+    return anf_send_many(
+        fd, PyBytes_AS_STRING(to), PyBytes_GET_SIZE(to), PyByteArray_AS_STRING(block) + start, length, size, most
+    )
 
 
 def receive(sock, bytearray buffer, int slot, int count):
@@ -173,22 +224,6 @@ def receive(sock, bytearray buffer, int slot, int count):
     ]
 
 
-def equal_run(list payloads, Py_ssize_t first, int most, Py_ssize_t header, Py_ssize_t room):
-    cdef Py_ssize_t total = len(payloads), size
-    cdef int count = 1
-    cdef Py_ssize_t full = PyBytes_GET_SIZE(<bytes?>payloads[first])
-    cdef Py_ssize_t octets = header + full
-    while count < most and first + count < total:
-        size = PyBytes_GET_SIZE(<bytes?>payloads[first + count])
-        octets += header + size
-        if size > full or octets > room:
-            break
-        count += 1
-        if size < full:
-            break
-    return count
-
-
 cdef bint take(const char *place, Py_ssize_t size, const char *vni, list frames, set macs, const char **known) except -1:
     """Whether these octets were a frame of that network, which is taken out; `known` is the MAC that came last."""
     if size < 22 or not place[0] & 8 or memcmp(place + 4, vni, 3):
@@ -198,21 +233,6 @@ cdef bint take(const char *place, Py_ssize_t size, const char *vni, list frames,
         known[0] = place + 14
         macs.add(PyBytes_FromStringAndSize(place + 14, 6))
     return True
-
-
-def unwrap(list datagrams, bytes header, list frames, set macs):
-    cdef const char *vni = PyBytes_AS_STRING(header) + 4
-    cdef const char *known = NULL
-    cdef bytes datagram
-    cdef list others = None
-    if PyBytes_GET_SIZE(header) != 8:
-        raise ValueError("no header")
-    for datagram in datagrams:
-        if not take(PyBytes_AS_STRING(datagram), PyBytes_GET_SIZE(datagram), vni, frames, macs, &known):
-            if others is None:
-                others = []
-            others.append(datagram)
-    return others
 
 
 def cut(bytearray buffer, Py_ssize_t start, Py_ssize_t length, Py_ssize_t size):

@@ -71,38 +71,47 @@ class Datagrams:
         """The descriptor; -1 once it is closed."""
         return self._socket.fileno()
 
-    def send(self, to: bytes, header: bytes, payloads: list[bytes]) -> int:
-        """Sends each payload behind the header; `to` is an address in the kernel's form.
+    def lay_out(
+        self, frames: list[bytes], merged_by: int, header: bytes, before: int = 0, behind: int = 0
+    ) -> list[kernel.Block]:
+        """The blocks that `send` takes, each in one call if it can: see `kernel.lay_out`."""
+        return kernel.lay_out(frames, merged_by, header, before, behind, self._room, MOST)
+
+    def send(self, to: bytes, block: bytearray, size: int) -> int:
+        """Sends a block of datagrams, all but the last of `size` octets; `to` is an address in the kernel's form.
 
         Returns 0, or the errno of what was not sent, and is counted: EMSGSIZE if the path does not take such lengths.
         """
-        first, total, problem = 0, len(payloads), 0
-        while first < total and self._socket.fileno() >= 0:
-            count = min(total - first, MOST)
+        if self._socket.fileno() < 0:
+            return 0
+        count = max(-(-len(block) // size), 1) if size else 1
+        if self.batching != "segments":
+            return self._send_each(to, block, size, count)
+        self.calls += 1
+        code = kernel.send_segments(self._socket, to, block, size)
+        if code == -errno.EIO:
+            self.batching = "many"  # a device that can neither cut nor sum (Linux udp_send_skb): EIO
+            return self._send_each(to, block, size, count)
+        self._count(0 if code < 0 else count, count if code < 0 else 0)
+        return -code
+
+    def _send_each(self, to: bytes, block: bytearray, size: int, count: int) -> int:
+        first, problem = 0, 0
+        while first < count:
             self.calls += 1
-            if self.batching == "segments":
-                count = kernel.equal_run(payloads, first, count, len(header), self._room)
-                size = len(header) + len(payloads[first])
-                done = kernel.send_segments(self._socket, to, header, payloads, first, count, size)
-            elif self.batching == "many":
-                done = kernel.send_many(self._socket, to, header, payloads, first, count)
-            else:
-                done = kernel.send_segments(self._socket, to, header, payloads, first, 1, 0)
-            if done > 0:
-                self.sent += done
-                first += done
-            elif -done == errno.EIO and self.batching == "segments":
-                self.batching = "many"  # a device that can neither cut nor sum (Linux udp_send_skb): EIO
-            elif -done in _FULL:
-                self.send_dropped += total - first
+            done = kernel.send_many(self._socket, to, block, size, first, MOST if self.batching == "many" else 1)
+            if -done in _FULL:
+                self._count(0, count - first)
                 return -done
-            else:
-                # What is refused may be one length among many: the others get their chance.
+            if done <= 0:  # what is refused may be one among many: the others get their chance
                 problem = -done
-                lost = count if self.batching == "segments" else 1
-                self.send_dropped += lost
-                first += lost
+            self._count(max(done, 0), int(done <= 0))
+            first += max(done, 1)
         return problem
+
+    def _count(self, sent: int, dropped: int) -> None:
+        self.sent += sent
+        self.send_dropped += dropped
 
     def receive(self) -> list[kernel.Arrival]:
         """What has come, in `buffer`; nothing when there is nothing, or the socket is closed."""

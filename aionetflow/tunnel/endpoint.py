@@ -7,11 +7,13 @@ from logging import getLogger
 
 from aionetflow.clock import Clock, Timer
 from aionetflow.config import SECOND
+from aionetflow.gso import frames_of
 from aionetflow.tunnel import kernel
 from aionetflow.tunnel.address import Address, host_of, path_mtu, resolved, shown, unpacked
-from aionetflow.tunnel.datagrams import Datagrams
+from aionetflow.tunnel.datagrams import SLOT, Datagrams
 from aionetflow.tunnel.peers import Complaints, Peer, Sealer, Segment
-from aionetflow.tunnel.sealing.messages import INITIATION, OVERHEAD, RESPONSE, TRANSPORT, VERSION
+from aionetflow.tunnel.sealing.messages import HEADER_SIZE as SEALED_HEADER
+from aionetflow.tunnel.sealing.messages import INITIATION, OVERHEAD, RESPONSE, TAG_SIZE, TRANSPORT, VERSION
 from aionetflow.tunnel.vxlan import HEADER_SIZE, vni_of
 
 _log = getLogger("aionetflow.tunnel")
@@ -50,6 +52,7 @@ class Endpoint:
         self._hosts: dict[bytes, Peer] = {}  # the first peer that was named at each host
         self._candidates: dict[bytes, tuple[Sealer, int]] = {}  # by their addresses; and since when
         self._timer: Timer | None = None
+        self._opened = bytearray(SLOT) if seal is not None else bytearray()  # what was sealed in one arrival
         self._altered = 0  # how many datagrams the key had not opened when that was last looked at
         if seal is not None:
             self._timer = clock.call_at(clock.now() + _TICK, self._tick)
@@ -122,27 +125,31 @@ class Endpoint:
 
     # ---- sending
 
-    def send(self, peer: Peer, header: bytes, frames: list[bytes], now: int) -> None:
-        """Sends frames to a peer, each behind a tunnel's header."""
-        peer.frames_out += len(frames)
-        if peer.session is None:
-            problem = self.datagrams.send(peer.octets, header, frames)
-        else:
-            problem = self._send_sealed(peer.octets, peer.session.seal([header + frame for frame in frames], now))
+    def send(self, peer: Peer, header: bytes, frames: list[bytes], merged_by: int, now: int) -> None:
+        """Sends frames to a peer, each behind a tunnel's header; cut by that MTU (gso.py) if it is not 0."""
+        peer.frames_out += frames_of(frames, merged_by)
+        problem, session = 0, peer.session
+        around = (SEALED_HEADER, TAG_SIZE) if session is not None else (0, 0)
+        for block, size in self.datagrams.lay_out(frames, merged_by, header, *around):
+            ready, more = session.seal_block(block, size, now) if session is not None else (True, [])
+            if ready:
+                problem = self.datagrams.send(peer.octets, block, size) or problem
+            self._reply(peer.octets, more)
         if problem == errno.EMSGSIZE:
             self.on_too_long(peer)
         elif problem:
             self.complaints.say(now, "send", peer.octets, "%s cannot be sent to: %s", shown(peer.address),
                                 os.strerror(problem))  # fmt: skip
 
-    def _send_sealed(self, to: bytes, datagrams: list[bytes]) -> int:
-        return self.datagrams.send(to, b"", datagrams) if datagrams else 0
+    def _reply(self, to: bytes, datagrams: list[bytes]) -> None:
+        for datagram in datagrams:
+            self.datagrams.send(to, bytearray(datagram), len(datagram))
 
     def _tick(self) -> None:
         now = self._clock.now()
         for peer in list(self._peers.values()):
             if peer.session is not None:
-                self._send_sealed(peer.octets, peer.session.expire(now))
+                self._reply(peer.octets, peer.session.expire(now))
         for sender, (_, since) in list(self._candidates.items()):
             if now - since > _CANDIDATE_TIME:
                 self._drop_candidate(sender)
@@ -158,10 +165,8 @@ class Endpoint:
             for _ in range(_READS):
                 arrivals = self.datagrams.receive()
                 for sender, start, length, size, _ in arrivals:
-                    if self._seal is not None:
-                        self._take_sealed(sender, kernel.cut(self.datagrams.buffer, start, length, size), now)
-                    else:
-                        self._take_plain(sender, start, length, size, now)
+                    take = self._take_plain if self._seal is None else self._take_sealed
+                    take(sender, start, length, size, now)
                 if len(arrivals) < self.datagrams.slots or sum(arrival[2] for arrival in arrivals) > _MUCH:
                     break
             for segment in self._segments.values():
@@ -172,47 +177,46 @@ class Endpoint:
     def _take_plain(self, sender: bytes, start: int, length: int, size: int, now: int) -> None:
         peer = self._peers.get(sender) or self._hosts.get(host_of(sender))
         if peer is None:
-            peer = self._learn_plain(sender, kernel.cut(self.datagrams.buffer, start, length, size), now)
+            peer = self._learn_plain(sender, self._datagrams(start, length, size), now)
             if peer is None:
                 return
+        self._take_frames(peer, self.datagrams.buffer, start, length, size, now)
+
+    def _take_sealed(self, sender: bytes, start: int, length: int, size: int, now: int) -> None:
+        peer = self._peers.get(sender)
+        session = peer.session if peer is not None else self._candidate(sender, now)
+        if session is None:
+            self._refuse(sender, -(-length // max(size, 1)), now)
+            return
+        runs, replies = session.open_all(self.datagrams.buffer, start, length, size, self._opened, now)
+        self._reply(sender, replies)
+        if peer is None:
+            peer = self._learn_sealed(sender, session, bool(replies), now)
+            if peer is None:
+                self._refuse(sender, -(-length // max(size, 1)), now)
+        elif not runs:
+            self._complain_of_key(peer, self._datagrams(start, length, size), now)
+        if peer is not None:
+            for place, octets, unit in runs:
+                self._take_frames(peer, self._opened, place, octets, unit, now)
+
+    def _datagrams(self, start: int, length: int, size: int) -> list[bytes]:
+        return kernel.cut(self.datagrams.buffer, start, length, size) or [b""]
+
+    def _take_frames(self, peer: Peer, buffer: bytearray, start: int, length: int, size: int, now: int) -> None:
+        """Takes VXLAN datagrams of a peer's, which stand in a buffer one behind another."""
         peer.heard = now
         segment = peer.latest
         if segment is None or not HEADER_SIZE < size <= HEADER_SIZE + segment.longest:
-            self._sort(peer, kernel.cut(self.datagrams.buffer, start, length, size) or [b""], now)
+            self._sort(peer, kernel.cut(buffer, start, length, size) or [b""], now)
             return
         macs: set[bytes] = set()
-        others = kernel.split(
-            self.datagrams.buffer, start, length, size, segment.header, segment.arrived, macs, segment.merged_by
-        )
+        others = kernel.split(buffer, start, length, size, segment.header, segment.arrived, macs, segment.merged_by)
         if macs:
             taken = -(-length // size) - len(others or ())
             segment.heard(peer, macs, taken, now)
         if others:
             self._sort(peer, others, now)
-
-    def _take_sealed(self, sender: bytes, datagrams: list[bytes], now: int) -> None:
-        peer = self._peers.get(sender)
-        if peer is None:
-            peer, payloads = self._learn_sealed(sender, datagrams, now)
-            if peer is None:
-                self._refuse(sender, len(datagrams), now)
-                return
-        else:
-            assert peer.session is not None
-            payloads, replies = peer.session.open_all(datagrams, now)
-            self._send_sealed(sender, replies)
-            if not payloads:
-                self._complain_of_key(peer, datagrams, now)
-                return
-        peer.heard = now
-        segment = peer.latest
-        if segment is not None and max(map(len, payloads)) <= HEADER_SIZE + segment.longest:
-            macs: set[bytes] = set()
-            others = _unwrap(segment, payloads, macs)
-            if macs:
-                segment.heard(peer, macs, len(payloads) - len(others or ()), now)
-            payloads = others or []
-        self._sort(peer, payloads, now)
 
     def _sort(self, peer: Peer, datagrams: list[bytes], now: int) -> None:
         """Hands VXLAN datagrams of a peer's to the tunnels that they are for, one by one."""
@@ -268,32 +272,37 @@ class Endpoint:
         self._refuse(sender, len(datagrams), now)
         return None
 
-    def _learn_sealed(self, sender: bytes, datagrams: list[bytes], now: int) -> tuple[Peer | None, list[bytes]]:
-        """As `_learn_plain`, of whoever shows that he has the key; and what he has sent with it.
+    def _candidate(self, sender: bytes, now: int) -> Sealer | None:
+        """The session with somebody who is no peer, and may show that he has the key; None if nobody new is taken."""
+        if self._seal is None or len(self._peers) >= _MOST_LEARNED or not self._learning():
+            return None
+        known = self._candidates.get(sender)
+        return known[0] if known is not None else self._seal()
+
+    def _learning(self) -> list[Segment]:
+        return [segment for segment in self._segments.values() if segment.learning]
+
+    def _learn_sealed(self, sender: bytes, session: Sealer, answered: bool, now: int) -> Peer | None:
+        """As `_learn_plain`, of a candidate that has just spoken.
 
         A recorded handshake is answered like a new one. Only whoever seals something with what came of it is a peer.
         """
-        learning = [segment for segment in self._segments.values() if segment.learning]
-        if not learning or self._seal is None or len(self._peers) >= _MOST_LEARNED:
-            return None, []
-        session, _ = self._candidates.get(sender) or (self._seal(), now)
-        payloads, replies = session.open_all(datagrams, now)
-        self._send_sealed(sender, replies)
         if session.established:
             self._candidates.pop(sender, None)
-            peers = [segment.learn(unpacked(sender)) for segment in learning]
+            peers = [segment.learn(unpacked(sender)) for segment in self._learning()]
             peer = peers[0]  # one and the same
             if peer.session is not None:
                 peer.session.close()
             peer.session = session
-            return peer, payloads
-        if replies and sender not in self._candidates:
+            return peer
+        if sender not in self._candidates:
+            if not answered:
+                session.close()
+                return None
             if len(self._candidates) >= _MOST_CANDIDATES:
                 self._drop_candidate(next(iter(self._candidates)))
             self._candidates[sender] = session, now
-        elif sender not in self._candidates:
-            session.close()
-        return None, []
+        return None
 
     def _drop_candidate(self, sender: bytes) -> None:
         self._candidates.pop(sender)[0].close()
@@ -302,12 +311,3 @@ class Endpoint:
         self.strangers += count
         self.complaints.say(now, "stranger", b"", "%s sends to %s and is no peer of it", shown(unpacked(sender)),
                             shown(self.datagrams.local))  # fmt: skip
-
-
-def _unwrap(segment: Segment, payloads: list[bytes], macs: set[bytes]) -> list[bytes] | None:
-    """As `kernel.unwrap`; those of one length go together, as what the kernel has put together, so that they merge."""
-    count, size = len(payloads), len(payloads[0])
-    if segment.merged_by == 0 or kernel.equal_run(payloads, 0, count, 0, count * size) < count:
-        return kernel.unwrap(payloads, segment.header, segment.arrived, macs)
-    joined = bytearray(b"".join(payloads))
-    return kernel.split(joined, 0, len(joined), size, segment.header, segment.arrived, macs, segment.merged_by)

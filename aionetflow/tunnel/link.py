@@ -6,7 +6,7 @@ from socket import AF_INET
 from typing import Any
 
 from aionetflow.clock import Clock
-from aionetflow.gso import cut
+from aionetflow.gso import frames_of
 from aionetflow.link.base import LinkEnd, Station
 from aionetflow.link.memory import MemoryLink
 from aionetflow.rng import Random
@@ -64,12 +64,11 @@ class TunnelPort(Station):
             for batch in batches:
                 batch.append(frame)
         for octets, batch in leaving.items():
-            true = cut(batch, merged_by)
-            self.frames_out += len(true)
-            self._endpoint.send(self.peers[octets], self.header, true, now)
+            self.frames_out += frames_of(batch, merged_by)
+            self._endpoint.send(self.peers[octets], self.header, batch, merged_by, now)
 
     def takes_merged(self) -> bool:
-        """Long writes may come uncut: here they are cut, just before the kernel takes them."""
+        """Long writes may come uncut: they are cut just before the kernel takes them."""
         return True
 
     # ---- from the peers

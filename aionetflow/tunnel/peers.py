@@ -18,11 +18,13 @@ class Sealer(Protocol):
     def established(self) -> bool:
         """Whether both ends have keys."""
 
-    def seal(self, payloads: list[bytes], now: int) -> list[bytes]:
-        """The datagrams for these payloads, or for what must go before them."""
+    def seal_block(self, block: bytearray, size: int, now: int) -> tuple[bool, list[bytes]]:
+        """Seals datagrams in place, if there is a key for that; and what else is to be sent."""
 
-    def open_all(self, datagrams: list[bytes], now: int) -> tuple[list[bytes], list[bytes]]:
-        """The payloads of these datagrams, and what is to be sent in reply."""
+    def open_all(
+        self, buffer: bytearray, start: int, length: int, size: int, into: bytearray, now: int
+    ) -> tuple[list[tuple[int, int, int]], list[bytes]]:
+        """Puts the payloads of these datagrams into `into`; where they are there, and what is to be sent in reply."""
 
     def expire(self, now: int) -> list[bytes]:
         """What time has made due to be sent."""

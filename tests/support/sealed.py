@@ -8,6 +8,7 @@ from dataclasses import fields
 from itertools import count
 from random import Random
 
+from aionetflow.tunnel.kernel import cut
 from aionetflow.tunnel.sealing.session import Session
 from aionetflow.tunnel.sealing.sessions import Sessions, SessionStats
 
@@ -24,6 +25,34 @@ _GOOD = {"sealed", "opened", "handshakes", "waiting_dropped"}
 def dropped(stats: SessionStats) -> dict[str, int]:
     """The datagrams dropped, by reason; without those that did not occur."""
     return {f.name: n for f in fields(stats) if f.name not in _GOOD and (n := getattr(stats, f.name))}
+
+
+def equal_run(sizes: list[int], most: int, room: int) -> int:
+    """How many datagrams of these sizes one UDP_SEGMENT send takes: equally long, the last may be shorter."""
+    count, octets = 1, sizes[0]
+    while count < min(most, len(sizes)) and sizes[count - 1] == sizes[0] >= sizes[count]:
+        octets += sizes[count]
+        if octets > room:
+            break
+        count += 1
+    return count
+
+
+def open_all(session: Session, datagrams: list[bytes], now: int) -> tuple[list[bytes], list[bytes]]:
+    """Opens datagrams as a tunnel does: those that may have come in one read of the kernel's go together."""
+    payloads: list[bytes] = []
+    replies: list[bytes] = []
+    first = 0
+    while first < len(datagrams):
+        count = equal_run(list(map(len, datagrams[first:])), 64, 65507)
+        buffer = bytearray(b"".join(datagrams[first : first + count]))
+        into = bytearray(len(buffer))
+        runs, more = session.open_all(buffer, 0, len(buffer), len(datagrams[first]), into, now)
+        for start, length, size in runs:
+            payloads += [payload for payload in cut(into, start, length, size) if payload]
+        replies += more
+        first += count
+    return payloads, replies
 
 
 class End:
@@ -82,7 +111,7 @@ class Pair:
             self.now = max(due, self.now)
             for end in (self.a, self.b):
                 if arrived := self._arrivals(end):
-                    payloads, replies = end.session.open_all(arrived, self.now)
+                    payloads, replies = open_all(end.session, arrived, self.now)
                     end.heard += payloads
                     self.put(end, replies)
                 deadline = end.session.deadline()

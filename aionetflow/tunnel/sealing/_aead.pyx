@@ -1,5 +1,6 @@
 """AES-256-GCM of many messages a call, by the OpenSSL that Python itself has loaded. See `aead.py` for what it does."""
 
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
@@ -94,71 +95,78 @@ cdef class Cipher:
         if self.opening != NULL:
             evp.drop(self.opening)
 
-    def seal(self, bytes header, uint64_t counter, list payloads):
-        cdef list sealed = []
-        cdef bytes payload
-        for payload in payloads:
-            sealed.append(self.sealed(header, counter, payload))
-            counter += 1
-        return sealed
-
-    def run(self, bytes prefix, uint64_t counter, list datagrams, Py_ssize_t start, Py_ssize_t longest):
-        cdef list payloads = []
-        cdef bytes datagram, payload
+    def seal(self, bytes prefix, uint64_t counter, bytearray block, Py_ssize_t size):
         cdef uint8_t nonce[NONCE]
-        cdef Py_ssize_t known = PyBytes_GET_SIZE(prefix), i
-        cdef const uint8_t *octets
-        for i in range(start, min(start + longest, len(datagrams))):
-            datagram = datagrams[i]
-            octets = <const uint8_t *>PyBytes_AS_STRING(datagram)
+        cdef Py_ssize_t before = PyBytes_GET_SIZE(prefix), length = PyByteArray_GET_SIZE(block), taken
+        cdef uint8_t *datagram = <uint8_t *>PyByteArray_AS_STRING(block)
+        while length > 0:
+            taken = min(size, length)
+            if taken < before + COUNTER + TAG or taken > LONGEST:
+                raise ValueError("no room for what sealing adds")
             set_nonce(nonce, counter)
-            if PyBytes_GET_SIZE(datagram) < known + COUNTER + TAG or memcmp(octets, PyBytes_AS_STRING(prefix), known):
-                break
-            if memcmp(octets + known, nonce + NONCE - COUNTER, COUNTER):
-                break
-            payload = self.opened(nonce, octets + known + COUNTER, PyBytes_GET_SIZE(datagram) - known - COUNTER)
-            if payload is None:
-                break
-            payloads.append(payload)
+            memcpy(datagram, PyBytes_AS_STRING(prefix), before)
+            memcpy(datagram + before, nonce + NONCE - COUNTER, COUNTER)
+            self.seal_in_place(nonce, datagram + before + COUNTER, taken - before - COUNTER - TAG)
+            datagram += taken
+            length -= taken
             counter += 1
-        return payloads
+
+    def run(
+        self, bytes prefix, uint64_t counter, bytearray buffer, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t size,
+        bytearray into, Py_ssize_t at,
+    ):
+        cdef uint8_t nonce[NONCE]
+        cdef Py_ssize_t known = PyBytes_GET_SIZE(prefix), count = 0, length
+        cdef const uint8_t *octets = <const uint8_t *>PyByteArray_AS_STRING(buffer)
+        cdef uint8_t *out = <uint8_t *>PyByteArray_AS_STRING(into)
+        if not (0 <= start <= stop <= len(buffer) and 0 <= at and stop - start <= len(into) - at and size > 0):
+            raise ValueError("out of the buffer")
+        while start < stop:
+            length = min(size, stop - start) - known - COUNTER
+            set_nonce(nonce, counter)
+            if length < TAG or memcmp(octets + start, PyBytes_AS_STRING(prefix), known):
+                break
+            if memcmp(octets + start + known, nonce + NONCE - COUNTER, COUNTER):
+                break
+            if not self.opened(nonce, octets + start + known + COUNTER, length, out + at):
+                break
+            at += length - TAG
+            start += size
+            counter += 1
+            count += 1
+        return count
 
     def open(self, uint64_t counter, bytes sealed):
         cdef uint8_t nonce[NONCE]
+        cdef Py_ssize_t length = PyBytes_GET_SIZE(sealed)
+        if length < TAG or length > LONGEST:
+            return None
+        cdef bytes payload = PyBytes_FromStringAndSize(NULL, length - TAG)
         set_nonce(nonce, counter)
-        return self.opened(nonce, <const uint8_t *>PyBytes_AS_STRING(sealed), PyBytes_GET_SIZE(sealed))
+        if not self.opened(
+            nonce, <const uint8_t *>PyBytes_AS_STRING(sealed), length, <uint8_t *>PyBytes_AS_STRING(payload)
+        ):
+            return None
+        return payload
 
-    cdef bytes sealed(self, bytes header, uint64_t counter, bytes payload):
-        cdef Py_ssize_t before = PyBytes_GET_SIZE(header), size = PyBytes_GET_SIZE(payload)
-        cdef uint8_t nonce[NONCE]
+    cdef int seal_in_place(self, const uint8_t *nonce, uint8_t *octets, Py_ssize_t size) except -1:
+        """Seals what stands there, and puts the tag behind it."""
         cdef int done = 0, rest = 0
-        if size > LONGEST:
-            raise ValueError("too long")
-        cdef bytes datagram = PyBytes_FromStringAndSize(NULL, before + COUNTER + size + TAG)
-        cdef uint8_t *out = <uint8_t *>PyBytes_AS_STRING(datagram)
-        set_nonce(nonce, counter)
-        memcpy(out, PyBytes_AS_STRING(header), before)
-        memcpy(out + before, nonce + NONCE - COUNTER, COUNTER)
-        out += before + COUNTER
         if (
             evp.seal_init(self.sealing, NULL, NULL, NULL, nonce) != 1
-            or evp.seal_update(self.sealing, out, &done, <const uint8_t *>PyBytes_AS_STRING(payload), <int>size) != 1
-            or evp.seal_final(self.sealing, out + done, &rest) != 1
+            or evp.seal_update(self.sealing, octets, &done, octets, <int>size) != 1
+            or evp.seal_final(self.sealing, octets + done, &rest) != 1
             or done + rest != size
-            or evp.control(self.sealing, GET_TAG, TAG, out + size) != 1
+            or evp.control(self.sealing, GET_TAG, TAG, octets + size) != 1
         ):
             raise RuntimeError("OpenSSL has not sealed a message")
-        return datagram
+        return 0
 
-    cdef bytes opened(self, const uint8_t *nonce, const uint8_t *sealed, Py_ssize_t length):
-        """What is sealed there; None if it is not true."""
+    cdef bint opened(self, const uint8_t *nonce, const uint8_t *sealed, Py_ssize_t length, uint8_t *out) except -1:
+        """Whether what is sealed there is true; then it stands in `out`, without its tag. Else what is there is void."""
         cdef Py_ssize_t size = length - TAG
         cdef int done = 0, rest = 0
         cdef uint8_t tag[TAG]
-        if size < 0 or size > LONGEST:
-            return None
-        cdef bytes payload = PyBytes_FromStringAndSize(NULL, size)
-        cdef uint8_t *out = <uint8_t *>PyBytes_AS_STRING(payload)
         memcpy(tag, sealed + size, TAG)
         if (
             evp.open_init(self.opening, NULL, NULL, NULL, nonce) != 1
@@ -166,6 +174,4 @@ cdef class Cipher:
             or evp.control(self.opening, SET_TAG, TAG, tag) != 1
         ):
             raise RuntimeError("OpenSSL has not opened a message")
-        if evp.open_final(self.opening, out + done, &rest) != 1 or done + rest != size:
-            return None
-        return payload
+        return evp.open_final(self.opening, out + done, &rest) == 1 and done + rest == size

@@ -4,30 +4,32 @@ By the package cryptography, a call for each message; or, where the tunnel is co
 library of its own (Linux as a rule), by that, a call for all of them (`_aead`): half the time.
 """
 
-from contextlib import suppress
-from itertools import repeat
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from aionetflow.tunnel.sealing.messages import HEADER_SIZE, INDEX_SIZE
+from aionetflow.tunnel.sealing.messages import HEADER_SIZE, OVERHEAD, TAG_SIZE
 
 __all__ = ["Aead", "PlainCipher", "cipher"]
-
-_PREFIX_SIZE = 1 + INDEX_SIZE
 
 
 class Aead(Protocol):
     """Seals and opens messages under one key. The nonce is 32 zero bits and the counter (Noise revision 34, 12)."""
 
-    def seal(self, header: bytes, counter: int, payloads: list[bytes]) -> list[bytes]:
-        """A datagram for each payload: the header, the counter, which goes up by one, and what is sealed."""
+    def seal(self, prefix: bytes, counter: int, block: bytearray, size: int) -> None:
+        """Seals a block of datagrams, of `size` octets but for the last, where they stand.
 
-    def run(self, prefix: bytes, counter: int, datagrams: list[bytes], start: int, longest: int) -> list[bytes]:
-        """What is in the datagrams from `start` on that begin with this prefix and this counter, and those after it.
+        Each has room for the prefix and the counter, which goes up by one, the payload, and room for the tag.
+        """
 
-        It ends, after `longest` payloads at the most, at the first that does not follow, or is not true.
+    def run(
+        self, prefix: bytes, counter: int, buffer: bytearray, start: int, stop: int, size: int, into: bytearray, at: int
+    ) -> int:
+        """Opens datagrams that stand one behind another, of `size` octets each, as far as they follow one another.
+
+        The first has this prefix and this counter, each one after it the next counter; it ends at the first that has
+        not, or is not true. What is in them is put into `into` from `at` on, likewise; of how many is returned.
         """
 
     def open(self, counter: int, sealed: bytes) -> bytes | None:
@@ -41,29 +43,33 @@ class PlainCipher:
         gcm = AESGCM(key)
         self._encrypt, self._decrypt = gcm.encrypt, gcm.decrypt
 
-    def seal(self, header: bytes, counter: int, payloads: list[bytes]) -> list[bytes]:
+    def seal(self, prefix: bytes, counter: int, block: bytearray, size: int) -> None:
         """See Aead."""
-        encrypt = self._encrypt
-        nonces = [number.to_bytes(12, "big") for number in range(counter, counter + len(payloads))]
-        return [
-            header + nonce[4:] + encrypt(nonce, payload, None)
-            for nonce, payload in zip(nonces, payloads, strict=True)
-        ]
+        for number, start in enumerate(range(0, len(block), size), counter):
+            stop = min(start + size, len(block))
+            if stop - start < OVERHEAD:
+                raise ValueError("no room for what sealing adds")
+            nonce = number.to_bytes(12, "big")
+            payload = bytes(block[start + HEADER_SIZE : stop - TAG_SIZE])
+            block[start:stop] = prefix + nonce[4:] + self._encrypt(nonce, payload, None)
 
-    def run(self, prefix: bytes, counter: int, datagrams: list[bytes], start: int, longest: int) -> list[bytes]:
+    def run(
+        self, prefix: bytes, counter: int, buffer: bytearray, start: int, stop: int, size: int, into: bytearray, at: int
+    ) -> int:
         """See Aead."""
-        nonces: list[bytes] = []
-        sealed: list[bytes] = []
-        for datagram in datagrams[start : start + longest]:
-            nonce = (counter + len(nonces)).to_bytes(12, "big")
+        count = 0
+        for place in range(start, stop, size):
+            datagram = bytes(buffer[place : min(place + size, stop)])
+            nonce = (counter + count).to_bytes(12, "big")
             if datagram[:HEADER_SIZE] != prefix + nonce[4:]:
                 break
-            nonces.append(nonce)
-            sealed.append(datagram[HEADER_SIZE:])
-        payloads: list[bytes] = []
-        with suppress(InvalidTag):  # of the first that is not true: those before it are there
-            payloads.extend(map(self._decrypt, nonces, sealed, repeat(None)))
-        return payloads
+            payload = self.open(counter + count, datagram[HEADER_SIZE:])
+            if payload is None:
+                break
+            into[at : at + len(payload)] = payload
+            at += len(payload)
+            count += 1
+        return count
 
     def open(self, counter: int, sealed: bytes) -> bytes | None:
         """See Aead."""

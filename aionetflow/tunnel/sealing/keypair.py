@@ -1,19 +1,14 @@
 """The two keys that a handshake has made: how messages are sealed under one and opened under the other."""
 
-from aionetflow.config import SECOND
 from aionetflow.tunnel.sealing.aead import cipher
 from aionetflow.tunnel.sealing.messages import HEADER_SIZE, TRANSPORT
 from aionetflow.tunnel.sealing.replay import ReplayWindow
-
-# WireGuard's times (Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", 6.1).
-REKEY_AFTER_TIME = 120 * SECOND
-REJECT_AFTER_TIME = 180 * SECOND
-# AES-GCM's limit for messages of up to 2^16 octets (RFC 9001 B.1.1). WireGuard's is 2^60: its cipher is another.
-REJECT_AFTER_MESSAGES = 2**23
-REKEY_AFTER_MESSAGES = 2**22
-
-# So that one that is not true does not have many others looked at again.
-_LONGEST_RUN = 64
+from aionetflow.tunnel.sealing.times import (
+    REJECT_AFTER_MESSAGES,
+    REJECT_AFTER_TIME,
+    REKEY_AFTER_MESSAGES,
+    REKEY_AFTER_TIME,
+)
 
 
 class Keypair:
@@ -50,22 +45,23 @@ class Keypair:
         """Is it time for another?"""
         return now >= self.rekey_at or self.sent >= REKEY_AFTER_MESSAGES
 
-    def seal(self, payloads: list[bytes]) -> list[bytes]:
-        """A datagram for each payload."""
+    def seal(self, block: bytearray, size: int) -> None:
+        """Seals a block of datagrams, of `size` octets but for the last, where they stand."""
         counter = self.sent
-        self.sent += len(payloads)  # first of all: whatever goes wrong below, no counter is used twice
-        return self._sending.seal(self._header, counter, payloads)
+        self.sent += -(-len(block) // size)  # first of all: whatever goes wrong below, no counter is used twice
+        self._sending.seal(self._header, counter, block, size)
 
-    def run(self, datagrams: list[bytes], start: int) -> list[bytes]:
-        """What is in the datagrams from `start` on that are true and follow one another without a gap: the common case.
+    def run(self, buffer: bytearray, start: int, stop: int, size: int, into: bytearray, at: int) -> int:
+        """How many of the datagrams there, of `size` octets each, are true and follow one another without a gap.
 
-        It is 64 payloads at most, and none if already the first datagram is not so: then `open` will count it.
+        That is the common case. What is in them is put into `into`, from `at` on. If already the first is not so, it is
+        none; then `open` will count it.
         """
         counter = self.window.next
-        payloads = self._receiving.run(self.prefix, counter, datagrams, start, _LONGEST_RUN)
-        if payloads:
-            self.window.mark(counter, counter + len(payloads) - 1)
-        return payloads
+        count = self._receiving.run(self.prefix, counter, buffer, start, stop, size, into, at)
+        if count:
+            self.window.mark(counter, counter + count - 1)
+        return count
 
     def open(self, datagram: bytes, counter: int) -> bytes | None:
         """What is in a datagram for us whose counter was not seen; None if it is not true."""

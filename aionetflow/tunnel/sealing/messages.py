@@ -34,6 +34,11 @@ _TAI64N = struct.Struct(">QI")
 _EPOCH = 2**62 + 10
 
 
+def with_room(payload: bytes) -> bytearray:
+    """A transport datagram with this payload, to be sealed where it stands."""
+    return bytearray(HEADER_SIZE) + payload + bytes(TAG_SIZE)
+
+
 def peek_index(datagram: bytes) -> bytes | None:
     """The index that says whose a datagram is; None if it says so itself (an initiation), or is not of this tunnel.
 

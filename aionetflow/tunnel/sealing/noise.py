@@ -37,6 +37,15 @@ class Read(NamedTuple):
     ephemeral: bytes  # the sender's public key
 
 
+class Begun(NamedTuple):
+    """A handshake that we have begun, and wait for its second message."""
+
+    our_index: bytes  # of the session, where that message goes
+    private: X25519PrivateKey
+    ephemeral: bytes  # its public key
+    state: State
+
+
 def begin(psk: bytes, prologue: bytes) -> State:
     """The state before the first message, with its token `psk`: a pre-shared key of 32 octets (9.2, MixKeyAndHash)."""
     mixed = sha256(PROTOCOL + prologue).digest()

@@ -7,14 +7,15 @@ The construction is Noise's (`noise.py`). When one begins, and how long a key la
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from aionetflow.config import MILLISECOND, NEVER, SECOND
+from aionetflow.config import NEVER
+from aionetflow.tunnel.kernel import cut
 from aionetflow.tunnel.sealing import noise
 from aionetflow.tunnel.sealing.key import KEY_SIZE
-from aionetflow.tunnel.sealing.keypair import REJECT_AFTER_TIME, Keypair
+from aionetflow.tunnel.sealing.keypair import Keypair
 from aionetflow.tunnel.sealing.messages import (
     EPHEMERAL_SIZE,
     HEADER_SIZE,
@@ -25,35 +26,29 @@ from aionetflow.tunnel.sealing.messages import (
     PROLOGUE,
     RESPONSE,
     RESPONSE_SIZE,
+    TAG_SIZE,
     TIME_SIZE,
     TRANSPORT,
     VERSION,
     timestamp,
+    with_room,
 )
 from aionetflow.tunnel.sealing.sessions import Sessions, SessionStats
+from aionetflow.tunnel.sealing.times import (
+    JITTER,
+    KEEPALIVE_TIMEOUT,
+    REKEY_ATTEMPT_TIME,
+    REKEY_TIMEOUT,
+    REKEY_WHEN_RECEIVING,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# WireGuard's, 6.1.
-REKEY_TIMEOUT = 5 * SECOND
-REKEY_ATTEMPT_TIME = 90 * SECOND
-KEEPALIVE_TIMEOUT = 10 * SECOND
-# Linux drivers/net/wireguard/messages.h REKEY_TIMEOUT_JITTER_MAX_JIFFIES: two ends that begin together do not go on so.
-_JITTER = 333 * MILLISECOND
-# 6.2: who only receives begins a handshake so long before its key expires.
-_REKEY_WHEN_RECEIVING = REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT
-
 MAX_WAITING = 128  # payloads
 
-
-class _Initiation(NamedTuple):
-    """A handshake that we have begun."""
-
-    our_index: bytes
-    private: X25519PrivateKey
-    ephemeral: bytes
-    state: noise.State
+# Payloads in a buffer: where they begin, how many octets they are, and how many each of them but the last.
+Run = tuple[int, int, int]
 
 
 class Session:
@@ -84,7 +79,7 @@ class Session:
         self._current: Keypair | None = None
         self._previous: Keypair | None = None
         self._next: Keypair | None = None
-        self._initiation: _Initiation | None = None
+        self._initiation: noise.Begun | None = None
         self._initiated_at = -REKEY_TIMEOUT  # when we sent the last initiation
         self._sent_time = 0  # the wall clock's, in that
         self._seen_time = b""  # the greatest timestamp in an initiation of the peer's
@@ -103,25 +98,34 @@ class Session:
 
     # ---- out
 
-    def seal(self, payloads: list[bytes], now: int) -> list[bytes]:
-        """The datagrams that carry these payloads, and whatever else is to be sent.
+    def seal_block(self, block: bytearray, size: int, now: int) -> tuple[bool, list[bytes]]:
+        """Seals a block of datagrams, of `size` octets but for the last, in each of them room around the payload.
 
-        Without a key the last 128 payloads wait for one, and a handshake begins if none is under way.
+        Whether that was done, and what else is to be sent, after them. Without a key the last 128 payloads wait for
+        one, and a handshake begins if none is under way.
         """
-        if not payloads:
-            return []
+        count = -(-len(block) // size)
         current = self._current
-        if current is None or not current.usable(len(payloads), now):
-            self._wait(payloads)
-            return self._begin(now)
-        datagrams = current.seal(payloads)
-        self._stats.sealed += len(payloads)
+        if current is None or not current.usable(count, now):
+            self._wait([bytes(one[HEADER_SIZE:-TAG_SIZE]) for one in cut(block, 0, len(block), size)])
+            return False, self._begin(now)
+        current.seal(block, size)
+        self._stats.sealed += count
         self._keepalive_at = NEVER
         if self._silent_at == NEVER:
             self._silent_at = now + self._patience
-        if current.worn(now):
-            datagrams += self._begin(now)
-        return datagrams
+        return True, self._begin(now) if current.worn(now) else []
+
+    def seal(self, payloads: list[bytes], now: int) -> list[bytes]:
+        """A datagram for each payload, and what else is to be sent: as `seal_block`."""
+        datagrams: list[bytes] = []
+        others: list[bytes] = []
+        for payload in payloads:
+            block = with_room(payload)
+            sealed, more = self.seal_block(block, len(block), now)
+            datagrams += [bytes(block)] if sealed else []
+            others += more
+        return datagrams + others
 
     def _wait(self, payloads: list[bytes]) -> None:
         waiting = self._waiting
@@ -134,7 +138,9 @@ class Session:
         """A message without a payload: it says that we are here and have the key."""
         self._keepalive_at = NEVER
         self._stats.sealed += 1
-        return keypair.seal([b""])
+        block = with_room(b"")
+        keypair.seal(block, len(block))
+        return [bytes(block)]
 
     # ---- in
 
@@ -158,24 +164,37 @@ class Session:
             self._stats.malformed += 1
         return None, []
 
-    def open_all(self, datagrams: list[bytes], now: int) -> tuple[list[bytes], list[bytes]]:
-        """The payloads of many datagrams, without keepalives, and what is to be sent in return."""
-        payloads: list[bytes] = []
+    def open_all(
+        self, buffer: bytearray, start: int, length: int, size: int, into: bytearray, now: int
+    ) -> tuple[list[Run], list[bytes]]:
+        """Opens datagrams that stand one behind another in a buffer: of `size` octets each, the last may have fewer.
+
+        Their payloads, without keepalives, are put into `into`, which is as long as all of them. Returned is where they
+        are there, likewise one behind another, and what is to be sent to the peer.
+        """
+        if not length:
+            return [], self.open(b"", now)[1]  # a datagram without octets
+        runs: list[Run] = []
         replies: list[bytes] = []
-        done, count = 0, len(datagrams)
-        while done < count:
-            current = self._current
-            if current is not None and now < current.reject_at and (run := current.run(datagrams, done)):
-                done += len(run)
-                payloads += run if all(run) else [payload for payload in run if payload]
-                replies += self._heard(len(run), any(run), now)
-                continue
-            payload, more = self.open(datagrams[done], now)
-            done += 1
-            replies += more
-            if payload:
-                payloads.append(payload)
-        return payloads, replies
+        at, stop = 0, start + length
+        while start < stop:
+            current, payloads, unit = self._current, 0, size - OVERHEAD
+            count = current.run(buffer, start, stop, size, into, at) if current and now < current.reject_at else 0
+            taken = min(max(count, 1) * size, stop - start)
+            if count:
+                payloads = taken - count * OVERHEAD
+                replies += self._heard(count, payloads > 0, now)
+            else:
+                payload, more = self.open(bytes(buffer[start : start + taken]), now)
+                replies += more
+                if payload:
+                    payloads = unit = len(payload)
+                    into[at : at + unit] = payload
+            if payloads:
+                runs.append((at, payloads, unit))
+            at += payloads
+            start += taken
+        return runs, replies
 
     def _open_transport(self, datagram: bytes, now: int) -> bytes | None:
         stats = self._stats
@@ -217,7 +236,7 @@ class Session:
             return []
         if self._waiting and current.usable(len(self._waiting), now):
             return self._send_waiting(now)
-        if current.initiated and now >= current.born + _REKEY_WHEN_RECEIVING:
+        if current.initiated and now >= current.born + REKEY_WHEN_RECEIVING:
             return self._begin(now)
         return []
 
@@ -245,7 +264,7 @@ class Session:
         index = self._sessions.new_index(self, self._random_bytes)
         self._sent_time = max(self._wall_ns(), self._sent_time + 1)
         state, message = noise.write_first(self._start, private, timestamp(self._sent_time) + index)
-        self._initiation = _Initiation(index, private, message[: EPHEMERAL_SIZE], state)
+        self._initiation = noise.Begun(index, private, message[: EPHEMERAL_SIZE], state)
         self._initiated_at = now
         self._retry_at = now + REKEY_TIMEOUT + self._jitter()
         return [bytes([INITIATION]) + message]
@@ -328,7 +347,7 @@ class Session:
             self._sessions.forget(keypair.index)
 
     def _jitter(self) -> int:
-        return int.from_bytes(self._random_bytes(2), "big") * _JITTER >> 16
+        return int.from_bytes(self._random_bytes(2), "big") * JITTER >> 16
 
     # ---- time
 

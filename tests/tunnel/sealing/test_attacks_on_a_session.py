@@ -19,7 +19,7 @@ from aionetflow.tunnel.sealing.messages import INITIATION, PROLOGUE, RESPONSE, T
 from aionetflow.tunnel.sealing.replay import WINDOW
 from aionetflow.tunnel.sealing.session import Session
 from aionetflow.tunnel.sealing.sessions import Sessions, SessionStats
-from support.sealed import DELAY, KEY, OTHER_KEY, SECOND, YEAR_2026, End, Pair, dropped, shaken
+from support.sealed import DELAY, KEY, OTHER_KEY, SECOND, YEAR_2026, End, Pair, dropped, open_all, shaken
 
 KINDS = pytest.mark.parametrize("kind", ["initiation", "response", "transport"])
 
@@ -68,7 +68,7 @@ def test_a_datagram_that_was_cut_or_continued_is_dropped_and_counted(kind: str) 
     for number, altered in enumerate(wrong, 1):
         assert end.session.open(altered, pair.now) == (None, [])
         assert sum(dropped(end.stats).values()) == number
-    assert end.session.open_all(wrong, pair.now) == ([], [])
+    assert open_all(end.session, wrong, pair.now) == ([], [])
     assert sum(dropped(end.stats).values()) == 2 * len(wrong)
     assert is_taken(end, datagram, pair.now)
 
@@ -79,7 +79,7 @@ def test_any_octets_are_dropped_and_counted(kind: int, octets: bytes, ours: bool
     index = pair.sent[2][1][1:5] if ours else b""
     datagram = bytes([kind]) + index + octets
     assert pair.b.session.open(datagram, pair.now) == (None, [])
-    assert pair.b.session.open_all([octets, datagram], pair.now) == ([], [])
+    assert open_all(pair.b.session, [octets, datagram], pair.now) == ([], [])
     assert sum(dropped(pair.b.stats).values()) == 3
 
 
@@ -88,7 +88,7 @@ def test_one_altered_datagram_among_many_costs_only_itself() -> None:
     payloads = [b"%d" % number for number in range(100)]
     datagrams = pair.a.session.seal(payloads, pair.now)
     datagrams[40] = datagrams[40][:-1] + bytes([datagrams[40][-1] ^ 1])
-    assert pair.b.session.open_all(datagrams, pair.now) == (payloads[:40] + payloads[41:], [])
+    assert open_all(pair.b.session, datagrams, pair.now) == (payloads[:40] + payloads[41:], [])
     assert dropped(pair.b.stats) == {"altered": 1}
 
 
@@ -125,7 +125,7 @@ def test_another_version_is_told_from_another_key() -> None:
 def test_a_datagram_that_comes_twice_is_taken_once() -> None:
     pair = shaken()
     datagrams = pair.a.session.seal([b"%d" % number for number in range(10)], pair.now)
-    assert len(pair.b.session.open_all(datagrams + datagrams[::-1], pair.now)[0]) == 10
+    assert len(open_all(pair.b.session, datagrams + datagrams[::-1], pair.now)[0]) == 10
     assert dropped(pair.b.stats) == {"replayed": 10}
     assert pair.b.session.open(datagrams[3], pair.now) == (None, [])
     assert dropped(pair.b.stats) == {"replayed": 11}
@@ -181,10 +181,10 @@ def test_a_recorded_session_is_of_no_use_after_a_restart() -> None:
         pair.a.send(b"%d" % number)
     recorded = [datagram for end, datagram in pair.sent if end is pair.a]
     pair.b.restart()
-    payloads, replies = pair.b.session.open_all(recorded, pair.now)
+    payloads, replies = open_all(pair.b.session, recorded, pair.now)
     assert payloads == []
     assert [reply[0] for reply in replies] == [RESPONSE]  # b has forgotten when a last began; a has not
-    assert pair.a.session.open_all(replies, pair.now) == ([], [])
+    assert open_all(pair.a.session, replies, pair.now) == ([], [])
     assert dropped(pair.a.stats) == {"unknown_index": 1}
     assert pair.b.session.seal([b"secret"], pair.now) == []
     assert not pair.b.session.established
@@ -273,11 +273,11 @@ def test_a_hundred_thousand_false_initiations_cost_no_memory_and_no_operation_on
     pair, random = shaken(), Random(1)
     made = curve.keys
     flood = [bytes([INITIATION]) + random.randbytes(64) for _ in range(1000)]
-    pair.b.session.open_all(flood, pair.now)
+    open_all(pair.b.session, flood, pair.now)
     gc.collect()
     before = sys.getallocatedblocks()
     for _ in range(99):
-        assert pair.b.session.open_all(flood, pair.now) == ([], [])
+        assert open_all(pair.b.session, flood, pair.now) == ([], [])
     gc.collect()
     assert sys.getallocatedblocks() - before < 1000  # what runs beside the test takes some
     assert curve.keys == made
@@ -289,7 +289,7 @@ def test_a_hundred_thousand_false_initiations_cost_no_memory_and_no_operation_on
 
 def test_nobody_is_kept_out_by_false_initiations(curve: SimpleNamespace) -> None:
     pair, random = Pair(), Random(1)
-    pair.b.session.open_all([bytes([INITIATION]) + random.randbytes(64) for _ in range(10_000)], pair.now)
+    open_all(pair.b.session, [bytes([INITIATION]) + random.randbytes(64) for _ in range(10_000)], pair.now)
     assert curve.keys == 0
     pair.a.send(b"hello")
     pair.run(1)
@@ -325,7 +325,7 @@ def test_a_peer_has_at_most_one_handshake_half_open() -> None:
         responses.append((theirs, response))
     hellos = [theirs.open(response, 0)[1][0] for theirs, response in responses]
     assert [sessions.find(hello) for hello in hellos] == [None] * 49 + [ours]
-    assert ours.open_all(hellos, 0)[0] == [b"49"]
+    assert open_all(ours, hellos, 0)[0] == [b"49"]
 
 
 def test_a_false_key_of_a_holder_is_refused() -> None:
