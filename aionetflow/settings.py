@@ -80,6 +80,12 @@ SETTINGS: dict[str, Setting] = dict(
               "challenge ACKs (RFC 5961 7) of the whole host in a second; the default means no limit"),
         _ipv4("tcp_invalid_ratelimit", 0, _MOST,
               "ms between two answers to segments of one connection that make no sense"),
+        _ipv4("tcp_pacing_ss_ratio", 0, 1000,
+              "% of window by round trip at which data of a paced connection leave, in slow start"),
+        _ipv4("tcp_pacing_ca_ratio", 0, 1000, "the same once the window is half of ssthresh or more"),
+        _ipv4("tcp_min_tso_segs", 1, 65535, "segments in a burst of a paced connection, at least"),
+        _ipv4("tcp_tso_rtt_log", 0, 31,
+              "a paced connection's bursts are longer by 64 KiB, halved for each 2^this µs of its least round trip"),
         _ipv4("tcp_congestion_control", 0, 0, "the congestion control of new connections"),
         _ipv4("tcp_rmem", 1, _MOST,
               "receive buffer of a stream socket: least, first, as far as it grows. Linux starts at 131072"),
@@ -125,7 +131,6 @@ _METRICS = "nothing is remembered of a destination after its connections"
 _PATHS = "of several ways to a destination one is used"
 _PROBES = "the MTU of a path is learnt from ICMP alone"
 _FAST = "there is no Fast Open (RFC 7413)"
-_PACING = "only a congestion control that asks for it is paced"
 _FIXED = "it is what Linux's default makes it, and cannot be changed"
 _LABELS = "flow labels are 0"
 _IGNORED: tuple[tuple[str, str, dict[str, Value]], ...] = (
@@ -138,7 +143,7 @@ _IGNORED: tuple[tuple[str, str, dict[str, Value]], ...] = (
         "tcp_backlog_ack_defer": 1, "tcp_child_ehash_entries": 0, "tcp_ehash_entries": 0, "udp_child_hash_entries": 0,
         "udp_hash_entries": 0, "tcp_migrate_req": 0, "inet_peer_maxttl": 600, "inet_peer_minttl": 120,
         "inet_peer_threshold": 65664, "ip_dynaddr": 0, "tcp_fack": 0, "tcp_available_ulp": "",
-        "tcp_limit_output_bytes": 4194304, "tcp_tso_win_divisor": 3, "tcp_tso_rtt_log": 9, "tcp_min_tso_segs": 2,
+        "tcp_limit_output_bytes": 4194304, "tcp_tso_win_divisor": 3,
         "tcp_retrans_collapse": 1, "tcp_autocorking": 1, "tcp_workaround_signed_windows": 0, "fib_sync_mem": 524288,
         "nexthop_compat_mode": 1, "xfrm4_gc_thresh": 32768,
     }),
@@ -167,9 +172,6 @@ _IGNORED: tuple[tuple[str, str, dict[str, Value]], ...] = (
     }),
     (_FAST, "net.ipv4.", {
         "tcp_fastopen": 1, "tcp_fastopen_blackhole_timeout_sec": 0, "tcp_fastopen_key": "",
-    }),
-    (_PACING, "net.ipv4.", {
-        "tcp_pacing_ss_ratio": 200, "tcp_pacing_ca_ratio": 120,
     }),
     (_FIXED, "net.ipv4.", {
         "tcp_rto_min_us": 200000, "tcp_rto_max_ms": 120000, "tcp_min_rtt_wlen": 300, "tcp_min_snd_mss": 48,

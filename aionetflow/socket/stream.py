@@ -21,6 +21,7 @@ from aionetflow.socket.tcp_options import NO_UNSENT_LIMIT, configure
 from aionetflow.tcp import congestion
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.handshake import open_actively
+from aionetflow.tcp.pacing import pace_of
 from aionetflow.tcp.states import CLOSED, SHORT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event, State
 from aionetflow.widths import i64
 
@@ -316,6 +317,8 @@ class StreamSocket(StreamOptions):
         self._congestion = name
         if self.connection is not None:
             self.connection.recovery.take_over(chosen)
+            if chosen.paces:
+                pace_of(self.connection)
 
     def _use(self, connection: Connection) -> None:
         """Makes a connection this socket's."""

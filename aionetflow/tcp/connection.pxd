@@ -7,6 +7,7 @@ from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.delayed_ack cimport Acknowledgments
 from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.congestion.base cimport CongestionControl
+from aionetflow.tcp.pace cimport Pace
 from aionetflow.tcp.patience cimport Patience
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
@@ -55,6 +56,7 @@ cdef class Connection:
     cdef public bytes key
     cdef public object claim
     cdef public Patience patience
+    cdef public Pace pace
     cdef public UrgentMark urgent
     cdef public int64_t sent_at
     cdef public int64_t stuck_since

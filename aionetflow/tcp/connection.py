@@ -21,6 +21,7 @@ from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.congestion.base import CongestionControl
 from aionetflow.tcp.delayed_ack import Acknowledgments
 from aionetflow.tcp.options import TIMESTAMPS_LENGTH
+from aionetflow.tcp.pace import Pace
 from aionetflow.tcp.patience import Patience
 from aionetflow.tcp.receive import Receiver
 from aionetflow.tcp.recovery import Recovery
@@ -106,6 +107,7 @@ class Connection:
         self.heard_at: i64 = 0  # when the peer acknowledged something last, be it what it had acknowledged before
         self.urgent: UrgentMark | None = None  # where urgent data are, if there ever were any
         self.patience: Patience | None = None  # how long to go on, where the application has a say in that
+        self.pace: Pace | None = None  # when data may leave, where they do so at a rate
         # TCP_INFO tells of these
         self.segs_in = self.segs_out = self.data_segs_in = self.data_segs_out = 0
         self.total_retrans = self.total_rto = self.bytes_retrans = 0
@@ -123,6 +125,8 @@ class Connection:
         self.scheduled_at: i64 = NEVER  # the driver's timer entry
         self.key = b""  # the host's table of sockets has it under this ...
         self.claim: Any = None  # ... with this claim to its port; None: the table has it not
+        if cc.paces:
+            self.pace = Pace(iss, 0)
 
     # The application's side ---------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from aionetflow.tcp.congestion.base cimport CongestionControl
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.emission cimport blocks_due, emit_reset, emit_run, emit_segment, mss_in, send_syn
 from aionetflow.tcp.loss cimport on_reorder_timeout, on_timeout
+from aionetflow.tcp.pacing cimport is_held
 from aionetflow.tcp.rack cimport arm_timeout, schedule_probe
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
@@ -21,7 +22,6 @@ from aionetflow.tcp.urgent cimport is_sending, probes_urgent
 
 cdef int64_t NEVER
 cdef int64_t RTO_MIN
-cdef int64_t MAX_SEGMENT_RUN
 cdef int ECT_0
 cdef int LOSS
 cdef int PROBE

@@ -1,11 +1,12 @@
 """What a connection sends next, and what its timers make it do (RFC 9293 3.8 and 3.10.8)."""
 
-from aionetflow.config import MAX_SEGMENT_RUN, NEVER, RTO_MIN
+from aionetflow.config import NEVER, RTO_MIN
 from aionetflow.packet import TxPacket
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.ecn import ECT_0
 from aionetflow.tcp.emission import blocks_due, emit_reset, emit_run, emit_segment, mss_in, send_syn
 from aionetflow.tcp.loss import on_reorder_timeout, on_timeout
+from aionetflow.tcp.pacing import is_held
 from aionetflow.tcp.rack import arm_timeout, schedule_probe
 from aionetflow.tcp.recovery import LOSS, PROBE, REORDER, TIMEOUT
 from aionetflow.tcp.scoreboard import after_segments, segments_in
@@ -60,6 +61,8 @@ def _emit_data(connection: Connection, packet: TxPacket, now: i64) -> bool:
     snd, recovery = connection.snd, connection.recovery
     if connection.mtu != connection.route.path_mtu(now):
         follow_mtu(connection, now)
+    if connection.pace is not None and is_held(connection, now):
+        return False
     if recovery.wants_to_resend() and _emit_again(connection, packet, now):
         return True
     if not snd.is_done() and _emit_new(connection, packet, now):
@@ -81,6 +84,8 @@ def expire(connection: Connection, now: i64) -> None:
         connection.stats.DelayedACKs += 1
         connection.acks.on_timeout(connection.recovery.rtt.rto())
         connection.need_ack = True
+    if timers.pacing <= now:
+        timers.pacing = NEVER
     if timers.retransmit <= now:
         timers.retransmit = NEVER
         _on_retransmission_timer(connection, now)
@@ -115,8 +120,8 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
     count = max(room // snd.mss, 1)
     if connection.urgent is not None and is_sending(connection):
         count = 1
-    if seq_sub(run.end, run.start) > min(count * snd.mss, MAX_SEGMENT_RUN):
-        count = min(count, max(MAX_SEGMENT_RUN // snd.mss, 1))
+    if seq_sub(run.end, run.start) > min(count * snd.mss, snd.burst):
+        count = min(count, max(snd.burst // snd.mss, 1))
         recovery.split(run, after_segments(run.start, count, snd.mss))
     if recovery.state == LOSS:
         connection.stats.TCPSlowStartRetrans += 1
@@ -247,7 +252,7 @@ def _arm_holding_timers(connection: Connection, now: i64) -> None:
     snd, timers = connection.snd, connection.timers
     if snd.is_done() or not may_send(connection.state):
         return
-    if snd.in_flight() == 0 and timers.persist == NEVER:
+    if snd.in_flight() == 0 and timers.persist == NEVER and timers.pacing == NEVER:
         wait = max(connection.recovery.rtt.rto(), RTO_MIN)  # Linux tcp_probe0_base
         timers.persist = now + within_user_timeout(connection, wait, now)
 
