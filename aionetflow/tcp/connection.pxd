@@ -128,9 +128,9 @@ cdef class Connection:
     cpdef refuse(self, Segment segment)
     @cython.locals(mss=int64_t)
     cpdef int advertised_mss(self) except? -1
-    @cython.locals(mss=int64_t)
     cpdef int max_mss(self) except? -1
     cpdef int header_length(self) except? -1
+    @cython.locals(mss=int64_t)
     cpdef fit_mss(self)
     cpdef set_mss(self, int64_t mss)
     cpdef bint is_cut_too_long(self) except -1

@@ -234,16 +234,16 @@ class Connection:
 
     def max_mss(self) -> i64:
         """The largest segment that the whole way takes, as far as is known."""
-        mss = min(self.advertised_mss(), self.mtu - self.header_length())
-        return mss if self.search is None else min(mss, self.search.low - self.header_length())
+        return min(self.advertised_mss(), self.mtu - self.header_length())
 
     def header_length(self) -> i64:
         """Octets of an IP header and a TCP header without options."""
         return 40 if len(self.local) == 4 else 60
 
     def fit_mss(self) -> None:
-        """Segments are as long as peer and way take, as far as is known."""
-        self.set_mss(min(self.peer_mss, self.max_mss()))
+        """Segments are as long as peer and way take, as far as is known (Linux tcp_sync_mss)."""
+        mss = min(self.peer_mss, self.max_mss())
+        self.set_mss(mss if self.search is None else min(mss, self.search.low - self.header_length()))
 
     def set_mss(self, mss: i64) -> None:
         """Segments hold at most that many octets from now on, timestamps included (Linux tcp_mtu_to_mss)."""

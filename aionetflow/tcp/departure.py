@@ -106,7 +106,7 @@ def follow_mtu(connection: Connection, now: i64) -> None:
     if connection.search is not None:
         limit_search(connection)
     if connection.is_cut_too_long():
-        connection.set_mss(connection.max_mss())
+        connection.fit_mss()
         if snd.syn_acked and snd.in_flight():
             connection.recovery.resend(snd.snd_una, snd.snd_nxt, snd.snd_nxt)
 

@@ -158,8 +158,8 @@ def _take_syn(connection: Connection, syn: Segment, now: i64) -> None:
     take_ecn_offer(connection, syn)
     said_nothing = DEFAULT_MSS if len(connection.remote) == 4 else DEFAULT_MSS_6
     connection.peer_mss = offered.mss or said_nothing
-    begin_with_search(connection, now)
     connection.fit_mss()
+    begin_with_search(connection, now)
     rcv.mss = min(snd.mss, DEFAULT_MSS)  # until a longer one is seen
     snd.set_window(syn.window)  # never scaled in a SYN
     snd.snd_wl1 = syn.seq

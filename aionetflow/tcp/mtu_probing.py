@@ -20,9 +20,14 @@ _LEAST_WINDOW = 11  # Linux tcp_mtu_probe: segments
 
 
 def begin_with_search(connection: Connection, now: i64) -> None:
-    """The peer's SYN is here: a connection that is to search always begins to (Linux tcp_mtup_init)."""
+    """The peer's SYN is here: a connection that is to search always begins to (Linux tcp_mtup_init).
+
+    As on Linux, who has accepted sends long segments for all that until the first probe has arrived.
+    """
     if connection.sysctl.tcp_mtu_probing >= _ALWAYS:
         _begin(connection, now)
+        if not connection.passive:
+            connection.fit_mss()
 
 
 def look_for_black_hole(connection: Connection, now: i64) -> None:
@@ -48,7 +53,7 @@ def look_for_black_hole(connection: Connection, now: i64) -> None:
 def probe_length(connection: Connection, now: i64) -> i64:
     """How many octets of new data are to go as a probe now; 0 for none, -1 if new data wait until one can go.
 
-    RFC 4821 7.2, 7.4; Linux tcp_mtu_probe. The caller has nothing to report by SACK.
+    RFC 4821 7.3, 7.4; Linux tcp_mtu_probe. The caller has nothing to report by SACK.
     """
     search, snd, recovery = connection.search, connection.snd, connection.recovery
     assert search is not None
@@ -63,7 +68,7 @@ def probe_length(connection: Connection, now: i64) -> i64:
     length = (search.high + search.low) // 2 - overhead
     needed = length + (recovery.reordering + 1) * snd.mss  # so much that duplicates will tell of its loss
     flight: i64 = snd.in_flight()
-    if length <= snd.mss or snd.unsent() < needed or snd.snd_wnd < needed or connection.urgent is not None:
+    if snd.unsent() < needed or snd.snd_wnd < needed or connection.urgent is not None:
         return 0
     if flight + needed > snd.snd_wnd:
         return -1
@@ -113,7 +118,7 @@ def probe_failed(connection: Connection) -> bool:
 
 
 def limit_search(connection: Connection) -> None:
-    """ICMP has told what the way takes: nothing longer is tried, and a probe that is longer is lost (RFC 4821 7.6.3)."""
+    """ICMP has told what the way takes: nothing longer is tried, and a probe that is longer is lost."""
     search = connection.search
     assert search is not None
     search.high = min(search.high, connection.mtu)
@@ -127,7 +132,7 @@ def _begin(connection: Connection, now: i64) -> None:
 
 
 def _search_anew(connection: Connection, search: MtuSearch, now: i64) -> None:
-    """RFC 4821 7.3, Linux tcp_mtu_check_reprobe: the way may take more by now."""
+    """Linux tcp_mtu_check_reprobe: the way may take more by now."""
     search.low = connection.snd.mss + _overhead(connection)
     search.high = _highest(connection)
     search.since = now

@@ -8,8 +8,7 @@ from aionetflow.socket.options import IPPROTO_TCP, TCP_MAXSEG
 from support.fixtures import syn_sent
 from support.modern import NOP, sack, timestamps
 from support.rules import rule
-from support.script import ACK, IRS, M32, SYN, Heard, Script, syn_options
-from tcp.test_network_errors import quoted
+from support.script import ACK, IRS, M32, SYN, Heard, syn_options
 
 HEADERS = 40
 DATA = 60_000
@@ -53,6 +52,7 @@ class Path:
         self.lengths += [len(segment.data) for segment in heard]
         self.script.after(seconds)
         for segment in heard:
+            self.script.after(0.0001)  # as they come from a wire, one after the other
             if len(segment.data) + HEADERS + (12 if self.stamped else 0) <= self.mtu:
                 self._take(segment)
         return [len(segment.data) for segment in heard]
@@ -65,6 +65,23 @@ class Path:
             if sock.connection.snd.room() >= octets:
                 self.send(octets)
             self.round_trip()
+
+    def search(self) -> None:
+        """As rounds, until it is known to a few octets what the path takes."""
+        for _ in range(60):
+            self.rounds(1)
+            low, high = self.range
+            if high - low < 8:
+                return
+        raise AssertionError(f"the search has not ended at {low} to {high}")
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """search_low and search_high, octets of a packet."""
+        connection = self.script.sock.connection
+        assert connection is not None
+        assert connection.search is not None
+        return connection.search.low, connection.search.high
 
     def stalled(self, seconds: float) -> list[tuple[float, int]]:
         """Time passes; what leaves meanwhile, as (when, how long), arrives if it may."""
@@ -119,10 +136,7 @@ def test_a_peer_that_takes_less_gets_less() -> None:
     assert Path(1500, mss=600, tcp_mtu_probing=2, tcp_base_mss=500).mss == 500
 
 
-@rule(
-    "RFC 4821 7.4", "A probe is halfway to the longest that could be, with enough data behind it",
-    code="tcp/mtu_probing.py",
-)  # fmt: skip
+@rule("RFC 4821 7.3", "A probe is halfway to the longest that could be", code="tcp/mtu_probing.py")
 def test_a_probe_is_halfway_between() -> None:
     path = Path(1500, tcp_mtu_probing=2)
     path.send(DATA)
@@ -148,7 +162,7 @@ def test_segments_are_as_long_as_what_arrived() -> None:
 @pytest.mark.parametrize("selective", [True, False])
 def test_the_longest_is_found(mtu: int, selective: bool) -> None:
     path = Path(mtu, sack=selective, tcp_mtu_probing=2)
-    path.rounds(60)
+    path.search()
     assert mtu - 8 < path.mss + HEADERS <= mtu  # net.ipv4.tcp_probe_threshold
     assert path.script.stack.stats.tcp.TCPTimeouts == 0
 
@@ -156,7 +170,7 @@ def test_the_longest_is_found(mtu: int, selective: bool) -> None:
 def test_with_timestamps_they_count_as_headers() -> None:
     path = Path(1400, stamped=True, tcp_mtu_probing=2)
     assert path.mss == 1024
-    path.rounds(60)
+    path.search()
     assert 1400 - 8 < path.mss + HEADERS + 12 <= 1400
 
 
@@ -167,11 +181,10 @@ def test_a_lost_probe_leaves_the_window_as_it_is() -> None:
     connection = path.script.sock.connection
     assert connection is not None
     cwnd = connection.recovery.cc.cwnd
-    assert connection.search is not None
-    high = connection.search.high
+    _, high = path.range
     path.rounds(3)
     assert counted(path)[1] >= 1
-    assert connection.search.high < high
+    assert path.range[1] < high
     assert connection.recovery.cc.cwnd >= cwnd
     stats = path.script.stack.stats.tcp
     assert (stats.TCPSackRecovery, stats.TCPTimeouts) == (0, 0)
@@ -187,6 +200,7 @@ def test_what_was_in_a_lost_probe_goes_again_in_short_segments() -> None:
     assert [len(heard.data) for heard in again] == [1024, 218]
 
 
+@rule("RFC 4821 7.4", "A probe waits for enough data to go behind it", code="tcp/mtu_probing.py")
 def test_without_enough_data_there_is_no_probe() -> None:
     path = Path(1500, tcp_mtu_probing=2)
     path.rounds(3, 12_000)
@@ -211,16 +225,15 @@ def test_a_window_that_is_full_is_waited_for() -> None:
     assert counted(path)[0] >= 1
 
 
-@rule("RFC 4821 7.3", "After a while longer segments are tried again", code="tcp/mtu_probing.py")
 def test_the_search_goes_on_after_ten_minutes() -> None:
     path = Path(1300, tcp_mtu_probing=2)
-    path.rounds(60)
+    path.search()
     assert 1292 < path.mss + HEADERS <= 1300
     path.mtu = 1500
     path.rounds(20)
     assert path.mss + HEADERS <= 1300
     path.script.after(600)
-    path.rounds(60)
+    path.search()
     assert 1492 < path.mss + HEADERS <= 1500
 
 
@@ -234,7 +247,7 @@ def test_a_black_hole_is_left_after_three_seconds() -> None:
     assert [length for _, length in left] == [1460] * 4 + [1024, 436]
     assert left[4][0] - left[1][0] >= 3
     assert path.mss == 1024
-    path.rounds(60)
+    path.search()
     assert 1192 < path.mss + HEADERS <= 1200
 
 
@@ -264,20 +277,16 @@ def test_without_the_setting_a_black_hole_stays_one() -> None:
     assert {length for _, length in path.stalled(20)} == {1460}
 
 
-@rule("RFC 4821 7.6.3", "What ICMP tells of the path bounds the search", code="tcp/mtu_probing.py")
 def test_icmp_ends_what_is_too_long() -> None:
     path = Path(1200, tcp_mtu_probing=2)
     path.send(DATA)
     path.round_trip()
     probe = path.script.drain()[0]
     assert len(probe.data) == 1242
-    path.script.sends_icmp(3, 4, quoted(path.script, probe.seq), info=1200)
+    path.script.sends_icmp(3, 4, probe, info=1200)
     again = [heard for heard in path.script.drain() if heard.data][:2]
     assert [(heard.seq, len(heard.data)) for heard in again] == [(probe.seq, 1024), ((probe.seq + 1024) & M32, 218)]
-    connection = path.script.sock.connection
-    assert connection is not None
-    assert connection.search is not None
-    assert connection.search.high == 1200
+    assert path.range == (1064, 1200)
     assert path.mss == 1024
 
 
@@ -285,5 +294,34 @@ def test_icmp_makes_segments_shorter_while_a_search_goes_on() -> None:
     path = Path(1500, tcp_mtu_probing=2)
     path.send(5000)
     first = path.script.drain()[0]
-    path.script.sends_icmp(3, 4, quoted(path.script, first.seq), info=900)
+    path.script.sends_icmp(3, 4, first, info=900)
     assert path.mss == 860
+
+
+@rule("RFC 4821 7.6.4", "A loss beside the probe's makes it tell nothing", code="tcp/emission.py")
+def test_a_probe_that_is_not_the_only_loss_is_inconclusive() -> None:
+    path = Path(1500, tcp_mtu_probing=2)
+    path.send(DATA)
+    path.round_trip()
+    heard = path.script.drain()
+    assert len(heard[0].data) == 1242
+    path.script.after(0.05)
+    for segment in heard[5:]:
+        path.script.after(0.0001)
+        path._take(segment)
+    assert counted(path) == (0, 1)  # the probe is the first of what is missing, and taken for too long
+    path = Path(1500, tcp_mtu_probing=2)
+    path.send(DATA)
+    first = path.script.drain()
+    path.script.after(0.05)
+    for segment in first[:-1]:
+        path.script.after(0.0001)
+        path._take(segment)
+    rest = [segment for segment in path.script.drain() if segment.data]
+    assert [len(segment.data) for segment in rest].count(1242) == 1
+    path.script.after(0.05)
+    for segment in rest:  # the probe arrives, but what was sent before it does not
+        path.script.after(0.0001)
+        path._take(segment)
+    assert counted(path) == (0, 0)
+    assert path.script.stack.stats.tcp.TCPSackRecovery == 1
