@@ -46,6 +46,7 @@ SO_ACCEPTCONN = 30
 SO_MARK = 36
 SO_PROTOCOL = 38
 SO_DOMAIN = 39
+SO_MAX_PACING_RATE = 47
 IP_TOS = 1
 IP_TTL = 2
 IP_MTU_DISCOVER = 10
@@ -89,6 +90,8 @@ _LINGER = struct.Struct("ii")
 _TIMEVAL = struct.Struct("qq")  # seconds, microseconds
 _DEVICE_LENGTH = 16  # Linux IFNAMSIZ
 _NAME_LENGTH = 16  # Linux TCP_CA_NAME_MAX
+NO_PACING_RATE = (1 << 64) - 1  # SO_MAX_PACING_RATE: none
+_U32 = 0xFFFFFFFF
 _MAX_LENGTH = 1024  # what Python's getsockopt takes
 
 
@@ -104,6 +107,7 @@ class RawOption(NamedTuple):
 
     get: "Callable[[Socket], bytes]"
     set: "Callable[[Socket, bytes], None]"
+    get_short: "Callable[[Socket], bytes] | None" = None  # where fewer octets are asked for than there are
 
 
 def _stored(key: tuple[int, int], default: int, checked: Callable[[int], int]) -> tuple[tuple[int, int], Option]:
@@ -206,7 +210,7 @@ OPTIONS: dict[tuple[int, int], Option] = {
     (SOL_SOCKET, SO_TYPE): _fact(lambda sock: sock.type),
     (SOL_SOCKET, SO_DOMAIN): _fact(lambda sock: sock.family),
     (SOL_SOCKET, SO_PROTOCOL): _fact(lambda sock: sock.proto),
-    (SOL_SOCKET, SO_ERROR): _fact(lambda sock: sock.take_error()),
+    (SOL_SOCKET, SO_ERROR): _fact(lambda sock: sock.asked_error()),
     (SOL_SOCKET, SO_ACCEPTCONN): _fact(lambda sock: int(sock.is_listening())),
     (IPPROTO_IP, IP_TTL): Option(lambda sock: sock.ttl, _set_ttl),
     (IPPROTO_IP, IP_TOS): Option(lambda sock: sock.tos, _set_tos),
@@ -242,6 +246,8 @@ def get(sock: "Socket", level: int, option: int, length: int = 0) -> int | bytes
     raw = _find_raw(sock, level, option)
     if raw is not None:
         data = raw.get(sock)
+        if raw.get_short is not None and length < len(data):
+            data = raw.get_short(sock)
         if not length and len(data) < 4:
             raise os_error(errno.EINVAL)  # no number
         return data[:length] if length else int(struct.unpack_from("i", data)[0])
@@ -319,6 +325,20 @@ def _get_device(sock: "Socket") -> bytes:
     return name + b"\0" if name else b""
 
 
+def _set_pacing_rate(sock: "Socket", data: bytes) -> None:
+    """socket(7), SO_MAX_PACING_RATE: octets per second, in 32 bits or in 64; all of them set is no limit."""
+    if len(data) < 4:
+        raise os_error(errno.EINVAL)
+    rate: int = struct.unpack_from("Q" if len(data) >= 8 else "I", data)[0]
+    key = SOL_SOCKET, SO_MAX_PACING_RATE
+    sock.store(key, NO_PACING_RATE if rate == _U32 and len(data) < 8 else rate)
+    sock.heed(key)
+
+
+def _pacing_rate(sock: "Socket") -> int:
+    return sock.kept((SOL_SOCKET, SO_MAX_PACING_RATE), NO_PACING_RATE)
+
+
 def _refuse(sock: "Socket", data: bytes) -> None:
     raise os_error(errno.ENOPROTOOPT)
 
@@ -328,6 +348,10 @@ RAW_OPTIONS: dict[tuple[int, int], RawOption] = {
     (IPPROTO_TCP, TCP_INFO): RawOption(lambda sock: sock.info_octets(), _refuse),
     (SOL_SOCKET, SO_LINGER): RawOption(
         lambda sock: _LINGER.pack(int(sock.linger_on), sock.linger_seconds), _set_linger
+    ),
+    (SOL_SOCKET, SO_MAX_PACING_RATE): RawOption(
+        lambda sock: struct.pack("Q", _pacing_rate(sock)), _set_pacing_rate,
+        lambda sock: struct.pack("I", min(_pacing_rate(sock), _U32)),
     ),
     (SOL_SOCKET, SO_RCVTIMEO): _timeout(SO_RCVTIMEO),
     (SOL_SOCKET, SO_SNDTIMEO): _timeout(SO_SNDTIMEO),

@@ -12,7 +12,9 @@ from aionetflow.config import MILLISECOND, MIN_MSS, RECEIVE_BUFFER_MIN, SECOND
 from aionetflow.errors import os_error
 from aionetflow.socket.options import (
     IPPROTO_TCP,
+    NO_PACING_RATE,
     SO_KEEPALIVE,
+    SO_MAX_PACING_RATE,
     SO_OOBINLINE,
     SO_RCVLOWAT,
     SOL_SOCKET,
@@ -36,6 +38,8 @@ from aionetflow.socket.options import (
     _within,
 )
 from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.pace import UNLIMITED
+from aionetflow.tcp.pacing import pace_of
 from aionetflow.tcp.patience import Patience
 from aionetflow.tcp.states import CLOSE_WAIT, ESTABLISHED
 from aionetflow.tcp.timeouts import arm_keepalive
@@ -171,6 +175,12 @@ def _heed_quick(connection: Connection, value: int, now: int) -> None:
             acks.ping_pong = 1
 
 
+def _heed_pacing(connection: Connection, value: int, now: int) -> None:
+    """Linux sk_setsockopt: what was paced once stays so, at whatever rate follows from its window."""
+    if value != NO_PACING_RATE or connection.pace is not None:
+        pace_of(connection).most = min(value, UNLIMITED)
+
+
 def _heed_inline(connection: Connection, value: int, now: int) -> None:
     mark_of(connection).inline = bool(value)
 
@@ -190,6 +200,7 @@ _ACTS: dict[Key, Callable[[Connection, int, int], None]] = {
     (SOL_SOCKET, SO_KEEPALIVE): _heed_patience("keep_alive", 1),
     (SOL_SOCKET, SO_RCVLOWAT): _heed_low_water,
     (SOL_SOCKET, SO_OOBINLINE): _heed_inline,
+    (SOL_SOCKET, SO_MAX_PACING_RATE): _heed_pacing,
     (IPPROTO_TCP, TCP_WINDOW_CLAMP): _heed_clamp,
     (IPPROTO_TCP, TCP_QUICKACK): _heed_quick,
     (IPPROTO_TCP, TCP_NOTSENT_LOWAT): _heed_unsent_limit,

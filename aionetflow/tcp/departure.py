@@ -1,11 +1,14 @@
 """What a connection sends next, and what its timers make it do (RFC 9293 3.8 and 3.10.8)."""
 
-from aionetflow.config import MAX_SEGMENT_RUN, NEVER, RTO_MIN
+from aionetflow.config import NEVER, RTO_MIN
+from aionetflow.ip.route import IP_PMTUDISC_DONT
 from aionetflow.packet import TxPacket
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.ecn import ECT_0
 from aionetflow.tcp.emission import blocks_due, emit_reset, emit_run, emit_segment, mss_in, send_syn
 from aionetflow.tcp.loss import on_reorder_timeout, on_timeout
+from aionetflow.tcp.mtu_probing import limit_search, look_for_black_hole, note_probe, probe_length
+from aionetflow.tcp.pacing import is_held
 from aionetflow.tcp.rack import arm_timeout, schedule_probe
 from aionetflow.tcp.recovery import LOSS, PROBE, REORDER, TIMEOUT
 from aionetflow.tcp.scoreboard import after_segments, segments_in
@@ -60,6 +63,8 @@ def _emit_data(connection: Connection, packet: TxPacket, now: i64) -> bool:
     snd, recovery = connection.snd, connection.recovery
     if connection.mtu != connection.route.path_mtu(now):
         follow_mtu(connection, now)
+    if connection.pace is not None and is_held(connection, now):
+        return False
     if recovery.wants_to_resend() and _emit_again(connection, packet, now):
         return True
     if not snd.is_done() and _emit_new(connection, packet, now):
@@ -81,6 +86,8 @@ def expire(connection: Connection, now: i64) -> None:
         connection.stats.DelayedACKs += 1
         connection.acks.on_timeout(connection.recovery.rtt.rto())
         connection.need_ack = True
+    if timers.pacing <= now:
+        timers.pacing = NEVER
     if timers.retransmit <= now:
         timers.retransmit = NEVER
         _on_retransmission_timer(connection, now)
@@ -97,10 +104,12 @@ def follow_mtu(connection: Connection, now: i64) -> None:
     """The MTU of the way has changed, or the way (RFC 1191 6.4, Linux tcp_current_mss): cut to fit, and send again."""
     snd = connection.snd
     connection.mtu = connection.route.path_mtu(now)
+    if connection.search is not None:
+        limit_search(connection)
     if connection.is_cut_too_long():
-        connection.set_mss(connection.max_mss())
-        if snd.syn_acked and snd.in_flight():
-            connection.recovery.resend_all(snd.snd_una, snd.snd_nxt)
+        connection.fit_mss()
+        if snd.syn_acked and snd.in_flight() and connection.mtu_discover != IP_PMTUDISC_DONT:
+            connection.recovery.resend(snd.snd_una, snd.snd_nxt, snd.snd_nxt)
 
 
 def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
@@ -115,8 +124,8 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
     count = max(room // snd.mss, 1)
     if connection.urgent is not None and is_sending(connection):
         count = 1
-    if seq_sub(run.end, run.start) > min(count * snd.mss, MAX_SEGMENT_RUN):
-        count = min(count, max(MAX_SEGMENT_RUN // snd.mss, 1))
+    if seq_sub(run.end, run.start) > min(count * snd.mss, snd.burst):
+        count = min(count, max(snd.burst // snd.mss, 1))
         recovery.split(run, after_segments(run.start, count, snd.mss))
     if recovery.state == LOSS:
         connection.stats.TCPSlowStartRetrans += 1
@@ -171,6 +180,10 @@ def _emit_new(connection: Connection, packet: TxPacket, now: i64) -> bool:
     room = recovery.room(snd.in_flight())
     blocks = blocks_due(connection)
     mss = snd.mss - (8 * blocks + 4) if blocks else snd.mss
+    if connection.search is not None and not blocks:
+        length = probe_length(connection, now)
+        if length:
+            return length > 0 and _emit_probe(connection, packet, length, now)
     length = snd.next_length(room, mss)
     if connection.urgent is not None and is_sending(connection):
         length = min(length, mss)  # each segment has a pointer of its own
@@ -181,6 +194,14 @@ def _emit_new(connection: Connection, packet: TxPacket, now: i64) -> bool:
         _note_sent(connection, 0, True, now)
     else:
         _emit_length(connection, packet, length, now)
+    return True
+
+
+def _emit_probe(connection: Connection, packet: TxPacket, length: i64, now: i64) -> bool:
+    """A segment that is longer than the others, to find out whether the way takes it (mtu_probing.py)."""
+    note_probe(connection, length)
+    _emit_length(connection, packet, length, now)
+    packet.mss = 0
     return True
 
 
@@ -247,7 +268,7 @@ def _arm_holding_timers(connection: Connection, now: i64) -> None:
     snd, timers = connection.snd, connection.timers
     if snd.is_done() or not may_send(connection.state):
         return
-    if snd.in_flight() == 0 and timers.persist == NEVER:
+    if snd.in_flight() == 0 and timers.persist == NEVER and timers.pacing == NEVER:
         wait = max(connection.recovery.rtt.rto(), RTO_MIN)  # Linux tcp_probe0_base
         timers.persist = now + within_user_timeout(connection, wait, now)
 
@@ -272,6 +293,8 @@ def _on_retransmission_timeout(connection: Connection, now: i64) -> None:
     if has_retransmitted_enough(connection, now):
         give_up(connection)
         return
+    if snd.syn_acked:
+        look_for_black_hole(connection, now)
     if connection.retries == 0 and snd.syn_acked:
         connection.stuck_since = now
     connection.retries += 1

@@ -6,7 +6,6 @@ from aionetflow.config import (
     DEFAULT_MSS,
     DEFAULT_MSS_6,
     DELAYED_ACK_MAX,
-    MIN_MSS,
     NEVER,
     RTO_FALLBACK,
     TCP_BUFFER_MAX,
@@ -15,6 +14,7 @@ from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.ecn import offer_ecn, take_ecn_offer
+from aionetflow.tcp.mtu_probing import begin_with_search
 from aionetflow.tcp.segment import ACK, ECE, RST, SYN, Segment, emit
 from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq
 from aionetflow.tcp.states import SYN_SENT, Event
@@ -57,7 +57,7 @@ def open_passively(connection: Connection, syn: Segment, now: i64) -> None:
     connection.snd.snd_nxt = seq_add(connection.snd.iss, 1)
     _take_syn(connection, syn, now)
     rcv = connection.rcv
-    rcv.rcv_adv = seq_add(rcv.rcv_nxt, rcv.first_window(connection.advertised_mss()))
+    rcv.rcv_adv = seq_add(rcv.rcv_nxt, rcv.first_window(connection.offered_mss(now)))
     connection.syn_due = True
 
 
@@ -127,11 +127,11 @@ def emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
         flags = SYN | ACK | (ECE if connection.ecn else 0)
         scale = rcv.rcv_wscale if connection.scaling else -1
         sack, timestamps = connection.recovery.selective, connection.timestamps
-    window = rcv.first_window(connection.advertised_mss())
+    window = rcv.first_window(connection.offered_mss(now))
     rcv.rcv_adv = seq_add(rcv.rcv_nxt, window)
     rcv.rcv_wup = rcv.rcv_nxt
     offer = options.emit_syn(
-        connection.advertised_mss(), scale, sack, timestamps, connection.tsval(now), rcv.ts_recent
+        connection.offered_mss(now), scale, sack, timestamps, connection.tsval(now), rcv.ts_recent
     )  # fmt: skip
     emit(
         packet, connection.local_port, connection.remote_port, snd.iss, rcv.rcv_nxt, flags, window, offer
@@ -157,8 +157,9 @@ def _take_syn(connection: Connection, syn: Segment, now: i64) -> None:
         rcv.ts_recent_at = now
     take_ecn_offer(connection, syn)
     said_nothing = DEFAULT_MSS if len(connection.remote) == 4 else DEFAULT_MSS_6
-    peer_mss = max(offered.mss or said_nothing, MIN_MSS)
-    connection.set_mss(min(peer_mss, connection.max_mss()))
+    connection.peer_mss = offered.mss or said_nothing
+    connection.fit_mss()
+    begin_with_search(connection, now)
     rcv.mss = min(snd.mss, DEFAULT_MSS)  # until a longer one is seen
     snd.set_window(syn.window)  # never scaled in a SYN
     snd.snd_wl1 = syn.seq

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from aionetflow.tcp.congestion.base import INFINITE
 from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.pace import UNLIMITED
+from aionetflow.tcp.pacing import pacing_rate
 from aionetflow.tcp.recovery import Recovery
 from aionetflow.tcp.states import CLOSED, LISTEN
 from aionetflow.widths import i64
@@ -121,6 +123,8 @@ def info_of(connection: Connection, now: i64) -> TcpInfo:
         advmss=connection.advertised_mss(),
         rcv_space=rcv.limit,
         total_retrans=connection.total_retrans & _U32,
+        pacing_rate=_rate(pacing_rate(connection)),
+        max_pacing_rate=_rate(connection.pace.most if connection.pace is not None else UNLIMITED),
         bytes_acked=data + int(snd.syn_acked and not connection.passive) + int(snd.fin_acknowledged()),
         bytes_received=rcv.received + int(rcv.ended),
         segs_out=connection.segs_out & _U32,
@@ -135,6 +139,11 @@ def info_of(connection: Connection, now: i64) -> TcpInfo:
         total_rto=min(connection.total_rto, _U16),
         **fields,
     )
+
+
+def _rate(rate: i64) -> int:
+    """Octets per second, or Linux's number for no limit."""
+    return rate if rate < UNLIMITED else _UNLIMITED
 
 
 def _options(connection: Connection) -> int:

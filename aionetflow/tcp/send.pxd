@@ -28,6 +28,7 @@ cdef class Sender:
     cdef public bint corked
     cdef public bint push_once
     cdef public bint more
+    cdef public int64_t burst
     cdef public uint32_t snd_sml
     cpdef uint32_t in_flight(self) except? -1
     @cython.locals(flight=int64_t)

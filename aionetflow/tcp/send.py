@@ -35,6 +35,7 @@ class Sender:
         self.corked = False  # TCP_CORK
         self.more = False  # MSG_MORE: what was written last is held back as by the cork, until something comes
         self.push_once = False  # what is held back goes now: the cork's time is up
+        self.burst: i64 = MAX_SEGMENT_RUN  # octets that may leave in one go
         self.snd_sml: u32 = iss  # the end of the last segment sent that was not full (Linux tp->snd_sml)
 
     def in_flight(self) -> u32:
@@ -82,7 +83,7 @@ class Sender:
         if unsent <= 0:
             return 0
         usable = min(self.snd_wnd - self.in_flight(), room)
-        length = min(unsent, usable, max(MAX_SEGMENT_RUN, mss))
+        length = min(unsent, usable, max(self.burst, mss))
         if length <= 0:
             return 0
         short = length % mss

@@ -8,6 +8,7 @@ cdef class Timers:
     cdef public int64_t retransmit
     cdef public int64_t persist
     cdef public int64_t delayed_ack
+    cdef public int64_t pacing
     cdef public int64_t wait
     @cython.locals(earliest=int64_t)
     cpdef int64_t deadline(self) except? -1

@@ -15,12 +15,14 @@ class Timers:
         # RFC 9293 3.8.6.1: the peer's window is closed, ask whether it still is; or what is corked goes at last
         self.persist: i64 = NEVER
         self.delayed_ack: i64 = NEVER  # RFC 9293 3.8.6.3: an acknowledgment is owed
+        self.pacing: i64 = NEVER  # what waits for its time may leave (pacing.py)
         self.wait: i64 = NEVER  # TIME-WAIT's 2 MSL, Linux's limit on FIN-WAIT-2; before them the next look of keepalive
 
     def deadline(self) -> i64:
         """The earliest of them."""
         earliest = min(self.retransmit, self.delayed_ack)
         earliest = min(earliest, self.persist)
+        earliest = min(earliest, self.pacing)
         return min(earliest, self.wait)
 
     def stop(self) -> None:
@@ -28,4 +30,5 @@ class Timers:
         self.retransmit = NEVER
         self.persist = NEVER
         self.delayed_ack = NEVER
+        self.pacing = NEVER
         self.wait = NEVER

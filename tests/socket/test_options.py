@@ -19,7 +19,9 @@ kernel = pytest.mark.kernel
 
 PREFIXES = ("SO_", "SOL_", "IPPROTO_", "IP_", "IPV6_", "TCP_", "MSG_", "SHUT_", "SOCK_")
 # linux/in.h and linux/in6.h: Python's socket module does not name these
-UNNAMED = {"IP_MTU_DISCOVER": 10, "IP_RECVERR": 11, "IPV6_MTU_DISCOVER": 23, "IPV6_RECVERR": 25}
+UNNAMED = {
+    "IP_MTU_DISCOVER": 10, "IP_RECVERR": 11, "IPV6_MTU_DISCOVER": 23, "IPV6_RECVERR": 25, "SO_MAX_PACING_RATE": 47,
+}  # fmt: skip
 NAMES = [name for name in vars(options) if name.startswith(PREFIXES) and name not in ("IPV6_OPTIONS", "TCP_BUFFER_MAX")]
 FLAGS = [(SOL, options.SO_REUSEADDR), (SOL, options.SO_BROADCAST), (TCP, options.TCP_NODELAY), (TCP, options.TCP_CORK)]
 FLAGS_OF_KINDS = [(kind, *flag) for kind in ("tcp", "udp") for flag in FLAGS if kind == "tcp" or flag[0] == SOL]

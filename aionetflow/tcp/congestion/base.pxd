@@ -10,6 +10,8 @@ cdef class CongestionControl:
     cdef public int64_t ssthresh
     cdef public int64_t rounds
     cdef public bint limited
+    cdef public bint paces
+    cdef public int64_t pacing_rate
     cdef public bint keeps_window
     cpdef start(self, int64_t mss)
     cpdef on_ack(self, int64_t acked, int64_t rtt, int64_t now)

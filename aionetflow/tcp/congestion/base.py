@@ -26,7 +26,9 @@ _kinds: "dict[str, Callable[[], CongestionControl]]" = {}
 class CongestionControl:
     """A window that stays as it is, and the hooks that an algorithm overrides.
 
-    The connection calls the hooks; what an algorithm decides it writes into cwnd and ssthresh.
+    The connection calls the hooks; what an algorithm decides it writes into cwnd and ssthresh. One that sets `paces` in
+    __init__ has data leave at a rate (tcp/pacing.py): that of `pacing_rate`, which it may change at any time, or while
+    that is 0 a rate that follows from cwnd and the round trip. SO_MAX_PACING_RATE limits both.
     """
 
     name = "fixed"
@@ -37,6 +39,8 @@ class CongestionControl:
         self.ssthresh: i64 = INFINITE  # below it: slow start
         self.limited = False  # the window, and not the application, is what limits the connection
         self.rounds: i64 = 0  # round trips so far
+        self.paces = False  # data are to leave at a rate (Linux SK_PACING_NEEDED), as BBR's do
+        self.pacing_rate: i64 = 0  # octets per second; 0: what the window and the round trip make it
         self.keeps_window = False  # cwnd is the algorithm's alone: it is not reduced at a loss (Linux cong_control)
 
     def start(self, mss: i64) -> None:

@@ -1,0 +1,15 @@
+"""The pace of a connection whose data leave at a rate: made for those connections only."""
+
+from aionetflow.widths import i64, u32
+
+UNLIMITED = (1 << 63) - 1
+
+
+class Pace:
+    """When the next data may leave, and what has been counted of those that have."""
+
+    def __init__(self, snd_nxt: u32, resent: i64) -> None:
+        self.most: i64 = UNLIMITED  # octets per second (SO_MAX_PACING_RATE)
+        self.next_at: i64 = 0  # when the next data may leave (Linux tcp_wstamp_ns)
+        self.counted: u32 = snd_nxt  # new data up to here have been counted ...
+        self.counted_again: i64 = resent  # ... and so many octets of what was sent again

@@ -1,0 +1,66 @@
+"""Data that leave at a rate: SO_MAX_PACING_RATE without a queueing discipline that paces (Linux tcp_pacing_check)."""
+
+from __future__ import annotations
+
+import socket
+
+from support.beside.cases import both
+from support.beside.packets import mss
+from support.beside.states import accepted
+from support.beside.talk import Flow, Sock, Talk
+
+# One segment at a time: so it is on the device that the kernel has here.
+PLAIN = {"net.ipv4.tcp_timestamps": 0, "net.ipv4.tcp_sack": 0, "net.ipv4.tcp_min_tso_segs": 1}
+SO_MAX_PACING_RATE = 47
+RATE = 20_000  # octets per second: a segment in 50 ms
+
+
+def paced(t: Talk, rate: int = RATE) -> tuple[Sock, Flow]:
+    """An accepted connection to be paced, of which ten segments have left and are acknowledged."""
+    sock, flow = accepted(t, opts=mss(1000))
+    sock.set(socket.SOL_SOCKET, SO_MAX_PACING_RATE, rate)
+    sock.send(bytes(10_000))
+    t.wait(0.02)
+    flow.acks()
+    return sock, flow
+
+
+@both(sysctls=PLAIN)
+def test_segments_leave_one_by_one(t: Talk) -> None:
+    sock, flow = paced(t)
+    t.wait(0.1)
+    sock.send(bytes(8000))
+    for _ in range(4):
+        t.wait(0.1)
+        flow.acks()
+
+
+@both(sysctls=PLAIN)
+def test_the_rate_may_change(t: Talk) -> None:
+    sock, flow = paced(t)
+    sock.send(bytes(12000))
+    t.wait(0.12)
+    sock.set(socket.SOL_SOCKET, SO_MAX_PACING_RATE, RATE // 2)
+    flow.acks()
+    t.wait(0.15)
+    sock.set(socket.SOL_SOCKET, SO_MAX_PACING_RATE, 2 * RATE)
+    flow.acks()
+    for _ in range(3):
+        t.wait(0.055)
+        flow.acks()
+
+
+@both(sysctls=PLAIN)
+def test_the_fin_waits_for_its_time(t: Talk) -> None:
+    sock, flow = paced(t)
+    t.wait(0.2)
+    sock.send(bytes(2000))
+    sock.shutdown(socket.SHUT_WR)
+    t.wait(0.15)
+    flow.acks()
+
+
+@both(sysctls=PLAIN)
+def test_the_option_is_told(t: Talk) -> None:
+    sock, _ = paced(t)
+    sock.getsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE)
