@@ -59,7 +59,9 @@ SEND_BUFFER_MIN = 4608  # Linux SOCK_MIN_SNDBUF
 # TCP -------------------------------------------------------------------------------------------------------------
 DEFAULT_MSS = 536  # RFC 9293 3.7.1: when the peer says nothing
 DEFAULT_MSS_6 = 1220  # the same over IPv6
-MIN_MSS = 88  # Linux TCP_MIN_SND_MSS + 40: a smaller offer is taken as this
+MIN_MSS = 88  # Linux TCP_MIN_MSS: no full segment of the peer's is taken to be smaller
+MIN_SEND_MSS = 48  # net.ipv4.tcp_min_snd_mss: a smaller offer of the peer's is taken as this
+MIN_IP_MTU = 68  # RFC 791 3.2: what every way takes
 MAX_SEGMENT_RUN = 65536 - 256  # the longest super-segment: what one IP packet can hold, less headers
 INITIAL_WINDOW = 10  # RFC 6928: segments
 RTO_INITIAL = 1 * SECOND  # RFC 6298 2.1

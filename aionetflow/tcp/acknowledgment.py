@@ -29,9 +29,10 @@ def receive_ack(connection: Connection, segment: Segment, now: i64) -> bool:
             _take_old(connection, segment, now)
         return True
     connection.heard_at = now
-    snd.more = False
     connection.soft_error = 0  # Linux tcp_ack: something gets through
     advanced = segment.ack != snd.snd_una
+    if advanced or segment.length == 0:
+        snd.more = False  # Linux tcp_data_snd_check
     ece = connection.ecn and segment.flags & (ECE | SYN) == ECE
     if recovery.head is None and not advanced:
         _take_idle(connection, segment)

@@ -119,10 +119,10 @@ def _receive_predicted(connection: Connection, segment: Segment, now: i64) -> No
             rcv.ts_recent_at = now
     if segment.ack != connection.snd.snd_una:
         take_plain(connection, segment, now)
+        connection.snd.more = False
     else:
         connection.snd.update_window(segment, False)
     connection.heard_at = now
-    connection.snd.more = False
     if segment.length:
         rcv.take_next(segment)
         connection.wake = True

@@ -104,6 +104,8 @@ cdef class Connection:
     cdef public bint waiting
     cdef public bint queued
     cdef public bint unscheduled
+    @cython.locals(snd=Sender, room=int64_t, flight=int64_t)
+    cpdef int64_t room(self) except? -1
     cpdef write(self, bytes data)
     cpdef write_part(self, bytes data, int64_t start, int64_t stop)
     @cython.locals(data=bytes)
@@ -124,6 +126,8 @@ cdef class Connection:
     cpdef int advertised_mss(self) except? -1
     cpdef int max_mss(self) except? -1
     cpdef set_mss(self, int64_t mss)
+    @cython.locals(snd=Sender, cc=CongestionControl, mss=int64_t)
+    cpdef fit_mss(self)
     cpdef bint is_cut_too_long(self) except -1
     cpdef uint32_t tsval(self, int64_t now) except? -1
     @cython.locals(ticks=int64_t)

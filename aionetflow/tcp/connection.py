@@ -126,6 +126,15 @@ class Connection:
 
     # The application's side ---------------------------------------------------------------------------------
 
+    def room(self) -> i64:
+        """How much may be written now."""
+        snd = self.snd
+        room = snd.room()
+        if snd.unsent_limit:
+            flight = snd.in_flight()
+            room = min(room, snd.unsent_room(min(snd.snd_wnd - flight, self.recovery.room(flight))))
+        return room
+
     def write(self, data: bytes) -> None:
         """Queues data to be sent. The caller has seen that there is room and that the state allows it."""
         self.snd.queue.append(data)
@@ -233,12 +242,22 @@ class Connection:
         """Segments hold at most that many octets from now on, timestamps included."""
         if self.timestamps:
             mss -= TIMESTAMPS_LENGTH
-        self.snd.mss = mss
-        self.recovery.cc.on_mss(mss)
+        self.snd.path_mss = mss
+        self.fit_mss()
+
+    def fit_mss(self) -> None:
+        """As set_mss, when it may be that the peer has offered a larger window than ever (Linux tcp_sync_mss)."""
+        snd, cc = self.snd, self.recovery.cc
+        mss = snd.fitting_mss(20 + (TIMESTAMPS_LENGTH if self.timestamps else 0))
+        snd.is_bounded = snd.max_wnd < 2 * snd.path_mss
+        if mss > snd.mss:
+            cc.cwnd = cc.cwnd // snd.mss * mss  # Linux counts the window in segments
+        snd.mss = mss
+        cc.on_mss(mss)
 
     def is_cut_too_long(self) -> bool:
         """Whether our segments are longer than the way takes."""
-        return self.snd.mss + (TIMESTAMPS_LENGTH if self.timestamps else 0) > self.max_mss()
+        return self.snd.path_mss + (TIMESTAMPS_LENGTH if self.timestamps else 0) > self.max_mss()
 
     def tsval(self, now: i64) -> u32:
         """The time in our timestamps: milliseconds from a random start (RFC 7323 5.4, Linux tcp_time_stamp)."""

@@ -109,7 +109,7 @@ def emit_run(connection: Connection, packet: TxPacket, run: Run, now: i64) -> No
     length = min(data, seq_sub(run.end, run.start))
     fin = snd.fin_sent and run.end == snd.snd_nxt
     flags = ACK
-    if length == data and snd.unsent() == 0:
+    if ((length == data and snd.unsent() == 0) or snd.marks is not None) and snd.pushes(offset, length):
         flags |= PSH
     if fin:
         flags = (flags | FIN) if length else ACK | FIN

@@ -43,5 +43,7 @@ cpdef bint receive_ack_of_syn(Connection connection, Segment segment, int64_t no
 cpdef emit_syn(Connection connection, TxPacket packet, int64_t now)
 @cython.locals(offered=SynOptions, snd=Sender, rcv=Receiver, sysctl=Sysctl, peer_mss=int)
 cpdef _take_syn(Connection connection, Segment syn, int64_t now)
+@cython.locals(snd=Sender, window=int64_t, mss=int64_t)
+cpdef _take_window(Connection connection, Segment segment)
 @cython.locals(snd=Sender, recovery=Recovery, rtt=int64_t)
 cpdef _establish(Connection connection, Segment segment, int64_t now)

@@ -7,6 +7,7 @@ from aionetflow.config import (
     DEFAULT_MSS_6,
     DELAYED_ACK_MAX,
     MIN_MSS,
+    MIN_SEND_MSS,
     NEVER,
     RTO_FALLBACK,
     TCP_BUFFER_MAX,
@@ -112,6 +113,8 @@ def receive_ack_of_syn(connection: Connection, segment: Segment, now: i64) -> bo
         connection.refuse(segment)
         return False
     connection.transition(_RCV_ACK_OF_SYN)
+    if connection.passive:
+        _take_window(connection, segment)
     _establish(connection, segment, now)
     return True
 
@@ -157,12 +160,26 @@ def _take_syn(connection: Connection, syn: Segment, now: i64) -> None:
         rcv.ts_recent_at = now
     take_ecn_offer(connection, syn)
     said_nothing = DEFAULT_MSS if len(connection.remote) == 4 else DEFAULT_MSS_6
-    peer_mss = max(offered.mss or said_nothing, MIN_MSS)
-    connection.set_mss(min(peer_mss, connection.max_mss()))
-    rcv.mss = min(snd.mss, DEFAULT_MSS)  # until a longer one is seen
+    peer_mss = max(offered.mss or said_nothing, MIN_SEND_MSS)
     snd.set_window(syn.window)  # never scaled in a SYN
+    connection.set_mss(min(peer_mss, connection.max_mss()))
+    rcv.mss = max(min(snd.mss, DEFAULT_MSS), MIN_MSS)  # until a longer one is seen
     snd.snd_wl1 = syn.seq
     connection.recovery.cc.start(snd.mss)
+
+
+def _take_window(connection: Connection, segment: Segment) -> None:
+    """The window of the handshake's last ACK is the first that counts: the SYN's was not scaled, and maybe smaller
+    than that (Linux tcp_create_openreq_child).
+    """
+    snd = connection.snd
+    window: i64 = segment.window
+    snd.max_wnd = 0
+    snd.set_window(window << snd.snd_wscale)
+    mss = snd.mss
+    connection.fit_mss()
+    if snd.mss != mss:
+        connection.recovery.cc.start(snd.mss)
 
 
 def _establish(connection: Connection, segment: Segment, now: i64) -> None:
