@@ -343,7 +343,7 @@ class HalfOpen:
 
     def _transmit(self, template: Connection, now: i64) -> None:
         packet = self._packet
-        packet.ttl, packet.tos = template.ttl, template.tos
+        packet.ttl, packet.tos, packet.ident = template.ttl, template.tos, 0
         self._stats.OutSegs += 1
         self.driver.transmit(packet, template.route, template.local, template.remote, now)
 

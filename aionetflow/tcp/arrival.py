@@ -164,15 +164,22 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
             connection.challenge(now)
         return False
     if segment.flags & SYN:
-        if connection.state != SYN_RECEIVED or segment.seq != rcv.irs:
-            connection.stats.TCPSYNChallenge += 1
-            connection.challenge(now)  # RFC 5961 4.2
-            return False
-        if segment.flags & ACK:
-            return True  # simultaneous open: the peer's SYN-ACK
-        connection.syn_due = True  # our SYN-ACK was lost
+        if connection.state == SYN_RECEIVED and _is_other_syn_ack(connection, segment):
+            return True
+        connection.stats.TCPSYNChallenge += 1
+        connection.challenge(now)  # RFC 5961 4.2
         return False
     return segment.flags & ACK != 0
+
+
+def _is_other_syn_ack(connection: Connection, segment: Segment) -> bool:
+    """Whether it is the answer to our SYN in a simultaneous open: the SYN once more, and an ACK (RFC 9293 3.5)."""
+    return (
+        segment.flags & ACK != 0
+        and segment.seq == connection.rcv.irs
+        and segment.occupies() == 1
+        and segment.ack == connection.snd.snd_nxt
+    )
 
 
 def _resets_a_closed_stream(connection: Connection, segment: Segment) -> bool:

@@ -102,6 +102,7 @@ cdef class Connection:
     cdef public bint refuse_due
     cdef public bint wake
     cdef public bint waiting
+    cdef public bint numbered
     cdef public bint queued
     cdef public bint unscheduled
     @cython.locals(snd=Sender, room=int64_t, flight=int64_t)

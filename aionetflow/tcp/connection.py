@@ -118,6 +118,7 @@ class Connection:
         self.answered_at: i64 = -NEVER  # when a segment that makes no sense was last answered
         self.wake = False  # the user should be told
         self.waiting = False  # counted among the host's connections in TIME-WAIT
+        self.numbered = True  # its packets have identifications: it still has a socket, as Linux sees it
         self.queued = False  # the driver has it on its list
         self.unscheduled = False  # the driver has yet to look at its timers
         self.scheduled_at: i64 = NEVER  # the driver's timer entry

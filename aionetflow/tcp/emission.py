@@ -24,6 +24,7 @@ def emit_segment(connection: Connection, packet: TxPacket, seq: u32, flags: int,
     if connection.ecn_echo:
         flags |= ECE
     packet.reset(PROTOCOL, length)
+    packet.ident = connection.ident
     put_tcp_header(
         packet.header, packet.l4, connection.local_port, connection.remote_port, seq, rcv.rcv_nxt,
         length << 10 | flags, window,
@@ -91,6 +92,7 @@ def send_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     connection.syn_due = False
     connection.need_ack = False
     emit_syn(connection, packet, now)
+    packet.ident = connection.ident
     if connection.timers.retransmit == NEVER:
         connection.timers.retransmit = now + within_user_timeout(connection, connection.recovery.rtt.rto(), now)
     if connection.syn_sent:

@@ -8,6 +8,7 @@ from aionetflow.tcp.ecn cimport offer_ecn, take_ecn_offer
 from aionetflow.tcp.options cimport SynOptions
 from aionetflow.tcp.recovery cimport Recovery
 from aionetflow.tcp.receive cimport Receiver
+from aionetflow.tcp.sack cimport note_duplicate
 from aionetflow.tcp.segment cimport Segment, emit
 from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq
@@ -16,6 +17,7 @@ from aionetflow.tcp.timeouts cimport arm_keepalive
 cdef int64_t DELAYED_ACK_MAX
 cdef int64_t NEVER
 cdef int64_t RTO_FALLBACK
+cdef int64_t TIMEOUT_MIN
 cdef int ECE
 cdef int ACK
 cdef int RST

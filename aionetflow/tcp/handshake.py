@@ -10,12 +10,14 @@ from aionetflow.config import (
     MIN_SEND_MSS,
     NEVER,
     RTO_FALLBACK,
+    TIMEOUT_MIN,
     TCP_BUFFER_MAX,
 )
 from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.ecn import offer_ecn, take_ecn_offer
+from aionetflow.tcp.sack import note_duplicate
 from aionetflow.tcp.segment import ACK, ECE, RST, SYN, Segment, emit
 from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq
 from aionetflow.tcp.states import SYN_SENT, Event
@@ -79,6 +81,9 @@ def receive_in_syn_sent(connection: Connection, segment: Segment, now: i64) -> N
     acknowledges = False
     if segment.flags & ACK:
         if not (seq_gt(segment.ack, snd.iss) and seq_leq(segment.ack, snd.snd_nxt)):
+            if connection.retries == 0:
+                # the peer was in another life, which the RST ends, or this does: it may take the SYN now (Linux)
+                connection.timers.retransmit = now + TIMEOUT_MIN
             connection.refuse(segment)
             return
         if not connection.echoes_our_syn(segment, now):
@@ -116,20 +121,27 @@ def receive_ack_of_syn(connection: Connection, segment: Segment, now: i64) -> bo
     if connection.passive:
         _take_window(connection, segment)
     _establish(connection, segment, now)
+    if segment.flags & SYN:
+        connection.need_ack = True  # the SYN has come once more, like data that have
+        connection.acks.be_quick(connection.rcv)
+        connection.stats.DelayedACKLost += 1
+        note_duplicate(connection, segment)
     return True
 
 
 def emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     """Makes the SYN, or the SYN-ACK when the peer's SYN has been received."""
     snd, rcv, sysctl = connection.snd, connection.rcv, connection.sysctl
-    if connection.state == SYN_SENT:
-        flags = SYN | offer_ecn(connection)
-        scale = _WINDOW_SCALE if sysctl.tcp_window_scaling else -1
-        sack, timestamps = sysctl.tcp_sack != 0, sysctl.tcp_timestamps != 0
-    else:  # nothing that the peer has not offered
-        flags = SYN | ACK | (ECE if connection.ecn else 0)
+    if connection.passive:  # nothing that the peer has not offered
         scale = rcv.rcv_wscale if connection.scaling else -1
         sack, timestamps = connection.recovery.selective, connection.timestamps
+    else:  # also to a SYN that has crossed ours (Linux tcp_send_synack)
+        scale = _WINDOW_SCALE if sysctl.tcp_window_scaling else -1
+        sack, timestamps = sysctl.tcp_sack != 0, sysctl.tcp_timestamps != 0
+    if connection.state == SYN_SENT:
+        flags = SYN | offer_ecn(connection)
+    else:
+        flags = SYN | ACK | (ECE if connection.ecn else 0)
     window = rcv.first_window(connection.advertised_mss())
     rcv.rcv_adv = seq_add(rcv.rcv_nxt, window)
     rcv.rcv_wup = rcv.rcv_nxt
@@ -201,7 +213,7 @@ def _establish(connection: Connection, segment: Segment, now: i64) -> None:
     if connection.retries > 1:
         recovery.cc.cwnd = snd.mss  # RFC 5681 3.1: a lost SYN means one segment; Linux forgives one
     connection.sent_at = NEVER
-    connection.syn_due = False  # a late SYN may have asked for another SYN-ACK in the same batch
+    connection.syn_due = False  # it may not have left yet, if both segments came in one batch
     connection.retries = 0
     connection.timers.stop()
     connection.acks.received_at = connection.heard_at = now
