@@ -19,7 +19,7 @@ def receive_ack(connection: Connection, segment: Segment, now: i64) -> bool:
     """Takes the acknowledgment of a segment that belongs here; False if the segment is to be dropped."""
     snd, recovery = connection.snd, connection.recovery
     if seq_gt(segment.ack, snd.snd_nxt):
-        connection.need_ack = True  # it acknowledges what was not sent
+        connection.challenge(now)  # RFC 9293 3.10.7.4 fifth: it acknowledges what was not sent
         return False
     if seq_lt(segment.ack, snd.snd_una):
         if seq_sub(snd.snd_una, segment.ack) > snd.max_wnd:

@@ -66,4 +66,6 @@ cpdef _receive_reset(Connection connection)
 cpdef bint _receive_data(Connection connection, Segment segment, int64_t now) except -1
 cpdef _receive_fin(Connection connection, Segment segment, int64_t now)
 @cython.locals(rcv=Receiver)
+cpdef _receive_after_fin(Connection connection, Segment segment)
+@cython.locals(rcv=Receiver)
 cpdef bint _deliver_fin(Connection connection, int64_t now) except -1

@@ -136,7 +136,7 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
     if connection.timestamps and segment.timestamped:
         if paws_rejects(connection, segment, now) and not segment.flags & RST:
             connection.stats.PAWSEstab += 1
-            if segment.length or not connection.is_answered(now, True):
+            if segment.is_progress() or not connection.is_answered(now, True):
                 connection.need_ack = True
             return False
         connection.tsecr = segment.tsecr
@@ -147,7 +147,7 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
         elif segment.flags & SYN:
             connection.stats.TCPSYNChallenge += 1
             connection.challenge(now)
-        elif segment.occupies() or not connection.is_answered(now, False):
+        elif segment.is_progress() or not connection.is_answered(now, False):
             # data are answered always, as our ACK may have been lost; the rest is not (Linux tcp_oow_rate_limited)
             connection.need_ack = True
             if segment.length:
@@ -196,7 +196,7 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> bool:
     rcv = connection.rcv
     fresh = seq_gt(seq_add(segment.seq, segment.length), rcv.rcv_nxt)
     if not may_receive(connection.state):
-        connection.need_ack = True  # retransmitted from before the FIN, or not allowed after it
+        _receive_after_fin(connection, segment)
         return False
     if connection.read_shut and connection.write_shut and fresh:
         # RFC 1122 4.2.2.13, Linux tcp_rcv_state_process: nobody will read this, and the peer must know
@@ -250,11 +250,33 @@ def _acknowledge(connection: Connection, now: i64) -> None:
 def _receive_fin(connection: Connection, segment: Segment, now: i64) -> None:
     """Eighth: notes where the peer's stream ends."""
     if may_receive(connection.state):
+        if connection.rcv.fin_received and segment.length == 0:
+            note_duplicate(connection, segment)
         connection.rcv.note_fin(segment)
         if not connection.rcv.reaches_fin():
             connection.need_ack = True  # it came ahead of its turn
+    elif segment.length == 0:
+        _receive_after_fin(connection, segment)
+
+
+def _receive_after_fin(connection: Connection, segment: Segment) -> None:
+    """Data or a FIN of a stream that has ended (Linux tcp_rcv_state_process).
+
+    What came before is acknowledged again, as our last ACK may have been lost; what nobody can have sent in good order
+    is dropped without a word; what is both ends the connection (RFC 1122 4.2.2.13).
+    """
+    rcv = connection.rcv
+    if seq_geq(segment.seq, rcv.rcv_nxt):
         return
-    connection.need_ack = True  # again: our last ACK was lost
+    if seq_gt(seq_add(segment.seq, segment.length), rcv.rcv_nxt):
+        connection.stats.TCPAbortOnData += 1
+        connection.refuse(segment)
+        _receive_reset(connection)
+        return
+    connection.stats.DelayedACKLost += 1
+    connection.acks.be_quick(rcv)
+    connection.need_ack = True
+    note_duplicate(connection, segment)
 
 
 def _deliver_fin(connection: Connection, now: i64) -> bool:

@@ -138,7 +138,7 @@ cdef class Connection:
     cpdef queue_cwr(self)
     cpdef challenge(self, int64_t now)
     cpdef bint is_answered(self, int64_t now, bint by_stamp) except -1
-    cpdef bint _was_answered(self, int64_t now) except -1
+    cpdef bint was_answered(self, int64_t now) except -1
     cpdef settle(self, int64_t now)
     @cython.locals(seconds=int64_t, rto=int64_t)
     cpdef bint _leave(self, int64_t now) except -1

@@ -289,7 +289,7 @@ class Connection:
 
     def challenge(self, now: i64) -> None:
         """RFC 5961: asks the peer by an ACK whether it meant that; 7: not too often (Linux tcp_send_challenge_ack)."""
-        if self._was_answered(now):
+        if self.was_answered(now):
             self.stats.TCPACKSkippedChallenge += 1
         elif self.challenges.allows(self.sysctl.tcp_challenge_ack_limit, now):
             self.stats.TCPChallengeACK += 1
@@ -300,7 +300,7 @@ class Connection:
 
         Two ends must not answer each other for ever.
         """
-        if not self._was_answered(now):
+        if not self.was_answered(now):
             return False
         if by_stamp:
             self.stats.TCPACKSkippedPAWS += 1
@@ -308,7 +308,7 @@ class Connection:
             self.stats.TCPACKSkippedSeq += 1
         return True
 
-    def _was_answered(self, now: i64) -> bool:
+    def was_answered(self, now: i64) -> bool:
         """net.ipv4.tcp_invalid_ratelimit; if it was not, it counts as answered now."""
         if now < self.answered_at + self.sysctl.tcp_invalid_ratelimit * MILLISECOND:
             return True

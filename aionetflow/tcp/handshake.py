@@ -10,8 +10,8 @@ from aionetflow.config import (
     MIN_SEND_MSS,
     NEVER,
     RTO_FALLBACK,
-    TIMEOUT_MIN,
     TCP_BUFFER_MAX,
+    TIMEOUT_MIN,
 )
 from aionetflow.packet import TxPacket
 from aionetflow.tcp import options

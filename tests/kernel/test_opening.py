@@ -206,6 +206,20 @@ def test_a_syn_with_another_number_in_syn_received(t: Talk) -> None:
 
 
 @both()
+def test_data_outside_of_the_window_in_syn_received_are_always_answered(t: Talk) -> None:
+    listening(t)
+    flow = t.flow()
+    flow.sends("S", opts=mss(1000))
+    t.expect("SA")
+    for _ in range(3):
+        flow.sends("PA", b"x", seq=100_000)
+        t.wait(0.1)
+    for _ in range(3):
+        flow.sends("A", seq=100_000)
+        t.wait(0.1)
+
+
+@both()
 def test_a_wrong_acknowledgment_in_syn_received_is_reset(t: Talk) -> None:
     listener = listening(t)
     flow = t.flow()

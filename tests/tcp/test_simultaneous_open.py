@@ -52,7 +52,7 @@ def test_the_syn_of_the_syn_ack_is_acknowledged_as_a_duplicate() -> None:
 
 
 def test_the_syn_ack_of_a_simultaneous_open_offers_all_options() -> None:
-    """Linux tcp_send_synack: it is our SYN once more, whatever the peer's offers; what only one offers does not count."""
+    """Linux tcp_send_synack: it is our SYN once more; what only one of them offers does not count."""
     script = syn_sent()
     script.sends(SYN, mss=1000)
     assert sorted(script.expect(SYN | ACK, seq=IRS, ack=ISS + 1).options) == [2, 3, 4, 8]
