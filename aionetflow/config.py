@@ -59,12 +59,14 @@ SEND_BUFFER_MIN = 4608  # Linux SOCK_MIN_SNDBUF
 # TCP -------------------------------------------------------------------------------------------------------------
 DEFAULT_MSS = 536  # RFC 9293 3.7.1: when the peer says nothing
 DEFAULT_MSS_6 = 1220  # the same over IPv6
-MIN_MSS = 88  # Linux TCP_MIN_MSS: the shortest that TCP_MAXSEG asks for
+MIN_MSS = 88  # Linux TCP_MIN_MSS: no full segment of the peer's is taken to be smaller, nor TCP_MAXSEG
+MIN_IP_MTU = 68  # RFC 791 3.2: what every way takes
 MAX_SEGMENT_RUN = 65536 - 256  # the longest super-segment: what one IP packet can hold, less headers
 INITIAL_WINDOW = 10  # RFC 6928: segments
 RTO_INITIAL = 1 * SECOND  # RFC 6298 2.1
 RTO_FALLBACK = 3 * SECOND  # RFC 6298 5.7, Linux TCP_TIMEOUT_FALLBACK: after a SYN was lost
 RTO_MIN = 200 * MILLISECOND  # Linux TCP_RTO_MIN; RFC 6298 2.4 says 1 s
+TIMEOUT_MIN = 8 * MILLISECOND  # Linux TCP_TIMEOUT_MIN: two ticks of a kernel with HZ=250
 RTO_MAX = 120 * SECOND  # Linux TCP_RTO_MAX
 DELAYED_ACK_MIN = 40 * MILLISECOND  # Linux TCP_DELACK_MIN, TCP_ATO_MIN
 DELAYED_ACK_MAX = 200 * MILLISECOND  # Linux TCP_DELACK_MAX

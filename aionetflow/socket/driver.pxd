@@ -12,8 +12,9 @@ from aionetflow.tcp.timewait cimport may_reuse, next_iss
 from aionetflow.tcp.departure cimport expire, output
 
 cdef int64_t NEVER
+cdef int64_t TIME_WAIT_TIME
 cdef int CLOSED
-cdef int SYN_RECEIVED
+cdef int FIN_WAIT_2
 cdef int TIME_WAIT
 cdef int _TIMEOUT
 cdef int _WANT
@@ -49,6 +50,7 @@ cdef class Driver:
     cpdef _tell(self, Connection connection)
     @cython.locals(packet=TxPacket, route=Route, count=int64_t)
     cpdef _send(self, Connection connection, int64_t now)
+    cpdef _let_go(self, Connection connection, int64_t now)
     cpdef _count_waiting(self, Connection connection)
     @cython.locals(connection=Connection)
     cpdef _schedule_all(self)

@@ -7,7 +7,7 @@ deadline is earlier).
 
 from heapq import heappop, heappush
 
-from aionetflow.config import NEVER
+from aionetflow.config import NEVER, TIME_WAIT_TIME
 from aionetflow.ip.route import IP_PMTUDISC_DO, IP_PMTUDISC_WANT, UNREACHABLE, Route, RoutingTable
 from aionetflow.ip.v4 import PROTOCOL_TCP, IPv4
 from aionetflow.ip.v6 import IPv6
@@ -16,7 +16,7 @@ from aionetflow.socket.table import SocketTable
 from aionetflow.stats import TcpStats
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.departure import expire, output
-from aionetflow.tcp.states import CLOSED, SYN_RECEIVED, TIME_WAIT, Event
+from aionetflow.tcp.states import CLOSED, FIN_WAIT_2, TIME_WAIT, Event
 from aionetflow.tcp.timewait import may_reuse, next_iss
 from aionetflow.widths import i64
 
@@ -131,23 +131,32 @@ class Driver:
             connection.segs_out += count
             if packet.length:
                 connection.data_segs_out += count
-            if connection.state != SYN_RECEIVED and connection.state != TIME_WAIT:
-                # Linux ip_select_ident_segs: numbers of its own; without a socket there are none, nor need for any
-                packet.ident = connection.ident
+            if not connection.numbered:
+                packet.ident = 0  # Linux: numbers are the socket's, and there is none left, nor need for any
+            elif packet.ident == connection.ident:
                 connection.ident = (connection.ident + count) & 0xFFFF
             if connection.mtu_discover != _WANT:
                 packet.dont_fragment = connection.mtu_discover == _DO
             elif connection.route.locked:
                 packet.dont_fragment = not connection.route.is_locked(now)
             self.transmit(packet, connection.route, connection.local, connection.remote, now)
-        if connection.state == TIME_WAIT and not connection.waiting:
-            self._count_waiting(connection)
+        if connection.state == TIME_WAIT or connection.state == FIN_WAIT_2:
+            self._let_go(connection, now)
         if connection.state == CLOSED:
             self.forget(connection)
         elif connection.timers.deadline() < connection.scheduled_at and not connection.unscheduled:
             # not before all is done that happens now: what it waits for may be on its way
             connection.unscheduled = True
             self._unscheduled.append(connection)
+
+    def _let_go(self, connection: Connection, now: i64) -> None:
+        """Linux tcp_time_wait: what waits for 2 MSL, or without a user for the peer's FIN, is no socket any more."""
+        if connection.state == TIME_WAIT:
+            connection.numbered = False
+            if not connection.waiting:
+                self._count_waiting(connection)
+        elif connection.user is None and connection.timers.wait <= now + TIME_WAIT_TIME:
+            connection.numbered = False
 
     def _count_waiting(self, connection: Connection) -> None:
         """Linux inet_twsk_alloc: a host keeps only so many connections in TIME-WAIT."""

@@ -75,7 +75,7 @@ cdef class HalfOpen:
     cpdef _leave(self, Request request)
     @cython.locals(listener=Listener)
     cpdef _drop(self, Request request)
-    cpdef bint _is_repeated(self, Request request, int64_t now) except -1
+    cpdef bint _was_answered(self, Request request, Segment segment, int64_t now) except -1
     @cython.locals(template=Connection)
     cpdef Connection _template(
         self, Listener listener, Route route, bytes local, bytes remote, int remote_port, uint32_t iss)

@@ -112,7 +112,7 @@ class HalfOpen:
             return False
         flags = segment.flags
         if flags & (SYN | ACK | RST) == SYN and request.is_repeated_by(segment):
-            if not self._is_repeated(request, now):
+            if not self._was_answered(request, segment, now):
                 self._leave(request)
                 self._wait(request, now)
                 self._send_again(listener, request, now)
@@ -136,7 +136,7 @@ class HalfOpen:
             return
         if segment.flags & RST and not request.acceptable(segment, listener.window()):
             return
-        if not self._is_repeated(request, now):
+        if not self._was_answered(request, segment, now):
             if segment.flags & RST:
                 self._stats.TCPChallengeACK += 1
             template = self._answering(listener, request)
@@ -290,8 +290,10 @@ class HalfOpen:
         if request.timeouts == 0:
             listener.young -= 1
 
-    def _is_repeated(self, request: Request, now: i64) -> bool:
-        """Linux tcp_oow_rate_limited: whether the same was answered a moment ago."""
+    def _was_answered(self, request: Request, segment: Segment, now: i64) -> bool:
+        """Linux tcp_oow_rate_limited: whether something that makes no sense was answered a moment ago."""
+        if segment.is_progress():
+            return False
         if now < request.answered_at + self._sysctl.tcp_invalid_ratelimit * MILLISECOND:
             self._stats.TCPACKSkippedSynRecv += 1
             return True
@@ -343,7 +345,7 @@ class HalfOpen:
 
     def _transmit(self, template: Connection, now: i64) -> None:
         packet = self._packet
-        packet.ttl, packet.tos = template.ttl, template.tos
+        packet.ttl, packet.tos, packet.ident = template.ttl, template.tos, 0
         self._stats.OutSegs += 1
         self.driver.transmit(packet, template.route, template.local, template.remote, now)
 

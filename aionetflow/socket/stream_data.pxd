@@ -30,7 +30,7 @@ cdef class StreamData(DataSocket):
     cpdef bytes recv_piece(self, Py_ssize_t limit)
     cpdef Connection _writable(self, int flags)
     @cython.locals(snd=Sender)
-    cpdef _written(self, Connection connection, int flags)
+    cpdef _written(self, Connection connection, int64_t size, int flags)
     @cython.locals(data=bytes)
     cpdef bytes _recv_beside_urgent(self, Connection connection, Py_ssize_t limit, bint peek)
     @cython.locals(error=int)

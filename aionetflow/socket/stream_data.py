@@ -33,7 +33,7 @@ class StreamData(DataSocket):
         if nothing fits; BrokenPipeError after shutdown, or if there is no connection.
         """
         connection = self._writable(flags)
-        room = connection.snd.room()
+        room = connection.room()
         if connection.state in (SYN_SENT, SYN_RECEIVED) or (room == 0 and len(data)):
             raise os_error(errno.EAGAIN)
         if type(data) is not bytes:
@@ -44,18 +44,18 @@ class StreamData(DataSocket):
             connection.write_part(data, 0, size)
         else:
             connection.write(data)
-        self._written(connection, flags if size else 0)
+        self._written(connection, size, flags if size else 0)
         return size
 
     def send_rest(self, data: bytes, start: int) -> int:
         """As send, of what follows start in data: nothing is copied."""
         connection = self._writable(0)
-        room = connection.snd.room()
+        room = connection.room()
         if connection.state in (SYN_SENT, SYN_RECEIVED) or room == 0:
             raise os_error(errno.EAGAIN)
         size = min(len(data) - start, room)
         connection.write_part(data, start, start + size)
-        self._written(connection, 0)
+        self._written(connection, size, 0)
         return size
 
     def sendto(self, data: Buffer, address: Address, flags: int = 0) -> int:
@@ -165,7 +165,7 @@ class StreamData(DataSocket):
 
     def _send_all(self, buffers: Sequence[bytes | memoryview], flags: int, address: Address | None) -> int:
         connection = self._writable(flags)
-        room, total = connection.snd.room(), 0
+        room, total = connection.room(), 0
         if connection.state in (SYN_SENT, SYN_RECEIVED) or (room == 0 and any(map(len, buffers))):
             raise os_error(errno.EAGAIN)
         for buffer in buffers:
@@ -174,7 +174,7 @@ class StreamData(DataSocket):
             total += len(data)
             if total == room:
                 break
-        self._written(connection, flags if total else 0)
+        self._written(connection, total, flags if total else 0)
         return total
 
     def _writable(self, flags: int) -> Connection:
@@ -187,10 +187,11 @@ class StreamData(DataSocket):
             raise os_error(errno.EPIPE)
         return connection
 
-    def _written(self, connection: Connection, flags: int) -> None:
-        """Something has come into the send buffer."""
+    def _written(self, connection: Connection, size: int, flags: int) -> None:
+        """So many octets have come into the send buffer."""
         snd = connection.snd
         snd.more = flags & MSG_MORE != 0
+        snd.wrote(size, snd.more)
         if flags & MSG_OOB:
             send_urgent(connection)
         if connection.urgent is not None and is_sending(connection):

@@ -20,7 +20,7 @@ def receive_ack(connection: Connection, segment: Segment, now: i64) -> bool:
     """Takes the acknowledgment of a segment that belongs here; False if the segment is to be dropped."""
     snd, recovery = connection.snd, connection.recovery
     if seq_gt(segment.ack, snd.snd_nxt):
-        connection.need_ack = True  # it acknowledges what was not sent
+        connection.challenge(now)  # RFC 9293 3.10.7.4 fifth: it acknowledges what was not sent
         return False
     if seq_lt(segment.ack, snd.snd_una):
         if seq_sub(snd.snd_una, segment.ack) > snd.max_wnd:
@@ -30,9 +30,10 @@ def receive_ack(connection: Connection, segment: Segment, now: i64) -> bool:
             _take_old(connection, segment, now)
         return True
     connection.heard_at = now
-    snd.more = False
     connection.soft_error = 0  # Linux tcp_ack: something gets through
     advanced = segment.ack != snd.snd_una
+    if advanced or segment.length == 0:
+        snd.more = False  # Linux tcp_data_snd_check
     ece = connection.ecn and segment.flags & (ECE | SYN) == ECE
     if recovery.head is None and not advanced:
         _take_idle(connection, segment)

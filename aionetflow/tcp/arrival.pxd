@@ -59,10 +59,13 @@ cdef _receive_predicted(Connection connection, Segment segment, int64_t now)
 cdef _acknowledge(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver)
 cpdef bint _check(Connection connection, Segment segment, int64_t now) except -1
+cpdef bint _is_other_syn_ack(Connection connection, Segment segment) except -1
 cpdef bint _resets_a_closed_stream(Connection connection, Segment segment) except -1
 cpdef _receive_reset(Connection connection)
 @cython.locals(rcv=Receiver, fresh=bint, hole=bint, kind=int)
 cpdef bint _receive_data(Connection connection, Segment segment, int64_t now) except -1
 cpdef _receive_fin(Connection connection, Segment segment, int64_t now)
+@cython.locals(rcv=Receiver)
+cpdef _receive_after_fin(Connection connection, Segment segment)
 @cython.locals(rcv=Receiver)
 cpdef bint _deliver_fin(Connection connection, int64_t now) except -1

@@ -123,10 +123,10 @@ def _receive_predicted(connection: Connection, segment: Segment, now: i64) -> No
             rcv.ts_recent_at = now
     if segment.ack != connection.snd.snd_una:
         take_plain(connection, segment, now)
+        connection.snd.more = False
     else:
         connection.snd.update_window(segment, False)
     connection.heard_at = now
-    connection.snd.more = False
     if segment.length:
         rcv.take_next(segment)
         connection.wake = True
@@ -140,7 +140,7 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
     if connection.timestamps and segment.timestamped:
         if paws_rejects(connection, segment, now) and not segment.flags & RST:
             connection.stats.PAWSEstab += 1
-            if segment.length or not connection.is_answered(now, True):
+            if segment.is_progress() or not connection.is_answered(now, True):
                 connection.need_ack = True
             return False
         connection.tsecr = segment.tsecr
@@ -151,7 +151,7 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
         elif segment.flags & SYN:
             connection.stats.TCPSYNChallenge += 1
             connection.challenge(now)
-        elif segment.occupies() or not connection.is_answered(now, False):
+        elif segment.is_progress() or not connection.is_answered(now, False):
             # data are answered always, as our ACK may have been lost; the rest is not (Linux tcp_oow_rate_limited)
             connection.need_ack = True
             if segment.length:
@@ -168,15 +168,22 @@ def _check(connection: Connection, segment: Segment, now: i64) -> bool:
             connection.challenge(now)
         return False
     if segment.flags & SYN:
-        if connection.state != SYN_RECEIVED or segment.seq != rcv.irs:
-            connection.stats.TCPSYNChallenge += 1
-            connection.challenge(now)  # RFC 5961 4.2
-            return False
-        if segment.flags & ACK:
-            return True  # simultaneous open: the peer's SYN-ACK
-        connection.syn_due = True  # our SYN-ACK was lost
+        if connection.state == SYN_RECEIVED and _is_other_syn_ack(connection, segment):
+            return True
+        connection.stats.TCPSYNChallenge += 1
+        connection.challenge(now)  # RFC 5961 4.2
         return False
     return segment.flags & ACK != 0
+
+
+def _is_other_syn_ack(connection: Connection, segment: Segment) -> bool:
+    """Whether it is the answer to our SYN in a simultaneous open: the SYN once more, and an ACK (RFC 9293 3.5)."""
+    return (
+        segment.flags & ACK != 0
+        and segment.seq == connection.rcv.irs
+        and segment.occupies() == 1
+        and segment.ack == connection.snd.snd_nxt
+    )
 
 
 def _resets_a_closed_stream(connection: Connection, segment: Segment) -> bool:
@@ -193,7 +200,7 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> bool:
     rcv = connection.rcv
     fresh = seq_gt(seq_add(segment.seq, segment.length), rcv.rcv_nxt)
     if not may_receive(connection.state):
-        connection.need_ack = True  # retransmitted from before the FIN, or not allowed after it
+        _receive_after_fin(connection, segment)
         return False
     if connection.read_shut and connection.write_shut and fresh:
         # RFC 1122 4.2.2.13, Linux tcp_rcv_state_process: nobody will read this, and the peer must know
@@ -247,11 +254,33 @@ def _acknowledge(connection: Connection, now: i64) -> None:
 def _receive_fin(connection: Connection, segment: Segment, now: i64) -> None:
     """Eighth: notes where the peer's stream ends."""
     if may_receive(connection.state):
+        if connection.rcv.fin_received and segment.length == 0:
+            note_duplicate(connection, segment)
         connection.rcv.note_fin(segment)
         if not connection.rcv.reaches_fin():
             connection.need_ack = True  # it came ahead of its turn
+    elif segment.length == 0:
+        _receive_after_fin(connection, segment)
+
+
+def _receive_after_fin(connection: Connection, segment: Segment) -> None:
+    """Data or a FIN of a stream that has ended (Linux tcp_rcv_state_process).
+
+    What came before is acknowledged again, as our last ACK may have been lost; what nobody can have sent in good order
+    is dropped without a word; what is both ends the connection (RFC 1122 4.2.2.13).
+    """
+    rcv = connection.rcv
+    if seq_geq(segment.seq, rcv.rcv_nxt):
         return
-    connection.need_ack = True  # again: our last ACK was lost
+    if seq_gt(seq_add(segment.seq, segment.length), rcv.rcv_nxt):
+        connection.stats.TCPAbortOnData += 1
+        connection.refuse(segment)
+        _receive_reset(connection)
+        return
+    connection.stats.DelayedACKLost += 1
+    connection.acks.be_quick(rcv)
+    connection.need_ack = True
+    note_duplicate(connection, segment)
 
 
 def _deliver_fin(connection: Connection, now: i64) -> bool:

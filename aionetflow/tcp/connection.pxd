@@ -110,8 +110,11 @@ cdef class Connection:
     cdef public bint refuse_due
     cdef public bint wake
     cdef public bint waiting
+    cdef public bint numbered
     cdef public bint queued
     cdef public bint unscheduled
+    @cython.locals(snd=Sender, room=int64_t, flight=int64_t)
+    cpdef int64_t room(self) except? -1
     cpdef write(self, bytes data)
     cpdef write_part(self, bytes data, int64_t start, int64_t stop)
     @cython.locals(data=bytes)
@@ -137,6 +140,8 @@ cdef class Connection:
     @cython.locals(mss=int64_t)
     cpdef fit_mss(self)
     cpdef set_mss(self, int64_t mss)
+    @cython.locals(snd=Sender, cc=CongestionControl, mss=int64_t)
+    cpdef bound_mss(self)
     cpdef bint is_cut_too_long(self) except -1
     cpdef uint32_t tsval(self, int64_t now) except? -1
     @cython.locals(ticks=int64_t)
@@ -146,7 +151,7 @@ cdef class Connection:
     cpdef queue_cwr(self)
     cpdef challenge(self, int64_t now)
     cpdef bint is_answered(self, int64_t now, bint by_stamp) except -1
-    cpdef bint _was_answered(self, int64_t now) except -1
+    cpdef bint was_answered(self, int64_t now) except -1
     cpdef settle(self, int64_t now)
     @cython.locals(seconds=int64_t, rto=int64_t)
     cpdef bint _leave(self, int64_t now) except -1

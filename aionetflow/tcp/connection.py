@@ -130,6 +130,7 @@ class Connection:
         self.answered_at: i64 = -NEVER  # when a segment that makes no sense was last answered
         self.wake = False  # the user should be told
         self.waiting = False  # counted among the host's connections in TIME-WAIT
+        self.numbered = True  # its packets have identifications: it still has a socket, as Linux sees it
         self.queued = False  # the driver has it on its list
         self.unscheduled = False  # the driver has yet to look at its timers
         self.scheduled_at: i64 = NEVER  # the driver's timer entry
@@ -139,6 +140,15 @@ class Connection:
             self.pace = Pace(iss, 0)
 
     # The application's side ---------------------------------------------------------------------------------
+
+    def room(self) -> i64:
+        """How much may be written now."""
+        snd = self.snd
+        room = snd.room()
+        if snd.unsent_limit:
+            flight = snd.in_flight()
+            room = min(room, snd.unsent_room(min(snd.snd_wnd - flight, self.recovery.room(flight))))
+        return room
 
     def write(self, data: bytes) -> None:
         """Queues data to be sent. The caller has seen that there is room and that the state allows it."""
@@ -265,12 +275,22 @@ class Connection:
         mss = max(mss, self.sysctl.tcp_min_snd_mss)
         if self.timestamps:
             mss -= TIMESTAMPS_LENGTH
-        self.snd.mss = mss
-        self.recovery.cc.on_mss(mss)
+        self.snd.path_mss = mss
+        self.bound_mss()
+
+    def bound_mss(self) -> None:
+        """As set_mss, when it may be that the peer has offered a larger window than ever (Linux tcp_sync_mss)."""
+        snd, cc = self.snd, self.recovery.cc
+        mss = snd.fitting_mss(20 + (TIMESTAMPS_LENGTH if self.timestamps else 0))
+        snd.is_bounded = snd.max_wnd < 2 * snd.path_mss
+        if mss > snd.mss:
+            cc.cwnd = cc.cwnd // snd.mss * mss  # Linux counts the window in segments
+        snd.mss = mss
+        cc.on_mss(mss)
 
     def is_cut_too_long(self) -> bool:
         """Whether our segments are longer than the way takes."""
-        return self.snd.mss + (TIMESTAMPS_LENGTH if self.timestamps else 0) > self.max_mss()
+        return self.snd.path_mss + (TIMESTAMPS_LENGTH if self.timestamps else 0) > self.max_mss()
 
     def tsval(self, now: i64) -> u32:
         """The time in our timestamps: milliseconds from a random start (RFC 7323 5.4, Linux tcp_time_stamp)."""
@@ -301,7 +321,7 @@ class Connection:
 
     def challenge(self, now: i64) -> None:
         """RFC 5961: asks the peer by an ACK whether it meant that; 7: not too often (Linux tcp_send_challenge_ack)."""
-        if self._was_answered(now):
+        if self.was_answered(now):
             self.stats.TCPACKSkippedChallenge += 1
         elif self.challenges.allows(self.sysctl.tcp_challenge_ack_limit, now):
             self.stats.TCPChallengeACK += 1
@@ -312,7 +332,7 @@ class Connection:
 
         Two ends must not answer each other for ever.
         """
-        if not self._was_answered(now):
+        if not self.was_answered(now):
             return False
         if by_stamp:
             self.stats.TCPACKSkippedPAWS += 1
@@ -320,7 +340,7 @@ class Connection:
             self.stats.TCPACKSkippedSeq += 1
         return True
 
-    def _was_answered(self, now: i64) -> bool:
+    def was_answered(self, now: i64) -> bool:
         """net.ipv4.tcp_invalid_ratelimit; if it was not, it counts as answered now."""
         if now < self.answered_at + self.sysctl.tcp_invalid_ratelimit * MILLISECOND:
             return True

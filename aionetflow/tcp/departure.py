@@ -63,6 +63,8 @@ def _emit_data(connection: Connection, packet: TxPacket, now: i64) -> bool:
     snd, recovery = connection.snd, connection.recovery
     if connection.mtu != connection.route.path_mtu(now):
         follow_mtu(connection, now)
+    if snd.is_bounded:
+        connection.bound_mss()
     if connection.pace is not None and is_held(connection, now):
         return False
     if recovery.wants_to_resend() and _emit_again(connection, packet, now):
@@ -209,8 +211,13 @@ def _emit_length(connection: Connection, packet: TxPacket, length: i64, now: i64
     """Sends that many new octets, the FIN on their end if it is due."""
     snd = connection.snd
     last = length == snd.unsent()
-    fin = last and snd.fin_queued and not snd.fin_sent
-    flags = ACK | PSH if last else ACK
+    fin = last and snd.fin_queued and snd.ends_here(length)
+    flags = ACK
+    if (last or snd.marks is not None) and snd.pushes(snd.unacknowledged(), length):
+        flags |= PSH
+    elif snd.push_once and length < snd.mss:
+        snd.mark_short(length)
+        flags |= PSH
     if connection.cwr_due:
         connection.cwr_due = False
         flags |= CWR

@@ -24,6 +24,7 @@ def emit_segment(connection: Connection, packet: TxPacket, seq: u32, flags: int,
     if connection.ecn_echo:
         flags |= ECE
     packet.reset(PROTOCOL, length)
+    packet.ident = connection.ident
     put_tcp_header(
         packet.header, packet.l4, connection.local_port, connection.remote_port, seq, rcv.rcv_nxt,
         length << 10 | flags, window,
@@ -91,6 +92,7 @@ def send_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     connection.syn_due = False
     connection.need_ack = False
     emit_syn(connection, packet, now)
+    packet.ident = connection.ident
     if connection.timers.retransmit == NEVER:
         connection.timers.retransmit = now + within_user_timeout(connection, connection.recovery.rtt.rto(), now)
     if connection.syn_sent:
@@ -109,7 +111,7 @@ def emit_run(connection: Connection, packet: TxPacket, run: Run, now: i64) -> No
     length = min(data, seq_sub(run.end, run.start))
     fin = snd.fin_sent and run.end == snd.snd_nxt
     flags = ACK
-    if length == data and snd.unsent() == 0:
+    if ((length == data and snd.unsent() == 0) or snd.marks is not None) and snd.pushes(offset, length):
         flags |= PSH
     if fin:
         flags = (flags | FIN) if length else ACK | FIN

@@ -9,6 +9,7 @@ from aionetflow.tcp.ecn cimport offer_ecn, take_ecn_offer
 from aionetflow.tcp.options cimport SynOptions
 from aionetflow.tcp.recovery cimport Recovery
 from aionetflow.tcp.receive cimport Receiver
+from aionetflow.tcp.sack cimport note_duplicate
 from aionetflow.tcp.segment cimport Segment, emit
 from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq
@@ -17,6 +18,7 @@ from aionetflow.tcp.timeouts cimport arm_keepalive
 cdef int64_t DELAYED_ACK_MAX
 cdef int64_t NEVER
 cdef int64_t RTO_FALLBACK
+cdef int64_t TIMEOUT_MIN
 cdef int ECE
 cdef int ACK
 cdef int RST
@@ -44,5 +46,7 @@ cpdef bint receive_ack_of_syn(Connection connection, Segment segment, int64_t no
 cpdef emit_syn(Connection connection, TxPacket packet, int64_t now)
 @cython.locals(offered=SynOptions, snd=Sender, rcv=Receiver, sysctl=Sysctl)
 cpdef _take_syn(Connection connection, Segment syn, int64_t now)
+@cython.locals(snd=Sender, window=int64_t, mss=int64_t)
+cpdef _take_window(Connection connection, Segment segment)
 @cython.locals(snd=Sender, recovery=Recovery, rtt=int64_t)
 cpdef _establish(Connection connection, Segment segment, int64_t now)

@@ -6,15 +6,18 @@ from aionetflow.config import (
     DEFAULT_MSS,
     DEFAULT_MSS_6,
     DELAYED_ACK_MAX,
+    MIN_MSS,
     NEVER,
     RTO_FALLBACK,
     TCP_BUFFER_MAX,
+    TIMEOUT_MIN,
 )
 from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.ecn import offer_ecn, take_ecn_offer
 from aionetflow.tcp.mtu_probing import begin_with_search
+from aionetflow.tcp.sack import note_duplicate
 from aionetflow.tcp.segment import ACK, ECE, RST, SYN, Segment, emit
 from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq
 from aionetflow.tcp.states import SYN_SENT, Event
@@ -78,6 +81,9 @@ def receive_in_syn_sent(connection: Connection, segment: Segment, now: i64) -> N
     acknowledges = False
     if segment.flags & ACK:
         if not (seq_gt(segment.ack, snd.iss) and seq_leq(segment.ack, snd.snd_nxt)):
+            if connection.retries == 0:
+                # the peer was in another life, which the RST ends, or this does: it may take the SYN now (Linux)
+                connection.timers.retransmit = now + TIMEOUT_MIN
             connection.refuse(segment)
             return
         if not connection.echoes_our_syn(segment, now):
@@ -112,21 +118,30 @@ def receive_ack_of_syn(connection: Connection, segment: Segment, now: i64) -> bo
         connection.refuse(segment)
         return False
     connection.transition(_RCV_ACK_OF_SYN)
+    if connection.passive:
+        _take_window(connection, segment)
     _establish(connection, segment, now)
+    if segment.flags & SYN:
+        connection.need_ack = True  # the SYN has come once more, like data that have
+        connection.acks.be_quick(connection.rcv)
+        connection.stats.DelayedACKLost += 1
+        note_duplicate(connection, segment)
     return True
 
 
 def emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     """Makes the SYN, or the SYN-ACK when the peer's SYN has been received."""
     snd, rcv, sysctl = connection.snd, connection.rcv, connection.sysctl
-    if connection.state == SYN_SENT:
-        flags = SYN | offer_ecn(connection)
-        scale = _WINDOW_SCALE if sysctl.tcp_window_scaling else -1
-        sack, timestamps = sysctl.tcp_sack != 0, sysctl.tcp_timestamps != 0
-    else:  # nothing that the peer has not offered
-        flags = SYN | ACK | (ECE if connection.ecn else 0)
+    if connection.passive:  # nothing that the peer has not offered
         scale = rcv.rcv_wscale if connection.scaling else -1
         sack, timestamps = connection.recovery.selective, connection.timestamps
+    else:  # also to a SYN that has crossed ours (Linux tcp_send_synack)
+        scale = _WINDOW_SCALE if sysctl.tcp_window_scaling else -1
+        sack, timestamps = sysctl.tcp_sack != 0, sysctl.tcp_timestamps != 0
+    if connection.state == SYN_SENT:
+        flags = SYN | offer_ecn(connection)
+    else:
+        flags = SYN | ACK | (ECE if connection.ecn else 0)
     window = rcv.first_window(connection.offered_mss(now))
     rcv.rcv_adv = seq_add(rcv.rcv_nxt, window)
     rcv.rcv_wup = rcv.rcv_nxt
@@ -158,12 +173,26 @@ def _take_syn(connection: Connection, syn: Segment, now: i64) -> None:
     take_ecn_offer(connection, syn)
     said_nothing = DEFAULT_MSS if len(connection.remote) == 4 else DEFAULT_MSS_6
     connection.peer_mss = offered.mss or said_nothing
+    snd.set_window(syn.window)  # never scaled in a SYN
     connection.fit_mss()
     begin_with_search(connection, now)
-    rcv.mss = min(snd.mss, DEFAULT_MSS)  # until a longer one is seen
-    snd.set_window(syn.window)  # never scaled in a SYN
+    rcv.mss = max(min(snd.mss, DEFAULT_MSS), MIN_MSS)  # until a longer one is seen
     snd.snd_wl1 = syn.seq
     connection.recovery.cc.start(snd.mss)
+
+
+def _take_window(connection: Connection, segment: Segment) -> None:
+    """The window of the handshake's last ACK is the first that counts: the SYN's was not scaled, and maybe smaller
+    than that (Linux tcp_create_openreq_child).
+    """
+    snd = connection.snd
+    window: i64 = segment.window
+    snd.max_wnd = 0
+    snd.set_window(window << snd.snd_wscale)
+    mss = snd.mss
+    connection.bound_mss()
+    if snd.mss != mss:
+        connection.recovery.cc.start(snd.mss)
 
 
 def _establish(connection: Connection, segment: Segment, now: i64) -> None:
@@ -185,7 +214,7 @@ def _establish(connection: Connection, segment: Segment, now: i64) -> None:
     if connection.retries > 1:
         recovery.cc.cwnd = snd.mss  # RFC 5681 3.1: a lost SYN means one segment; Linux forgives one
     connection.sent_at = NEVER
-    connection.syn_due = False  # a late SYN may have asked for another SYN-ACK in the same batch
+    connection.syn_due = False  # it may not have left yet, if both segments came in one batch
     connection.retries = 0
     connection.timers.stop()
     connection.acks.received_at = connection.heard_at = now

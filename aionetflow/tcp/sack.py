@@ -167,11 +167,11 @@ def block(connection: Connection, number: int) -> tuple[u32, u32]:
 
 
 def note_duplicate(connection: Connection, segment: Segment) -> None:
-    """Data came that were here: the next acknowledgment says so (Linux tcp_dsack_set)."""
+    """Data, a SYN or a FIN came that were here: the next acknowledgment says so (Linux tcp_dsack_set)."""
     rcv = connection.rcv
     if not connection.recovery.selective or not connection.sysctl.tcp_dsack:
         return
-    end = seq_add(segment.seq, segment.length)
+    end = seq_add(segment.seq, segment.occupies())
     if seq_lt(segment.seq, rcv.rcv_nxt):
         connection.stats.TCPDSACKOldSent += 1
         if seq_gt(end, rcv.rcv_nxt):

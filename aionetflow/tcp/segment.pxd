@@ -39,6 +39,7 @@ cdef class Segment:
     @cython.locals(frame=bytes, at=Py_ssize_t)
     cpdef _find_options(self)
     cpdef uint32_t occupies(self) except? -1
+    cpdef bint is_progress(self) except -1
 
 cpdef int urgent_pointer(Segment segment) except? -1
 @cython.locals(offset=Py_ssize_t)

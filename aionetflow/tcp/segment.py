@@ -120,6 +120,10 @@ class Segment:
         """SEG.LEN: the sequence numbers it takes, SYN and FIN counted (RFC 9293 3.4)."""
         return self.length + (1 if self.flags & _SYN else 0) + (1 if self.flags & _FIN else 0)
 
+    def is_progress(self) -> bool:
+        """Whether it is data or a FIN: two ends do not answer each other's for ever (Linux tcp_oow_rate_limited)."""
+        return self.occupies() > 0 and not self.flags & _SYN
+
     def __repr__(self) -> str:
         return f"<Segment {flag_names(self.flags)} seq {self.seq} ack {self.ack} win {self.window} len {self.length}>"
 

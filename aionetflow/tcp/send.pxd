@@ -6,6 +6,9 @@ from aionetflow.tcp.segment cimport Segment
 from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq, seq_lt, seq_sub
 
 cdef int64_t MAX_SEGMENT_RUN
+cdef int64_t MIN_IP_MTU
+cdef int64_t DEFAULT_MSS
+cdef int64_t _LARGE_WINDOW
 
 @cython.final
 cdef class Sender:
@@ -13,6 +16,10 @@ cdef class Sender:
     cdef public int64_t snd_wnd
     cdef public int64_t max_wnd
     cdef public int64_t mss
+    cdef public int64_t path_mss
+    cdef public int64_t pushed
+    cdef public object marks
+    cdef public bint is_bounded
     cdef public int64_t limit
     cdef public int64_t most
     cdef public int64_t unsent_limit
@@ -37,10 +44,17 @@ cdef class Sender:
     cpdef bint is_done(self) except -1
     cpdef grow(self, int64_t cwnd)
     cpdef int64_t room(self) except? -1
+    @cython.locals(mss=int64_t, goal=int64_t, waiting=int64_t)
+    cpdef int64_t unsent_room(self, int64_t going) except? -1
     @cython.locals(unsent=int64_t, usable=int64_t, length=int64_t, short=int64_t)
     cpdef int64_t next_length(self, int64_t room, int64_t mss) except? -1
-    @cython.locals(flight=int64_t)
     cpdef bint fin_due(self, int64_t room) except -1
+    cpdef bint ends_here(self, int64_t length) except -1
+    @cython.locals(end=int64_t, waiting=int64_t)
+    cpdef wrote(self, int64_t length, bint more)
+    cpdef mark_short(self, int64_t length)
+    @cython.locals(start=int64_t, stop=int64_t)
+    cpdef bint pushes(self, int64_t offset, int64_t length) except -1
     cpdef bint is_writable(self) except -1
     cpdef sent(self, int64_t length, bint fin)
     @cython.locals(acked=int64_t, data=int64_t)
@@ -49,4 +63,14 @@ cdef class Sender:
     @cython.locals(window=int64_t, newer=bint)
     cpdef bint update_window(self, Segment segment, bint advanced) except -1
     cpdef set_window(self, int64_t window)
+    @cython.locals(most=int64_t)
+    cpdef int64_t fitting_mss(self, int64_t header) except? -1
     cpdef bint _short_may_go(self) except -1
+    cpdef bint _is_filled_by(self, int64_t length) except -1
+    @cython.locals(half=int64_t, first=int64_t, push=int64_t)
+    cpdef _mark_within(self, int64_t start, int64_t end)
+    cpdef _mark(self, int64_t position)
+    @cython.locals(here=int64_t, mark=int64_t)
+    cpdef int64_t _until_mark(self, int64_t mss) except? -1
+    @cython.locals(mark=int64_t)
+    cpdef bint _has_mark(self, int64_t start, int64_t stop) except -1

@@ -1,6 +1,7 @@
 import cython
 from libc.stdint cimport int64_t
 
+from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.patience cimport Patience
 from aionetflow.tcp.timers cimport Timers
@@ -8,6 +9,7 @@ from aionetflow.tcp.timers cimport Timers
 cdef int64_t MILLISECOND
 cdef int64_t NEVER
 cdef int ORPHAN_RETRIES
+cdef int64_t RTO_INITIAL
 cdef int64_t RTO_MAX
 cdef int64_t RTO_MIN
 cdef int64_t SECOND
@@ -23,7 +25,7 @@ cdef int ETIMEDOUT
 
 @cython.locals(total=int64_t, wait=int64_t)
 cpdef int64_t model_timeout(int retries, int64_t first) except? -1
-@cython.locals(patience=Patience, limit=int, first=int64_t, timeout=int64_t)
+@cython.locals(patience=Patience, sysctl=Sysctl, limit=int, most=int, first=int64_t, timeout=int64_t)
 cpdef bint has_retransmitted_enough(Connection connection, int64_t now) except -1
 @cython.locals(patience=Patience, timeout=int64_t, limit=int, alive=bint)
 cpdef bint has_probed_enough(Connection connection, int64_t now) except -1
@@ -42,5 +44,3 @@ cpdef int64_t _heard_at(Connection connection) except? -1
 @cython.locals(patience=Patience)
 cpdef int64_t _idle_time(Connection connection) except? -1
 cpdef bint _is_leaving(Connection connection) except -1
-@cython.locals(patience=Patience, limit=int)
-cpdef int _handshake_retries(Connection connection) except? -1

@@ -7,7 +7,7 @@ make the host less patient.
 
 import errno
 
-from aionetflow.config import MILLISECOND, NEVER, ORPHAN_RETRIES, RTO_MAX, RTO_MIN, SECOND
+from aionetflow.config import MILLISECOND, NEVER, ORPHAN_RETRIES, RTO_INITIAL, RTO_MAX, RTO_MIN, SECOND
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.states import CLOSED, FIN_WAIT_2, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event
 from aionetflow.widths import i64
@@ -29,14 +29,15 @@ def model_timeout(retries: int, first: i64) -> i64:
 
 def has_retransmitted_enough(connection: Connection, now: i64) -> bool:
     """Whether the time-out that has just come is the last (Linux tcp_write_timeout)."""
-    patience = connection.patience
+    patience, sysctl = connection.patience, connection.sysctl
     if connection.state == SYN_SENT or connection.state == SYN_RECEIVED:
-        limit = _handshake_retries(connection)
-        if connection.retries >= limit:
+        limit = patience.syn_retries if patience is not None and patience.syn_retries else sysctl.tcp_syn_retries
+        most = limit + (sysctl.tcp_syn_linear_timeouts if connection.state == SYN_SENT else 0)
+        if connection.retries >= most:
             return True
-        first = RTO_MAX  # and only so many
+        first = RTO_INITIAL
     else:
-        limit = connection.sysctl.tcp_retries2
+        limit = sysctl.tcp_retries2
         first = RTO_MIN
         if connection.user is None:
             limit = orphan_retries(connection, connection.recovery.rtt.rto() < RTO_MAX)
@@ -156,14 +157,3 @@ def _idle_time(connection: Connection) -> i64:
 
 def _is_leaving(connection: Connection) -> bool:
     return connection.state == TIME_WAIT or (connection.state == FIN_WAIT_2 and connection.user is None)
-
-
-def _handshake_retries(connection: Connection) -> int:
-    """How often a SYN, or a SYN-ACK, is sent again."""
-    if connection.state == SYN_RECEIVED:
-        return connection.sysctl.tcp_synack_retries
-    patience = connection.patience
-    limit = connection.sysctl.tcp_syn_retries
-    if patience is not None and patience.syn_retries:
-        limit = patience.syn_retries
-    return limit + connection.sysctl.tcp_syn_linear_timeouts

@@ -35,11 +35,10 @@ def receive(connection: Connection, segment: Segment, now: i64) -> None:
         return
     if old or segment.flags & ACK:  # a SYN without one may be of a connection to come
         connection.timers.wait = now + TIME_WAIT_TIME
-    if now < connection.answered_at + connection.sysctl.tcp_invalid_ratelimit * MILLISECOND:
+    if not segment.is_progress() and connection.was_answered(now):
         connection.stats.TCPACKSkippedTimeWait += 1
-        return
-    connection.answered_at = now
-    connection.need_ack = True
+    else:
+        connection.need_ack = True
 
 
 def is_succeeded_by(connection: Connection, segment: Segment, now: i64) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from support.beside.cases import both
-from support.beside.packets import mss
+from support.beside.packets import NOP, SACK_OK, mss
 from support.beside.states import (
     ABORT,
     accepted,
@@ -143,6 +143,70 @@ def test_data_after_the_fin_are_not_taken(t: Talk) -> None:
     flow.sends("PA", b"ghost", seq=2)
     t.wait(0.1)
     sock.recv(100)
+
+
+@both()
+def test_data_across_the_fin_end_the_connection(t: Talk) -> None:
+    sock, flow = accepted(t)
+    flow.sends("PFA", b"the end", seq=1)
+    t.wait(0.06)
+    flow.sends("PA", b"the end is not yet", seq=1)
+    t.wait(0.06)
+    sock.error()
+    sock.state()
+
+
+@both()
+def test_what_comes_again_after_the_fin(t: Talk) -> None:
+    sock, flow = accepted(t, opts=mss(1000) + NOP * 2 + SACK_OK)
+    flow.sends("PFA", b"the end", seq=1)
+    t.wait(0.06)
+    flow.sends("PFA", b"the end", seq=1)
+    t.wait(0.06)
+    flow.sends("PA", b"end", seq=5)
+    t.wait(0.06)
+    flow.sends("FA", seq=8)
+    t.wait(0.06)
+    flow.sends("FA", seq=9)
+    t.wait(0.06)
+    sock.recv(10)
+
+
+@both()
+def test_a_fin_behind_a_hole_comes_twice(t: Talk) -> None:
+    sock, flow = accepted(t, opts=mss(1000) + NOP * 2 + SACK_OK)
+    flow.sends("FA", seq=6)
+    t.wait(0.06)
+    flow.sends("FA", seq=6)
+    t.wait(0.06)
+    flow.sends("PA", b"o", seq=5)
+    t.wait(0.06)
+    flow.sends("PA", b"hell", seq=1)
+    t.wait(0.06)
+    sock.recv(10)
+
+
+@both(differs="nothing follows a FIN: Linux takes for data what comes behind one that waits for what is before it")
+def test_data_behind_a_fin_that_waits(t: Talk) -> None:
+    sock, flow = accepted(t)
+    flow.sends("FA", seq=6)
+    t.wait(0.06)
+    flow.sends("PA", b"ghost", seq=7)
+    t.wait(0.06)
+    flow.sends("PA", b"hello", seq=1)
+    t.wait(0.06)
+    sock.recv(10)
+    sock.recv(10)
+    sock.state()
+
+
+@both()
+def test_data_in_last_ack_and_closing(t: Talk) -> None:
+    _, flow = closing(t)
+    flow.sends("PA", b"ghost", seq=2, ack=1)
+    t.wait(0.06)
+    flow.sends("FA", seq=1, ack=1)
+    t.wait(0.06)
 
 
 @both()

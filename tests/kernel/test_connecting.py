@@ -156,6 +156,48 @@ def test_both_sides_open_at_once_and_an_ack_is_enough(t: Talk) -> None:
     sock.state()
 
 
+@both()
+def test_both_sides_open_at_once_with_all_options(t: Talk) -> None:
+    sock, flow = syn_sent(t)
+    offer = mss(1000) + SACK_OK + timestamps(t.stamp(), 0) + NOP + wscale(7)
+    flow.sends("S", opts=offer)
+    t.expect("SA")
+    flow.sends("SA", seq=0, ack=1, opts=mss(1000) + SACK_OK + timestamps(t.stamp(), flow.echo) + NOP + wscale(7))
+    t.wait(0.02)
+    sock.send(b"hello")
+    t.wait(0.02)
+
+
+@both(sysctls=NEITHER)
+def test_both_sides_open_at_once_and_one_is_lost(t: Talk) -> None:
+    sock, flow = syn_sent(t)
+    flow.sends("S", opts=mss(1000))
+    t.expect("SA")
+    t.wait(3.5)
+    flow.sends("S", seq=0, opts=mss(1000))
+    t.wait(0.1)
+    sock.state()
+
+
+@both(sysctls=NEITHER)
+def test_a_wrong_acknowledgment_in_simultaneous_syn_received(t: Talk) -> None:
+    sock, flow = syn_sent(t)
+    flow.sends("S", opts=mss(1000))
+    t.expect("SA")
+    flow.sends("SA", seq=0, ack=7, opts=mss(1000))
+    t.wait(0.6)
+    flow.sends("A", seq=1, ack=7)
+    t.wait(0.1)
+    sock.state()
+
+
+@both(sysctls={**NEITHER, "net.ipv4.tcp_syn_retries": 2, "net.ipv4.tcp_syn_linear_timeouts": 0})
+def test_without_linear_time_outs_the_waits_double(t: Talk) -> None:
+    sock, _ = syn_sent(t)
+    t.wait(7.5)
+    sock.error()
+
+
 @both(sysctls=NEITHER)
 def test_a_syn_ack_may_carry_data(t: Talk) -> None:
     sock, flow = syn_sent(t)

@@ -182,6 +182,27 @@ def test_an_acknowledgment_of_what_was_not_sent(t: Talk) -> None:
 
 
 @both()
+def test_acknowledgments_of_what_was_not_sent_are_challenged_rarely(t: Talk) -> None:
+    _, flow = accepted(t)
+    for _ in range(3):
+        flow.acks(1000)
+        t.wait(0.2)
+    flow.sends("PA", b"x", ack=1000)
+    t.wait(0.2)
+
+
+@both()
+def test_data_outside_of_the_window_are_always_answered(t: Talk) -> None:
+    _, flow = accepted(t)
+    for _ in range(3):
+        flow.sends("PA", b"x", seq=200_000)
+        t.wait(0.1)
+    for _ in range(3):
+        flow.sends("FA", seq=200_000)
+        t.wait(0.1)
+
+
+@both()
 def test_an_acknowledgment_far_behind(t: Talk) -> None:
     sock, flow = accepted(t)
     sock.send(b"hello")

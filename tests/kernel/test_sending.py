@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from support.beside.cases import both
-from support.beside.packets import NOP, mss, wscale
+from support.beside.packets import NOP, mss, timestamps, wscale
 from support.beside.states import accepted, connected
 from support.beside.talk import Talk
 
@@ -283,3 +283,102 @@ def test_tcp_notsent_lowat_says_when_to_write(t: Talk) -> None:
     flow.acks(win=4000)
     t.wait(0.02)
     sock.events()
+
+
+@both()
+def test_what_comes_ends_the_wait_for_more(t: Talk) -> None:
+    sock, flow = accepted(t)
+    sock.send(b"head", MORE)
+    t.wait(0.05)
+    flow.sends("PA", b"question")
+    t.wait(0.06)
+
+
+@both()
+def test_whole_segments_with_more_to_come_are_not_pushed(t: Talk) -> None:
+    sock, flow = accepted(t)
+    sock.send(bytes(2000), MORE)
+    t.wait(0.02)
+    flow.acks()
+    sock.send(b"the end")
+    t.wait(0.02)
+
+
+@both()
+def test_half_a_window_is_pushed_though_more_is_to_come(t: Talk) -> None:
+    sock, flow = accepted(t, win=5000)
+    for _ in range(3):
+        sock.send(bytes(1000), MORE)
+    t.wait(0.02)
+    flow.acks()
+
+
+@both()
+def test_segments_that_were_written_whole_are_pushed_each(t: Talk) -> None:
+    sock, flow = accepted(t, win=10_000)
+    flow.sends("PA", b"x", win=0)
+    for _ in range(3):
+        sock.send(bytes(1000))
+    sock.send(bytes(500))
+    flow.acks(win=10_000)
+    t.wait(0.02)
+
+
+@both()
+def test_a_segment_that_is_sent_again_is_pushed_again(t: Talk) -> None:
+    sock, flow = accepted(t, win=3000)
+    sock.send(bytes(3000))
+    t.wait(0.02)
+    flow.acks(1001)
+    t.wait(0.4)
+
+
+@both()
+def test_a_fin_waits_for_room_in_the_window(t: Talk) -> None:
+    sock, flow = accepted(t, win=2000)
+    sock.send(bytes(2000))
+    t.wait(0.02)
+    flow.acks(win=1000)
+    sock.set(TCP, socket.TCP_CORK, 1)
+    sock.send(bytes(500))
+    sock.send(bytes(500))
+    sock.shutdown(socket.SHUT_WR)
+    t.wait(0.02)
+    flow.acks(win=1000)
+    t.wait(0.02)
+
+
+@both()
+def test_data_wait_with_the_fin_that_has_no_room(t: Talk) -> None:
+    sock, flow = accepted(t, win=2000)
+    flow.sends("PA", b"x", win=700)
+    sock.set(TCP, socket.TCP_CORK, 1)
+    sock.send(bytes(700))
+    sock.shutdown(socket.SHUT_WR)
+    t.wait(0.5)
+    flow.acks(win=1000)
+    t.wait(0.02)
+
+
+@both()
+def test_a_tiny_window_with_timestamps(t: Talk) -> None:
+    sock, _ = accepted(t, opts=mss(1000) + NOP * 2 + timestamps(100_000, 0), win=30)
+    sock.send(bytes(100))
+    t.wait(0.3)
+
+
+@both()
+def test_the_window_of_the_syn_is_not_the_largest(t: Talk) -> None:
+    sock, flow = accepted(t, opts=mss(1000), win=65535)
+    flow.sends("PA", b"x", win=100)
+    sock.send(bytes(1000))
+    t.wait(0.3)
+
+
+@both(sysctls=PLAIN)
+def test_a_client_goes_by_the_window_of_the_syn_ack(t: Talk) -> None:
+    sock, flow = connected(t, win=1200)
+    sock.send(bytes(2400))
+    t.wait(0.02)
+    flow.acks(win=4000)
+    t.wait(0.02)

@@ -161,12 +161,12 @@ def test_an_ack_inside_of_a_segment_leaves_the_rest() -> None:
 
 
 def test_an_ack_of_everything_during_back_off_sends_the_next_at_once() -> None:
-    script = established(window=1000)
-    script.sock.send(text(2000))
-    script.expect_data(text(1000), [1000])
+    script = established(window=2000)
+    script.sock.send(text(4000))
+    script.expect_data(text(2000), [1000, 1000])
     script.at(0.9).drain()
-    script.at(1).sends(ACK, window=1000)
-    assert sizes(script) == [1000]
+    script.at(1).sends(ACK, window=2000)
+    assert sizes(script) == [1000, 1000]
 
 
 @rule(

@@ -122,6 +122,21 @@ def test_syncnt_says_how_often_a_syn_is_sent_again() -> None:
     gave_up(script)
 
 
+@pytest.mark.parametrize(("retries", "sent", "over"), [(1, [0, 1, 2], 3), (2, [0, 1, 2, 3, 4, 5], 7)])
+def test_syns_that_are_sent_again_without_longer_waits_get_no_more_time(
+    retries: int, sent: list[float], over: float
+) -> None:
+    """Linux tcp_syn_linear_timeouts: more of them in the same time, which is that of waits that double."""
+    script = Script()
+    script.stack.sysctl["net.ipv4.tcp_syn_retries"] = retries
+    script.sock = script.stream()
+    begin_connect(script)
+    script.at(over - 0.000001)
+    assert times(script) == sent
+    script.at(over)
+    gave_up(script)
+
+
 def test_what_a_router_said_is_the_error_of_the_time_out() -> None:
     script = established()
     script.stack.sysctl["net.ipv4.tcp_retries2"] = 2

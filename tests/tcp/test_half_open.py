@@ -154,6 +154,14 @@ def test_an_ack_out_of_the_window_is_answered_with_an_ack(offset: int) -> None:
     assert is_empty(packets)
 
 
+def test_data_out_of_the_window_are_answered_each_time() -> None:
+    """Linux tcp_oow_rate_limited: nobody answers an ACK with data for ever."""
+    packets = syn_received()
+    for _ in range(2):
+        packets.sends(PSH | ACK, seq=ISS + 100_000, data=b"x").expect(ACK, seq=IRS + 1, ack=ISS + 1)
+    assert is_empty(packets)
+
+
 @rule("RFC 5961 3.2", "In SYN-RECEIVED only a RST with exactly the next number ends the connection",
       code="tcp/request.py")  # fmt: skip
 def test_a_reset_with_the_next_number_ends_it_and_one_beside_it_does_not() -> None:

@@ -48,12 +48,21 @@ def test_more_that_does_not_come_is_waited_for_for_a_retransmission_time_out() -
     script.at(0.3).expect(PSH | ACK, data=b"head")
 
 
-def test_a_segment_that_comes_ends_the_wait_for_more() -> None:
-    """Linux tcp_data_snd_check: only the cork counts then."""
+def test_an_acknowledgment_that_comes_ends_the_wait_for_more() -> None:
+    """Linux tcp_data_snd_check: only the cork counts then. Nobody has said that this is the end of what is written."""
     script = established()
     script.sock.send(b"head", MSG_MORE)
     script.at(0.1).sends(ACK)
-    script.expect(PSH | ACK, data=b"head")
+    script.expect(ACK, data=b"head")
+
+
+def test_data_that_come_do_not_end_the_wait_for_more() -> None:
+    """Linux tcp_rcv_established: data that acknowledge nothing are no reason to look at what waits."""
+    script = established()
+    script.sock.send(b"head", MSG_MORE)
+    script.at(0.1).sends(PSH | ACK, data=b"question").expect_nothing()
+    script.sock.send(b"body")
+    script.expect(PSH | ACK, data=b"headbody")
 
 
 def test_clearing_the_cork_leaves_nagle() -> None:
@@ -101,20 +110,38 @@ def choked() -> Script:
 
 
 def test_no_more_is_taken_while_enough_is_unsent() -> None:
+    """Linux looks at the limit before each buffer of a segment's size, not before each octet."""
     script = choked()
-    assert script.sock.send(bytes(3000)) == 3000
+    assert script.sock.send(bytes(2500)) == 2500
     script.drain()
     assert script.sock.events() & OUT
-    assert script.sock.send(bytes(500)) == 500
+    assert script.sock.send(bytes(9000)) == 1500
     assert not script.sock.events() & OUT
     with pytest.raises(BlockingIOError):
         script.sock.send(b"x")
-    assert script.sock.tcp_info().notsent_bytes == 1500
+    assert script.sock.tcp_info().notsent_bytes == 2000
+
+
+def test_what_is_sent_at_once_does_not_count_as_unsent() -> None:
+    script = choked()
+    assert script.sock.send(bytes(9000)) == 4000
+    assert sum(len(heard.data) for heard in script.drain()) == 2000
+
+
+def test_poll_wants_half_of_the_limit_to_be_free() -> None:
+    """Linux tcp_stream_memory_free(wake=1)."""
+    script = choked()
+    script.sock.send(bytes(2749))
+    script.drain()
+    assert script.sock.events() & OUT
+    script.sock.send(b"x")
+    assert not script.sock.events() & OUT
+    assert script.sock.send(b"y") == 1
 
 
 def test_what_is_sent_makes_room() -> None:
     script = choked()
-    script.sock.send(bytes(3500))
+    script.sock.send(bytes(4000))
     script.drain()
     woken: list[int] = []
     script.sock.on_change = lambda: woken.append(script.sock.events() & OUT)
@@ -126,7 +153,7 @@ def test_what_is_sent_makes_room() -> None:
 
 def test_the_host_s_setting_counts_where_the_socket_has_none() -> None:
     script = listening()
-    script.stack.sysctl["net.ipv4.tcp_notsent_lowat"] = 1000
+    script.stack.sysctl["net.ipv4.tcp_notsent_lowat"] = 2000
     script.sends(SYN, mss=1000, window=2000)
     script.heard = IRS
     script.expect(SYN | ACK)
@@ -136,7 +163,7 @@ def test_the_host_s_setting_counts_where_the_socket_has_none() -> None:
     script.sock.send(bytes(3000))
     script.drain()
     assert not script.sock.events() & OUT
-    script.sock.setsockopt(*TCP_NOTSENT_LOWAT, 2000)
+    script.sock.setsockopt(*TCP_NOTSENT_LOWAT, 2001)
     assert script.sock.events() & OUT
 
 

@@ -126,6 +126,18 @@ def test_syn_sent_answers_a_wrong_ack_with_a_reset(flags: int, ack: int) -> None
     assert script.state == State.SYN_SENT
 
 
+@pytest.mark.parametrize("flags", [ACK, RST | ACK])
+def test_syn_sent_sends_its_syn_again_soon_after_a_wrong_ack(flags: int) -> None:
+    """Linux: the peer was in another life, which has ended by now; two ticks of its clock later it may take the SYN."""
+    script = syn_sent()
+    script.at(0.1).sends(flags, seq=ISS, ack=IRS + 77).drain()
+    script.at(0.107999).expect_nothing()
+    script.at(0.108).expect(SYN, seq=IRS)
+    script.at(0.2).sends(flags, seq=ISS, ack=IRS + 78).drain()
+    script.at(1.107999).expect_nothing()  # once only: this may be one who wants it sent without end
+    script.at(1.108).expect(SYN, seq=IRS)
+
+
 @rule("RFC 9293 3.10.7.3", "In SYN-SENT a segment with neither SYN nor RST is dropped", code="tcp/handshake.py")
 def test_syn_sent_ignores_an_ack_without_syn() -> None:
     script = syn_sent()

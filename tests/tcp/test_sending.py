@@ -222,13 +222,39 @@ def test_an_answer_to_a_probe_that_opens_the_window() -> None:
     script.expect_data(text(100)[len(probe.data) :])
 
 
-def test_a_fin_is_sent_though_the_window_is_closed() -> None:
-    """Linux: a FIN alone takes no room in the window's sense of memory; tcp_close sends it."""
+@rule("RFC 9293 3.8.6", "A FIN has a number like an octet, and waits for the window like one", code="tcp/send.py")
+def test_a_fin_waits_for_the_window() -> None:
+    """Linux tcp_snd_wnd_test; what is sent meanwhile is a probe."""
     script = established()
     script.sends(ACK, window=0)
     script.sock.shutdown(1)
-    script.at(0.3)
-    assert any(heard.flags & FIN for heard in script.drain())
+    script.expect_nothing()
+    script.at(0.3).expect(ACK, seq=IRS)
+    script.sends(ACK, window=1)
+    script.expect(FIN | ACK)
+
+
+def test_data_that_a_fin_ends_wait_until_there_is_room_for_both() -> None:
+    script = established()
+    script.sends(ACK, window=100)
+    script.sock.setsockopt(*TCP_CORK, 1)
+    script.sock.send(text(100))
+    script.sock.shutdown(1)
+    script.expect_nothing()
+    script.sends(ACK, window=101)
+    script.expect(FIN | PSH | ACK, data=text(100))
+
+
+def test_data_do_not_wait_for_ever_for_the_fin_that_ends_them() -> None:
+    """Linux tcp_write_wakeup: after a retransmission time-out goes what fits."""
+    script = established()
+    script.sends(ACK, window=100)
+    script.sock.setsockopt(*TCP_CORK, 1)
+    script.sock.send(text(100))
+    script.sock.shutdown(1)
+    script.at(0.3).expect(PSH | ACK, data=text(100))
+    script.sends(ACK, window=100)
+    script.expect(FIN | ACK)
 
 
 def test_no_probes_when_nothing_waits() -> None:

@@ -1,15 +1,17 @@
 """Both ends connect at once: RFC 9293 3.5, figure 7, and what can go wrong on the way."""
 
 import errno
+import struct
 
 import pytest
 
 from aionetflow.tcp.states import State
 from support.fixtures import syn_sent
 from support.rules import rule
-from support.script import ACK, FIN, IRS, ISS, M32, RST, SYN, Script
+from support.script import ACK, FIN, IRS, ISS, M32, PSH, RST, SYN, Script, syn_options
 
 OUT = 0x004
+SACK_PERMITTED = b"\x04\x02"
 SO_ERROR = (1, 4)
 
 
@@ -36,6 +38,37 @@ def test_simultaneous_open_ends_by_a_syn_ack() -> None:
     script.sends(SYN | ACK, seq=ISS, ack=IRS + 1)
     assert all(heard.flags == ACK and heard.ack == (ISS + 1) & M32 for heard in script.drain())
     assert script.state == State.ESTABLISHED
+
+
+@rule("RFC 2883 4", "A SYN that comes twice is reported like data that do", code="tcp/sack.py")
+def test_the_syn_of_the_syn_ack_is_acknowledged_as_a_duplicate() -> None:
+    """Linux takes it for data that were here before: an ACK at once, which says so if the peer knows SACK."""
+    script = syn_sent()
+    script.sends(SYN, options=syn_options(1000, None) + SACK_PERMITTED)
+    script.expect(SYN | ACK, seq=IRS, ack=ISS + 1)
+    script.sends(SYN | ACK, seq=ISS, ack=IRS + 1)
+    assert script.expect(ACK).options[5] == struct.pack("!II", ISS, ISS + 1)
+    assert script.state == State.ESTABLISHED
+
+
+def test_the_syn_ack_of_a_simultaneous_open_offers_all_options() -> None:
+    """Linux tcp_send_synack: it is our SYN once more; what only one of them offers does not count."""
+    script = syn_sent()
+    script.sends(SYN, mss=1000)
+    assert sorted(script.expect(SYN | ACK, seq=IRS, ack=ISS + 1).options) == [2, 3, 4, 8]
+    script.sends(ACK, ack=IRS + 1).expect_nothing()
+    script.sock.send(b"x")
+    heard = script.expect(PSH | ACK, seq=IRS + 1, data=b"x")
+    assert (heard.options, heard.window) == ({}, 65535)
+
+
+def test_a_syn_without_ack_is_challenged_in_simultaneous_open() -> None:
+    """RFC 9293 3.10.7.4 fourth, for a connection that was actively opened: as in the synchronized states."""
+    script = simultaneous()
+    script.sends(SYN, seq=ISS, mss=1000).expect(ACK, seq=IRS + 1)
+    script.sends(SYN | ACK, seq=ISS, ack=IRS + 7).expect_nothing()  # half a second has not gone by
+    script.at(1).expect(SYN | ACK, seq=IRS, ack=ISS + 1)
+    assert script.state == State.SYN_RECEIVED
 
 
 def test_simultaneous_open_repeats_its_syn_ack() -> None:

@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from aionetflow.tcp.states import State
-from support.fixtures import REMOTE, begin_connect, established, listening, time_wait
+from support.fixtures import REMOTE, begin_connect, established, fin_wait_2, listening, time_wait
 from support.lan import Host
 from support.modern import stamps_of, timestamps
 from support.rules import rule
@@ -304,3 +304,39 @@ def test_on_loopback_ports_are_taken_again_by_default() -> None:
         assert host.stack.driver.time_wait == 1
         host.clock.advance(1.5)
     assert host.stack.stats.tcp.TWRecycled == 4
+
+
+# Identifications ----------------------------------------------------------------------------------------------------
+
+
+def idents(script: Script, segments: list[bytes]) -> list[int]:
+    """IPv4's identification of what answers these."""
+    script.drain()
+    for segment in segments:
+        script.deliver([segment])
+    found = [int.from_bytes(frame[4:6], "big") for _, frame in script.nic.sent]
+    script.drain()
+    return found
+
+
+@rule("RFC 6864 4.1", "What may not be cut needs no number: in TIME-WAIT it has none", code="socket/driver.py")
+def test_time_wait_numbers_no_packets() -> None:
+    """Linux: the socket's last packet is the first acknowledgment of the FIN."""
+    script = fin_wait_2()
+    fin = script.segment(FIN | ACK)
+    first, *rest = idents(script, [fin, fin, script.segment(ACK, seq=script.nxt + 100_000)])
+    assert first > 0
+    assert rest == [0, 0]
+
+
+def test_what_nobody_holds_numbers_no_packets() -> None:
+    """Linux tcp_time_wait: an orphan in FIN-WAIT-2 is no socket any more."""
+    script = fin_wait_2(lambda script: script.sock.close())
+    assert idents(script, [script.segment(FIN | ACK)]) == [0]
+
+
+def test_resets_of_what_belongs_to_nothing_are_not_numbered() -> None:
+    script = established()
+    script.sends(FIN | ACK, ack=IRS + 7).drain()
+    script.ports = (4001, 9)
+    assert idents(script, [script.segment(SYN), script.segment(ACK)]) == [0, 0]
