@@ -272,7 +272,7 @@ class Connection:
 
     def set_mss(self, mss: i64) -> None:
         """Segments hold at most that many octets from now on, timestamps included (Linux tcp_mtu_to_mss)."""
-        mss = max(mss, self.sysctl.tcp_min_snd_mss)
+        mss = max(mss, min(self.sysctl.tcp_min_snd_mss, self.advertised_mss()))  # no more than the way out takes
         if self.timestamps:
             mss -= TIMESTAMPS_LENGTH
         self.snd.path_mss = mss

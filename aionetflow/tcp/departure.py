@@ -8,7 +8,7 @@ from aionetflow.tcp.ecn import ECT_0
 from aionetflow.tcp.emission import blocks_due, emit_reset, emit_run, emit_segment, mss_in, send_syn
 from aionetflow.tcp.loss import on_reorder_timeout, on_timeout
 from aionetflow.tcp.mtu_probing import limit_search, look_for_black_hole, note_probe, probe_length
-from aionetflow.tcp.pacing import is_held
+from aionetflow.tcp.pacing import is_held, pacing_delay
 from aionetflow.tcp.rack import arm_timeout, schedule_probe
 from aionetflow.tcp.recovery import LOSS, PROBE, REORDER, TIMEOUT
 from aionetflow.tcp.scoreboard import after_segments, segments_in
@@ -66,6 +66,9 @@ def _emit_data(connection: Connection, packet: TxPacket, now: i64) -> bool:
     if snd.is_bounded:
         connection.bound_mss()
     if connection.pace is not None and is_held(connection, now):
+        if connection.tail_due:
+            connection.tail_due = False  # Linux tcp_send_loss_probe: what was to be the probe is on its way
+            arm_timeout(connection, now)
         return False
     if recovery.wants_to_resend() and _emit_again(connection, packet, now):
         return True
@@ -103,8 +106,12 @@ def expire(connection: Connection, now: i64) -> None:
 
 
 def follow_mtu(connection: Connection, now: i64) -> None:
-    """The MTU of the way has changed, or the way (RFC 1191 6.4, Linux tcp_current_mss): cut to fit, and send again."""
+    """The MTU of the way has changed, or the way (RFC 1191 6.4, Linux tcp_current_mss): cut to fit, and send again.
+
+    What had been learned may be forgotten by now: then segments are longer again (6.3).
+    """
     snd = connection.snd
+    known = connection.mtu
     connection.mtu = connection.route.path_mtu(now)
     if connection.search is not None:
         limit_search(connection)
@@ -112,6 +119,8 @@ def follow_mtu(connection: Connection, now: i64) -> None:
         connection.fit_mss()
         if snd.syn_acked and snd.in_flight() and connection.mtu_discover != IP_PMTUDISC_DONT:
             connection.recovery.resend(snd.snd_una, snd.snd_nxt, snd.snd_nxt)
+    elif connection.mtu > known:
+        connection.fit_mss()
 
 
 def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
@@ -134,6 +143,7 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
     else:
         connection.stats.TCPFastRetrans += 1
     emit_run(connection, packet, run, now)
+    forced = recovery.head_due
     recovery.head_due = False
     recovery.sent_again(run)
     recovery.undo_retrans = max(recovery.undo_retrans, 0) + segments_in(seq_sub(run.end, run.start), snd.mss)
@@ -144,7 +154,10 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
     if (run.start == snd.snd_una and recovery.pending != REORDER) or connection.timers.retransmit == NEVER:
         # the oldest segment gets its full time to be acknowledged anew
         recovery.pending = TIMEOUT
-        connection.timers.retransmit = now + within_user_timeout(connection, recovery.rtt.rto(), now)
+        wait = within_user_timeout(connection, recovery.rtt.rto(), now)
+        if connection.pace is not None and not forced:
+            wait += pacing_delay(connection, now)
+        connection.timers.retransmit = now + wait
     return True
 
 

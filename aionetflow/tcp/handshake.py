@@ -175,7 +175,8 @@ def _take_syn(connection: Connection, syn: Segment, now: i64) -> None:
     connection.peer_mss = offered.mss or said_nothing
     snd.set_window(syn.window)  # never scaled in a SYN
     connection.fit_mss()
-    begin_with_search(connection, now)
+    if sysctl.tcp_mtu_probing > 1:
+        begin_with_search(connection, now)
     rcv.mss = max(min(snd.mss, DEFAULT_MSS), MIN_MSS)  # until a longer one is seen
     snd.snd_wl1 = syn.seq
     connection.recovery.cc.start(snd.mss)
