@@ -59,7 +59,7 @@ SEND_BUFFER_MIN = 4608  # Linux SOCK_MIN_SNDBUF
 # TCP -------------------------------------------------------------------------------------------------------------
 DEFAULT_MSS = 536  # RFC 9293 3.7.1: when the peer says nothing
 DEFAULT_MSS_6 = 1220  # the same over IPv6
-MIN_MSS = 88  # Linux TCP_MIN_SND_MSS + 40: a smaller offer is taken as this
+MIN_MSS = 88  # Linux TCP_MIN_MSS: the shortest that TCP_MAXSEG asks for
 MAX_SEGMENT_RUN = 65536 - 256  # the longest super-segment: what one IP packet can hold, less headers
 INITIAL_WINDOW = 10  # RFC 6928: segments
 RTO_INITIAL = 1 * SECOND  # RFC 6298 2.1

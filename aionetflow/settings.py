@@ -80,6 +80,14 @@ SETTINGS: dict[str, Setting] = dict(
               "challenge ACKs (RFC 5961 7) of the whole host in a second; the default means no limit"),
         _ipv4("tcp_invalid_ratelimit", 0, _MOST,
               "ms between two answers to segments of one connection that make no sense"),
+        _ipv4("tcp_mtu_probing", 0, 2,
+              "the MTU of a path is probed for (RFC 4821): 0 never, 1 once segments vanish in a black hole, 2 always"),
+        _ipv4("tcp_base_mss", 0, _MOST, "octets of a segment with which that begins"),
+        _ipv4("tcp_mtu_probe_floor", 48, 65535, "octets of a segment below which it does not go"),
+        _ipv4("tcp_min_snd_mss", 48, 65535, "octets of the shortest segments that a peer or a path can make us send"),
+        _ipv4("tcp_probe_interval", 0, _MOST, "s after which a longer MTU is tried again"),
+        _ipv4("tcp_probe_threshold", 0, _MOST, "octets: probing ends when the MTU is known to lie in so small a range"),
+        _ipv4("tcp_retries1", 0, 255, "retransmissions after which a path is taken for a black hole"),
         _ipv4("tcp_pacing_ss_ratio", 0, 1000,
               "% of window by round trip at which data of a paced connection leave, in slow start"),
         _ipv4("tcp_pacing_ca_ratio", 0, 1000, "the same once the window is half of ssthresh or more"),
@@ -129,7 +137,6 @@ _ROOT = "programs here may do what root may"
 _NAMES = "there are no marks, no virtual routing domains"
 _METRICS = "nothing is remembered of a destination after its connections"
 _PATHS = "of several ways to a destination one is used"
-_PROBES = "the MTU of a path is learnt from ICMP alone"
 _FAST = "there is no Fast Open (RFC 7413)"
 _FIXED = "it is what Linux's default makes it, and cannot be changed"
 _LABELS = "flow labels are 0"
@@ -166,15 +173,11 @@ _IGNORED: tuple[tuple[str, str, dict[str, Value]], ...] = (
         "tcp_plb_enabled": 0, "tcp_plb_cong_thresh": 128, "tcp_plb_idle_rehash_rounds": 3, "tcp_plb_rehash_rounds": 12,
         "tcp_plb_suspend_rto_sec": 60,
     }),
-    (_PROBES, "net.ipv4.", {
-        "tcp_mtu_probing": 0, "tcp_base_mss": 1024, "tcp_mtu_probe_floor": 48, "tcp_probe_interval": 600,
-        "tcp_probe_threshold": 8,
-    }),
     (_FAST, "net.ipv4.", {
         "tcp_fastopen": 1, "tcp_fastopen_blackhole_timeout_sec": 0, "tcp_fastopen_key": "",
     }),
     (_FIXED, "net.ipv4.", {
-        "tcp_rto_min_us": 200000, "tcp_rto_max_ms": 120000, "tcp_min_rtt_wlen": 300, "tcp_min_snd_mss": 48,
+        "tcp_rto_min_us": 200000, "tcp_rto_max_ms": 120000, "tcp_min_rtt_wlen": 300,
         "tcp_adv_win_scale": 1, "tcp_app_win": 31, "tcp_moderate_rcvbuf": 1, "tcp_shrink_window": 0, "tcp_stdurg": 0,
         "tcp_pingpong_thresh": 1, "tcp_comp_sack_delay_ns": 1000000, "tcp_comp_sack_nr": 44,
         "tcp_comp_sack_slack_ns": 100000, "tcp_ecn_fallback": 1, "tcp_thin_linear_timeouts": 0,
@@ -223,7 +226,6 @@ IGNORED: dict[str, Ignored] = {
     if prefix + name not in SETTINGS
 }
 IGNORED["net.ipv4.ip_forward"] = Ignored(0, "who forwards is made a router: Network.router()")
-IGNORED["net.ipv4.tcp_retries1"] = Ignored(3, "the route is looked up anew with each retransmission")
 
 
 def find(name: str) -> Setting | Ignored:

@@ -22,6 +22,13 @@ cdef class Sysctl:
     cdef public int tcp_keepalive_probes
     cdef public int64_t tcp_notsent_lowat
     cdef public int tcp_stdurg
+    cdef public int tcp_mtu_probing
+    cdef public int tcp_base_mss
+    cdef public int tcp_mtu_probe_floor
+    cdef public int tcp_min_snd_mss
+    cdef public int tcp_probe_interval
+    cdef public int tcp_probe_threshold
+    cdef public int tcp_retries1
     cdef public int tcp_pacing_ss_ratio
     cdef public int tcp_pacing_ca_ratio
     cdef public int tcp_min_tso_segs

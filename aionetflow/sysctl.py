@@ -91,6 +91,13 @@ class Sysctl:
         self.wmem_default = UDP_QUEUE_LIMIT
         self.rmem_max = SOCKET_BUFFER_MAX
         self.wmem_max = SOCKET_BUFFER_MAX
+        self.tcp_mtu_probing = 0
+        self.tcp_base_mss = 1024
+        self.tcp_mtu_probe_floor = 48
+        self.tcp_min_snd_mss = 48
+        self.tcp_probe_interval = 600  # s
+        self.tcp_probe_threshold = 8
+        self.tcp_retries1 = 3
         self.tcp_pacing_ss_ratio = 200
         self.tcp_pacing_ca_ratio = 120
         self.tcp_min_tso_segs = 2

@@ -2,6 +2,7 @@ import cython
 from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.mtu_probing cimport take_ack_of_probe
 from aionetflow.tcp.loss cimport on_ack
 from aionetflow.tcp.recovery cimport Recovery
 from aionetflow.tcp.scoreboard cimport Ack
@@ -33,6 +34,6 @@ cpdef _take_idle(Connection connection, Segment segment)
 cpdef _take_old(Connection connection, Segment segment, int64_t now)
 @cython.locals(recovery=Recovery, rtt=int64_t, newest=int64_t)
 cpdef int64_t _measure(Connection connection, Ack ack) except? -1
-cpdef _free(Connection connection, int64_t acked)
+cpdef _free(Connection connection, int64_t acked, int64_t now)
 @cython.locals(snd=Sender, recovery=Recovery)
 cpdef _control(Connection connection, Ack ack, int64_t rtt, int64_t newly_lost)

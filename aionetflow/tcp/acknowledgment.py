@@ -3,6 +3,7 @@
 from aionetflow.config import NEVER
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.loss import on_ack
+from aionetflow.tcp.mtu_probing import take_ack_of_probe
 from aionetflow.tcp.rack import arm_timeout, schedule_probe, take_probe_ack, update_reordering_window
 from aionetflow.tcp.recovery import OPEN, TIMEOUT
 from aionetflow.tcp.sack import check_reordering, take_blocks
@@ -70,7 +71,7 @@ def take_plain(connection: Connection, segment: Segment, now: i64) -> None:
     if rtt > 0:
         recovery.note_min_rtt(rtt, now)
         recovery.rtt.sample(rtt, snd.snd_una, snd.snd_nxt)
-    _free(connection, acked)
+    _free(connection, acked, now)
     if recovery.probing and not seq_lt(segment.ack, recovery.probe_end):
         take_probe_ack(connection, Ack(segment.ack, now), segment.ack, False)
     if recovery.head is None:
@@ -108,7 +109,7 @@ def _take(connection: Connection, segment: Segment, advanced: bool, ece: bool, n
     if not fresh or ack.sacked or ack.ece or ack.dsack or recovery.state != OPEN:
         on_ack(connection, ack)
     if advanced:
-        _free(connection, acked)
+        _free(connection, acked, now)
     if recovery.head is None:
         connection.timers.retransmit = NEVER
         recovery.pending = TIMEOUT
@@ -175,11 +176,13 @@ def _measure(connection: Connection, ack: Ack) -> i64:
     return max(newest, 1)
 
 
-def _free(connection: Connection, acked: i64) -> None:
+def _free(connection: Connection, acked: i64, now: i64) -> None:
     """The peer has made progress: there is room to write, and nothing to give up."""
     if connection.retries > 0:
         connection.retries = 0
         connection.stuck_since = NEVER
+    if connection.search is not None:
+        take_ack_of_probe(connection, now)
     connection.soft_error = 0
     if acked:
         connection.wake = True

@@ -7,6 +7,7 @@ from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.delayed_ack cimport Acknowledgments
 from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.congestion.base cimport CongestionControl
+from aionetflow.tcp.mtu_search cimport MtuSearch
 from aionetflow.tcp.pace cimport Pace
 from aionetflow.tcp.patience cimport Patience
 from aionetflow.tcp.receive cimport Receiver
@@ -22,6 +23,7 @@ cdef int64_t MILLISECOND
 cdef int64_t NEVER
 cdef int64_t SECOND
 cdef int TIMESTAMPS_LENGTH
+cdef int64_t DEFAULT_MSS
 cdef uint32_t M32
 cdef int64_t _LONGEST_RTT
 cdef int64_t TIME_WAIT_TIME
@@ -57,11 +59,13 @@ cdef class Connection:
     cdef public object claim
     cdef public Patience patience
     cdef public Pace pace
+    cdef public MtuSearch search
     cdef public UrgentMark urgent
     cdef public int64_t sent_at
     cdef public int64_t stuck_since
     cdef public int64_t heard_at
     cdef public int64_t mtu
+    cdef public int64_t peer_mss
     cdef public int mtu_discover
     cdef public int ident
     cdef public int64_t answered_at
@@ -125,6 +129,9 @@ cdef class Connection:
     @cython.locals(mss=int64_t)
     cpdef int advertised_mss(self) except? -1
     cpdef int max_mss(self) except? -1
+    cpdef int header_length(self) except? -1
+    @cython.locals(mss=int64_t)
+    cpdef fit_mss(self)
     cpdef set_mss(self, int64_t mss)
     cpdef bint is_cut_too_long(self) except -1
     cpdef uint32_t tsval(self, int64_t now) except? -1

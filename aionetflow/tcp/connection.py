@@ -13,13 +13,14 @@ the deadline, and tells the user when `wake` is set (socket/driver.py).
 
 from typing import Any
 
-from aionetflow.config import DEFAULT_TTL, MILLISECOND, NEVER, SECOND, TIME_WAIT_TIME
+from aionetflow.config import DEFAULT_MSS, DEFAULT_TTL, MILLISECOND, NEVER, SECOND, TIME_WAIT_TIME
 from aionetflow.ip.route import IP_PMTUDISC_WANT, Route
 from aionetflow.stats import TcpStats
 from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.congestion.base import CongestionControl
 from aionetflow.tcp.delayed_ack import Acknowledgments
+from aionetflow.tcp.mtu_search import MtuSearch
 from aionetflow.tcp.options import TIMESTAMPS_LENGTH
 from aionetflow.tcp.pace import Pace
 from aionetflow.tcp.patience import Patience
@@ -98,6 +99,7 @@ class Connection:
         self.recovery = Recovery(iss, cc, RttEstimator(), sysctl.tcp_reordering)
         self.sent_at: i64 = NEVER  # when new data, or the first SYN, was last sent
         self.user_mss = 0  # TCP_MAXSEG; 0: no limit
+        self.peer_mss: i64 = DEFAULT_MSS  # what the peer's SYN offered
         self.device = 0  # the index of the interface that it is bound to; 0: any
         self.mtu: i64 = _LONGEST  # of the way, when the segment size was last looked at
         self.mtu_discover = IP_PMTUDISC_WANT
@@ -108,6 +110,7 @@ class Connection:
         self.urgent: UrgentMark | None = None  # where urgent data are, if there ever were any
         self.patience: Patience | None = None  # how long to go on, where the application has a say in that
         self.pace: Pace | None = None  # when data may leave, where they do so at a rate
+        self.search: MtuSearch | None = None  # for the longest packet that the way takes, where one goes on
         # TCP_INFO tells of these
         self.segs_in = self.segs_out = self.data_segs_in = self.data_segs_out = 0
         self.total_retrans = self.total_rto = self.bytes_retrans = 0
@@ -226,15 +229,25 @@ class Connection:
 
     def advertised_mss(self) -> i64:
         """The largest segment that the way out takes, less headers (RFC 9293 3.7.1)."""
-        mss = min(self.route.interface.mtu, _LONGEST) - (40 if len(self.local) == 4 else 60)
+        mss = min(self.route.interface.mtu, _LONGEST) - self.header_length()
         return min(mss, self.user_mss) if self.user_mss else mss
 
     def max_mss(self) -> i64:
         """The largest segment that the whole way takes, as far as is known."""
-        return min(self.advertised_mss(), self.mtu - (40 if len(self.local) == 4 else 60))
+        return min(self.advertised_mss(), self.mtu - self.header_length())
+
+    def header_length(self) -> i64:
+        """Octets of an IP header and a TCP header without options."""
+        return 40 if len(self.local) == 4 else 60
+
+    def fit_mss(self) -> None:
+        """Segments are as long as peer and way take, as far as is known (Linux tcp_sync_mss)."""
+        mss = min(self.peer_mss, self.max_mss())
+        self.set_mss(mss if self.search is None else min(mss, self.search.low - self.header_length()))
 
     def set_mss(self, mss: i64) -> None:
-        """Segments hold at most that many octets from now on, timestamps included."""
+        """Segments hold at most that many octets from now on, timestamps included (Linux tcp_mtu_to_mss)."""
+        mss = max(mss, self.sysctl.tcp_min_snd_mss)
         if self.timestamps:
             mss -= TIMESTAMPS_LENGTH
         self.snd.mss = mss

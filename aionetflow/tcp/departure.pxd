@@ -6,6 +6,7 @@ from aionetflow.tcp.congestion.base cimport CongestionControl
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.emission cimport blocks_due, emit_reset, emit_run, emit_segment, mss_in, send_syn
 from aionetflow.tcp.loss cimport on_reorder_timeout, on_timeout
+from aionetflow.tcp.mtu_probing cimport limit_search, look_for_black_hole, note_probe, probe_length
 from aionetflow.tcp.pacing cimport is_held
 from aionetflow.tcp.rack cimport arm_timeout, schedule_probe
 from aionetflow.tcp.receive cimport Receiver
@@ -49,6 +50,7 @@ cpdef bint _emit_again(Connection connection, TxPacket packet, int64_t now) exce
 cpdef bint _emit_tail(Connection connection, TxPacket packet, int64_t now) except -1
 @cython.locals(snd=Sender, recovery=Recovery, room=int64_t, blocks=int, mss=int64_t, length=int64_t)
 cpdef bint _emit_new(Connection connection, TxPacket packet, int64_t now) except -1
+cpdef bint _emit_probe(Connection connection, TxPacket packet, int64_t length, int64_t now) except -1
 @cython.locals(snd=Sender, last=bint, fin=bint, flags=int)
 cpdef _emit_length(Connection connection, TxPacket packet, int64_t length, int64_t now)
 @cython.locals(snd=Sender, recovery=Recovery, start=uint32_t, first=bint)

@@ -6,6 +6,7 @@ from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.ecn import ECT_0
 from aionetflow.tcp.emission import blocks_due, emit_reset, emit_run, emit_segment, mss_in, send_syn
 from aionetflow.tcp.loss import on_reorder_timeout, on_timeout
+from aionetflow.tcp.mtu_probing import limit_search, look_for_black_hole, note_probe, probe_length
 from aionetflow.tcp.pacing import is_held
 from aionetflow.tcp.rack import arm_timeout, schedule_probe
 from aionetflow.tcp.recovery import LOSS, PROBE, REORDER, TIMEOUT
@@ -102,10 +103,12 @@ def follow_mtu(connection: Connection, now: i64) -> None:
     """The MTU of the way has changed, or the way (RFC 1191 6.4, Linux tcp_current_mss): cut to fit, and send again."""
     snd = connection.snd
     connection.mtu = connection.route.path_mtu(now)
+    if connection.search is not None:
+        limit_search(connection)
     if connection.is_cut_too_long():
-        connection.set_mss(connection.max_mss())
+        connection.fit_mss()
         if snd.syn_acked and snd.in_flight():
-            connection.recovery.resend_all(snd.snd_una, snd.snd_nxt)
+            connection.recovery.resend(snd.snd_una, snd.snd_nxt, snd.snd_nxt)
 
 
 def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
@@ -176,6 +179,10 @@ def _emit_new(connection: Connection, packet: TxPacket, now: i64) -> bool:
     room = recovery.room(snd.in_flight())
     blocks = blocks_due(connection)
     mss = snd.mss - (8 * blocks + 4) if blocks else snd.mss
+    if connection.search is not None and not blocks:
+        length = probe_length(connection, now)
+        if length:
+            return length > 0 and _emit_probe(connection, packet, length, now)
     length = snd.next_length(room, mss)
     if connection.urgent is not None and is_sending(connection):
         length = min(length, mss)  # each segment has a pointer of its own
@@ -186,6 +193,14 @@ def _emit_new(connection: Connection, packet: TxPacket, now: i64) -> bool:
         _note_sent(connection, 0, True, now)
     else:
         _emit_length(connection, packet, length, now)
+    return True
+
+
+def _emit_probe(connection: Connection, packet: TxPacket, length: i64, now: i64) -> bool:
+    """A segment that is longer than the others, to find out whether the way takes it (mtu_probing.py)."""
+    note_probe(connection, length)
+    _emit_length(connection, packet, length, now)
+    packet.mss = 0
     return True
 
 
@@ -277,6 +292,8 @@ def _on_retransmission_timeout(connection: Connection, now: i64) -> None:
     if has_retransmitted_enough(connection, now):
         give_up(connection)
         return
+    if snd.syn_acked:
+        look_for_black_hole(connection, now)
     if connection.retries == 0 and snd.syn_acked:
         connection.stuck_since = now
     connection.retries += 1

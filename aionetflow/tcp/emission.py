@@ -118,6 +118,8 @@ def emit_run(connection: Connection, packet: TxPacket, run: Run, now: i64) -> No
         snd.queue.fill(packet, offset, length)
         packet.mss = mss_in(connection, packet)
     segments = segments_in(seq_sub(run.end, run.start), snd.mss)
+    if connection.search is not None:
+        connection.search.probe_size = 0  # what is lost beside a probe may be why that is (RFC 4821 7.6.4)
     run.flags |= EVER_RESENT
     run.sent_at = now
     connection.total_retrans += segments

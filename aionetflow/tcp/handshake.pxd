@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.packet cimport TxPacket
 from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.mtu_probing cimport begin_with_search
 from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.ecn cimport offer_ecn, take_ecn_offer
 from aionetflow.tcp.options cimport SynOptions
@@ -41,7 +42,7 @@ cpdef bint receive_ack_of_syn(Connection connection, Segment segment, int64_t no
     snd=Sender, rcv=Receiver, sysctl=Sysctl, flags=int, scale=int, sack=bint, timestamps=bint, window=uint32_t,
     offer=bytes)
 cpdef emit_syn(Connection connection, TxPacket packet, int64_t now)
-@cython.locals(offered=SynOptions, snd=Sender, rcv=Receiver, sysctl=Sysctl, peer_mss=int)
+@cython.locals(offered=SynOptions, snd=Sender, rcv=Receiver, sysctl=Sysctl)
 cpdef _take_syn(Connection connection, Segment syn, int64_t now)
 @cython.locals(snd=Sender, recovery=Recovery, rtt=int64_t)
 cpdef _establish(Connection connection, Segment segment, int64_t now)

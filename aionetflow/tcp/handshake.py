@@ -6,7 +6,6 @@ from aionetflow.config import (
     DEFAULT_MSS,
     DEFAULT_MSS_6,
     DELAYED_ACK_MAX,
-    MIN_MSS,
     NEVER,
     RTO_FALLBACK,
     TCP_BUFFER_MAX,
@@ -15,6 +14,7 @@ from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.ecn import offer_ecn, take_ecn_offer
+from aionetflow.tcp.mtu_probing import begin_with_search
 from aionetflow.tcp.segment import ACK, ECE, RST, SYN, Segment, emit
 from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq
 from aionetflow.tcp.states import SYN_SENT, Event
@@ -157,8 +157,9 @@ def _take_syn(connection: Connection, syn: Segment, now: i64) -> None:
         rcv.ts_recent_at = now
     take_ecn_offer(connection, syn)
     said_nothing = DEFAULT_MSS if len(connection.remote) == 4 else DEFAULT_MSS_6
-    peer_mss = max(offered.mss or said_nothing, MIN_MSS)
-    connection.set_mss(min(peer_mss, connection.max_mss()))
+    connection.peer_mss = offered.mss or said_nothing
+    connection.fit_mss()
+    begin_with_search(connection, now)
     rcv.mss = min(snd.mss, DEFAULT_MSS)  # until a longer one is seen
     snd.set_window(syn.window)  # never scaled in a SYN
     snd.snd_wl1 = syn.seq

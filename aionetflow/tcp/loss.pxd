@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from aionetflow.stats cimport TcpStats
 from aionetflow.tcp.congestion.base cimport CongestionControl
 from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.mtu_probing cimport probe_failed
 from aionetflow.tcp.rack cimport (
     arm_timeout, identify_losses, is_used, look_again, update_by_count, wait_for,
 )

@@ -6,6 +6,7 @@ what it does to the window.
 
 from aionetflow.config import MILLISECOND, NEVER
 from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.mtu_probing import probe_failed
 from aionetflow.tcp.rack import arm_timeout, identify_losses, is_used, look_again, update_by_count, wait_for
 from aionetflow.tcp.recovery import CWR, DISORDER, LOSS, OPEN, RACK_PATIENCE, RECOVERY, TIMEOUT
 from aionetflow.tcp.sack import check_reordering
@@ -232,6 +233,8 @@ def _look_for_loss(connection: Connection, ack: Ack) -> None:
     """Begins a recovery if it is time."""
     if not _is_time_to_recover(connection):
         _try_to_open(connection, ack)
+        return
+    if connection.search is not None and probe_failed(connection):
         return
     _enter_recovery(connection, ack.ece, ack.now)
     _update_by_count(connection, ack, True)

@@ -29,8 +29,9 @@ def pace_of(connection: Connection) -> Pace:
 def pacing_rate(connection: Connection) -> i64:
     """Octets per second: what the congestion control says, or twice what the window and the round trip come to.
 
-    Linux tcp_update_pacing_rate: 1.2 times that where slow start is over or nearly so. What was set is the limit. (Linux
-    says it anew with each acknowledgment: a limit that is raised counts from the next one on. Here it does so at once.)
+    Linux tcp_update_pacing_rate: 1.2 times that where slow start is over or nearly so. What was set is the limit.
+    (Linux says it anew with each acknowledgment, so that a limit which is raised counts from the next one on; here it
+    does so at once.)
     """
     recovery, sysctl = connection.recovery, connection.sysctl
     cc = recovery.cc

@@ -74,4 +74,4 @@ cdef class Recovery(Scoreboard):
     cpdef undo(self, bint all_arrived, int64_t now)
     cpdef note_round(self, uint32_t snd_una, uint32_t snd_nxt)
     @cython.locals(run=Run)
-    cpdef resend_all(self, uint32_t snd_una, uint32_t snd_nxt)
+    cpdef resend(self, uint32_t start, uint32_t end, uint32_t snd_nxt)

@@ -247,12 +247,17 @@ class Recovery(Scoreboard):
             self.cc.rounds += 1
             self.round_end = snd_nxt
 
-    def resend_all(self, snd_una: u32, snd_nxt: u32) -> None:
-        """What is in flight was too long for the path: it goes again, without blame for anyone's loss."""
+    def resend(self, start: u32, end: u32, snd_nxt: u32) -> None:
+        """What is in flight of [start, end) was too long for the path: it goes again, without blame for its loss."""
         run = self.head
-        while run is not None:
-            if not run.is_sacked():
-                self.mark_lost(run)
+        while run is not None and seq_lt(run.start, end):
+            if seq_lt(run.start, start) and seq_gt(run.end, start):
+                self.split(run, start)
+            elif not seq_lt(run.start, start):
+                if seq_gt(run.end, end):
+                    self.split(run, end)
+                if not run.is_sacked():
+                    self.mark_lost(run)
             run = run.next
         if self.state != _LOSS:
             self.state = _LOSS

@@ -82,5 +82,10 @@ differs(
 differs(
     "RFC 4821 7",
     "Larger segments are tried to find the MTU of a path whose routers tell none",
-    "Not there yet: such a path is a black hole, as on Linux with net.ipv4.tcp_mtu_probing=0, its default",
+    "Only with net.ipv4.tcp_mtu_probing, which is 0 by default as on Linux: without it such a path is a black hole",
+)
+differs(
+    "RFC 4821 7.2",
+    "search_low is 1024 octets to begin with, and segments are no longer until a probe has arrived",
+    "As Linux: of a connection that was accepted they are as long as the peer takes until then",
 )
