@@ -240,9 +240,13 @@ class Socket(ConnectionUser):
         """An option that the transport needs to know of was set."""
 
     def take_error(self) -> int:
-        """The errno of what went wrong since the last call, 0 if nothing did (SO_ERROR)."""
+        """The errno of what went wrong since the last call, 0 if nothing did."""
         error, self.error = self.error, 0
         return error
+
+    def asked_error(self) -> int:
+        """The same for who asks by SO_ERROR, who hears of what fails no call, too."""
+        return self.take_error()
 
     # Inside -----------------------------------------------------------------------------------------------------
 

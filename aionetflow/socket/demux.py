@@ -68,7 +68,9 @@ class TcpDemux(PacketHandler):
         if seq_between(connection.snd.snd_una, get32(quote, l4 + 4), connection.snd.snd_nxt):
             if code == EMSGSIZE and connection.mtu_discover < IP_PMTUDISC_INTERFACE:
                 self.driver.learn_mtu(connection.remote, info, now)
-            arrival.receive_icmp(connection, code, now)
+            user = connection.user
+            at_once = user is not None and user.hear_icmp(connection, quote[l4:], code, info, origin)
+            arrival.receive_icmp(connection, code, at_once, now)
             self.driver.touch(connection)
         else:
             self.stats.OutOfWindowIcmps += 1

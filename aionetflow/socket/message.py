@@ -14,8 +14,6 @@ from aionetflow.socket.ancillary import (
     ASKED,
     ERRORS,
     IP_RECVORIGDSTADDR,
-    ORIGIN_ICMP,
-    ORIGIN_ICMP6,
     ORIGIN_LOCAL,
     Item,
     Received,
@@ -29,11 +27,11 @@ from aionetflow.socket.ancillary import (
 from aionetflow.socket.ancillary import read as read_ancillary
 from aionetflow.socket.base import Owner
 from aionetflow.socket.data import Ancillary, Buffer, DataSocket
+from aionetflow.socket.error_queue import OVERHEAD, take_told, told_by_icmp
 from aionetflow.socket.options import IPPROTO_IP, MSG_ERRQUEUE, MSG_TRUNC
 from aionetflow.socket.services import Services
 from aionetflow.widths import i64
 
-_OVERHEAD = 256  # what a queued error counts for beside its octets (Linux truesize)
 _LONGEST = 65535
 
 
@@ -76,9 +74,7 @@ class MessageSocket(DataSocket):
             if self.discovers(host) == IP_PMTUDISC_DONT:
                 return
         if self.asked & ERRORS[len(host)]:
-            source = ORIGIN_ICMP if len(host) == 4 else ORIGIN_ICMP6
-            said = origin or IcmpOrigin(0, 0, b"")
-            self._keep(Told(data, endpoint(self.family, host, port), code, source, *said[:2], info, *said[2:]))
+            self._keep(told_by_icmp(data, endpoint(self.family, host, port), len(host) == 4, code, info, origin))
         elif not final or not self.is_connected():
             return
         self.error = code
@@ -116,21 +112,16 @@ class MessageSocket(DataSocket):
         """Queues an error (Linux sock_queue_err_skb: in the receive buffer)."""
         if self._errors is None:
             self._errors = deque()
-        if self._queued + len(told.data) + _OVERHEAD < self.receive_buffer:
-            self._queued += len(told.data) + _OVERHEAD
+        if self._queued + len(told.data) + OVERHEAD < self.receive_buffer:
+            self._queued += len(told.data) + OVERHEAD
             self._errors.append(told)
 
     def _next_error(self) -> Told:
-        """The next error; what SO_ERROR says then is the one after it (Linux sock_dequeue_err_skb)."""
-        if not self._errors:
-            raise os_error(errno.EAGAIN)
-        told = self._errors.popleft()
-        self._queued -= len(told.data) + _OVERHEAD
-        follows = self._errors[0] if self._errors else None
-        if follows is not None and follows.origin != ORIGIN_LOCAL:
-            self.error = follows.errno
-        elif told.origin != ORIGIN_LOCAL:
-            self.error = 0
+        """The next error."""
+        told, error = take_told(self._errors)
+        self._queued -= len(told.data) + OVERHEAD
+        if error >= 0:
+            self.error = error
         return told
 
     def _refuse_length(self, remote: bytes, length: int, mtu: i64) -> None:

@@ -210,7 +210,7 @@ OPTIONS: dict[tuple[int, int], Option] = {
     (SOL_SOCKET, SO_TYPE): _fact(lambda sock: sock.type),
     (SOL_SOCKET, SO_DOMAIN): _fact(lambda sock: sock.family),
     (SOL_SOCKET, SO_PROTOCOL): _fact(lambda sock: sock.proto),
-    (SOL_SOCKET, SO_ERROR): _fact(lambda sock: sock.take_error()),
+    (SOL_SOCKET, SO_ERROR): _fact(lambda sock: sock.asked_error()),
     (SOL_SOCKET, SO_ACCEPTCONN): _fact(lambda sock: int(sock.is_listening())),
     (IPPROTO_IP, IP_TTL): Option(lambda sock: sock.ttl, _set_ttl),
     (IPPROTO_IP, IP_TOS): Option(lambda sock: sock.tos, _set_tos),

@@ -11,7 +11,10 @@ from aionetflow.errors import os_error
 from aionetflow.ip.address import AF_INET, ANY, Address, endpoint
 from aionetflow.ip.route import BROADCAST, MULTICAST, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
+from aionetflow.packet import IcmpOrigin
+from aionetflow.socket.ancillary import ERRORS
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner
+from aionetflow.socket.error_queue import told_by_icmp
 from aionetflow.socket.listener import Listener
 from aionetflow.socket.options import IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM, TCP_SYNCNT
 from aionetflow.socket.ports import connection_key
@@ -166,7 +169,8 @@ class StreamSocket(StreamOptions):
             return IN if self.listener.ready else 0
         connection = self.connection
         if connection is None:
-            return OUT | HUP | (IN | RDHUP if self._read_shut else 0) | (ERR if self.error else 0)
+            failed = self.error or self._errors is not None
+            return OUT | HUP | (IN | RDHUP if self._read_shut else 0) | (ERR if failed else 0)
         mask = 0
         if connection.state in (CLOSED, TIME_WAIT) or (connection.read_shut and connection.write_shut):
             mask |= HUP
@@ -178,7 +182,7 @@ class StreamSocket(StreamOptions):
                 mask |= self.urgent_events(connection)
             if connection.write_shut or connection.snd.is_writable():
                 mask |= OUT
-        return mask | ERR if connection.error else mask
+        return mask | ERR if connection.error or self._errors is not None else mask
 
     def is_connected(self) -> bool:
         """Whether the handshake is done and the connection not over."""
@@ -212,12 +216,29 @@ class StreamSocket(StreamOptions):
         return self.connection.rcv.queue.length, self.connection.snd.queue.length
 
     def take_error(self) -> int:
-        """The connection's error, which is then forgotten (SO_ERROR)."""
+        """The connection's error, which is then forgotten."""
         connection = self.connection
         if connection is None:
             return StreamOptions.take_error(self)
         error, connection.error = connection.error, 0
         return error
+
+    def asked_error(self) -> int:
+        """The connection's error, or why nothing may be arriving (Linux sk_err_soft)."""
+        error, connection = self.take_error(), self.connection
+        if error == 0 and connection is not None:
+            error, connection.soft_error = connection.soft_error, 0
+        return error
+
+    def hear_icmp(self, connection: Connection, data: bytes, code: int, info: int, origin: IcmpOrigin | None) -> bool:
+        """Queues what ends an attempt to connect, asked for or not (Linux tcp_v4_err).
+
+        Of an open connection it is told at once with IP_RECVERR or IPV6_RECVERR.
+        """
+        if connection.state in (SYN_SENT, SYN_RECEIVED) and code != errno.EMSGSIZE:
+            address = endpoint(self.family, connection.remote, connection.remote_port)
+            self.keep_error(told_by_icmp(data, address, len(connection.remote) == 4, code, info, origin))
+        return self.asked & ERRORS[len(connection.remote)] != 0
 
     def changed(self, connection: Connection) -> None:
         """The connection has changed."""

@@ -17,6 +17,7 @@ cdef int MSG_PEEK
 
 cdef class StreamData(DataSocket):
     cdef public Connection connection
+    cdef public object _errors
     cdef public bint _read_shut
     cpdef _set_up(self, Services services, int fd, object owner, int family)
     @cython.locals(connection=Connection, room=int64_t, size=int64_t)

@@ -1,12 +1,15 @@
 """How data gets into and out of a TCP socket."""
 
 import errno
+from collections import deque
 from collections.abc import Sequence
 
 from aionetflow.errors import os_error
 from aionetflow.ip.address import Address
+from aionetflow.socket.ancillary import Item, Told, fitted, of_error
 from aionetflow.socket.base import Owner
 from aionetflow.socket.data import Buffer, DataSocket
+from aionetflow.socket.error_queue import OVERHEAD, take_told
 from aionetflow.socket.options import MSG_ERRQUEUE, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
 from aionetflow.socket.services import Services
 from aionetflow.tcp.connection import Connection
@@ -20,6 +23,7 @@ class StreamData(DataSocket):
     def _set_up(self, services: Services, fd: int, owner: Owner, family: int) -> None:
         DataSocket._set_up(self, services, fd, owner, family)
         self.connection: Connection | None = None
+        self._errors: deque[Told] | None = None  # for MSG_ERRQUEUE; None: there are none
         self._read_shut = False  # by shutdown() without a connection: it fails, and yet is seen by poll()
 
     def send(self, data: Buffer, flags: int = 0) -> int:
@@ -67,7 +71,7 @@ class StreamData(DataSocket):
         if limit < 0:
             raise ValueError("negative buffersize in recv")
         if flags & MSG_ERRQUEUE:
-            raise os_error(errno.EAGAIN)  # Linux inet_recv_error: there is no queue of errors
+            return self._take_message(limit, 0, flags)[0]
         connection = self.connection
         if flags & MSG_OOB and not self.is_listening():
             return take_urgent(connection, limit, flags & MSG_PEEK != 0)
@@ -112,10 +116,35 @@ class StreamData(DataSocket):
         """As recv; a stream's octets have no address of their own."""
         return self.recv(limit, flags), None
 
+    def keep_error(self, told: Told) -> None:
+        """Queues an error for MSG_ERRQUEUE, if there is room (Linux sock_queue_err_skb)."""
+        if self._errors is None:
+            self._errors = deque()
+        if len(self._errors) * OVERHEAD < self.receive_buffer:
+            self._errors.append(told)
+
     # Inside -----------------------------------------------------------------------------------------------------
 
     def _take(self, limit: int, flags: int) -> tuple[bytes, int, None]:
         return self.recv(limit, flags), 0, None
+
+    def _take_message(
+        self, limit: int, room: int, flags: int
+    ) -> tuple[bytes, list[Item], int, Address | None]:
+        """As of data, or with MSG_ERRQUEUE the next error, about what it quotes (Linux inet_recv_error)."""
+        if not flags & MSG_ERRQUEUE:
+            return DataSocket._take_message(self, limit, room, flags)
+        self.check_open()
+        told, error = take_told(self._errors)
+        if not self._errors:
+            self._errors = None
+        if error >= 0 and self.connection is not None:
+            self.connection.error = error
+        elif error >= 0:
+            self.error = error
+        given, said = fitted(of_error(self.asked, self.family, told), room)
+        said |= MSG_ERRQUEUE | (MSG_TRUNC if len(told.data) > limit else 0)
+        return told.data[:limit], given, said, told.address
 
     def _take_into(self, view: memoryview, flags: int) -> tuple[int, int, None]:
         self.check_open()

@@ -50,7 +50,7 @@ cdef int IP_PMTUDISC_DONT
 
 @cython.locals(owed=bint)
 cpdef receive(Connection connection, Segment segment, int64_t now)
-cpdef receive_icmp(Connection connection, int code, int64_t now)
+cpdef receive_icmp(Connection connection, int code, bint at_once, int64_t now)
 @cython.locals(snd=Sender, rcv=Receiver)
 cdef bint _is_predicted(Connection connection, Segment segment) except -1
 @cython.locals(rcv=Receiver)

@@ -72,16 +72,20 @@ def receive(connection: Connection, segment: Segment, now: i64) -> None:
         _acknowledge(connection, now)
 
 
-def receive_icmp(connection: Connection, code: int, now: i64) -> None:
+def receive_icmp(connection: Connection, code: int, at_once: bool, now: i64) -> None:
     """ICMP says that a segment of ours did not get through (RFC 1122 4.2.3.9, Linux tcp_v4_err).
 
-    code is an errno; with EMSGSIZE, the connection's route knows by now what the way takes.
+    code is an errno; with EMSGSIZE, the connection's route knows by now what the way takes. An open connection goes on:
+    it tells of the error at once, or if it is given up (and who asks, by SO_ERROR).
     """
     if code == EMSGSIZE:
         if is_synchronized(connection.state) and connection.mtu_discover != IP_PMTUDISC_DONT:
             follow_mtu(connection, now)
     elif connection.state == SYN_SENT or connection.state == SYN_RECEIVED:
         connection.fail(_ABORT, code)
+    elif at_once:
+        connection.error = code
+        connection.wake = True
     else:
         connection.soft_error = code
 

@@ -25,6 +25,8 @@ cdef int64_t SECOND
 cdef int TIMESTAMPS_LENGTH
 cdef int64_t DEFAULT_MSS
 cdef uint32_t M32
+cdef int64_t _LEAST_ADVMSS
+cdef int64_t _LEAST_ADVMSS_6
 cdef int64_t _LONGEST_RTT
 cdef int64_t TIME_WAIT_TIME
 cdef int RST
@@ -128,6 +130,8 @@ cdef class Connection:
     cpdef refuse(self, Segment segment)
     @cython.locals(mss=int64_t)
     cpdef int advertised_mss(self) except? -1
+    @cython.locals(least=int64_t)
+    cpdef int offered_mss(self, int64_t now) except? -1
     cpdef int max_mss(self) except? -1
     cpdef int header_length(self) except? -1
     @cython.locals(mss=int64_t)

@@ -15,6 +15,7 @@ from typing import Any
 
 from aionetflow.config import DEFAULT_MSS, DEFAULT_TTL, MILLISECOND, NEVER, SECOND, TIME_WAIT_TIME
 from aionetflow.ip.route import IP_PMTUDISC_WANT, Route
+from aionetflow.packet import IcmpOrigin
 from aionetflow.stats import TcpStats
 from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.challenge import ChallengeLimit
@@ -47,6 +48,8 @@ from aionetflow.tcp.urgent_mark import UrgentMark
 from aionetflow.widths import i64, u32
 
 _LONGEST = 65535  # what an IP packet's length field can say
+_LEAST_ADVMSS = 256  # net.ipv4.route.min_adv_mss
+_LEAST_ADVMSS_6 = 1220  # net.ipv6.route.min_adv_mss
 _LONGEST_RTT = 0x7FFFFFFF // 1000  # milliseconds; Linux: what fits its microseconds
 _CLOSE = int(Event.CLOSE)
 _ABORT = int(Event.ABORT)
@@ -58,6 +61,10 @@ class ConnectionUser:
 
     def changed(self, connection: "Connection") -> None:
         """Its state, its readable data, its room to write or its error has changed."""
+
+    def hear_icmp(self, connection: "Connection", data: bytes, code: int, info: int, origin: IcmpOrigin | None) -> bool:
+        """ICMP reports on a segment of its, of which data is quoted; True if an open one is to tell of it at once."""
+        return False
 
 
 class Connection:
@@ -231,6 +238,14 @@ class Connection:
         """The largest segment that the way out takes, less headers (RFC 9293 3.7.1)."""
         mss = min(self.route.interface.mtu, _LONGEST) - self.header_length()
         return min(mss, self.user_mss) if self.user_mss else mss
+
+    def offered_mss(self, now: i64) -> i64:
+        """The segment size that a SYN offers: no more than fits what is known of the way back's MTU.
+
+        Linux ipv4_default_advmss, ip6_default_advmss: but not less than 256 octets, over IPv6 1220.
+        """
+        least = _LEAST_ADVMSS if len(self.local) == 4 else _LEAST_ADVMSS_6
+        return min(self.advertised_mss(), max(self.route.path_mtu(now) - self.header_length(), least))
 
     def max_mss(self) -> i64:
         """The largest segment that the whole way takes, as far as is known."""

@@ -24,6 +24,7 @@ from aionetflow.tcp.urgent cimport is_sending, probes_urgent
 cdef int64_t NEVER
 cdef int64_t RTO_MIN
 cdef int ECT_0
+cdef int IP_PMTUDISC_DONT
 cdef int LOSS
 cdef int PROBE
 cdef int REORDER

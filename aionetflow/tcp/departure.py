@@ -1,6 +1,7 @@
 """What a connection sends next, and what its timers make it do (RFC 9293 3.8 and 3.10.8)."""
 
 from aionetflow.config import NEVER, RTO_MIN
+from aionetflow.ip.route import IP_PMTUDISC_DONT
 from aionetflow.packet import TxPacket
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.ecn import ECT_0
@@ -107,7 +108,7 @@ def follow_mtu(connection: Connection, now: i64) -> None:
         limit_search(connection)
     if connection.is_cut_too_long():
         connection.fit_mss()
-        if snd.syn_acked and snd.in_flight():
+        if snd.syn_acked and snd.in_flight() and connection.mtu_discover != IP_PMTUDISC_DONT:
             connection.recovery.resend(snd.snd_una, snd.snd_nxt, snd.snd_nxt)
 
 

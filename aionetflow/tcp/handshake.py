@@ -57,7 +57,7 @@ def open_passively(connection: Connection, syn: Segment, now: i64) -> None:
     connection.snd.snd_nxt = seq_add(connection.snd.iss, 1)
     _take_syn(connection, syn, now)
     rcv = connection.rcv
-    rcv.rcv_adv = seq_add(rcv.rcv_nxt, rcv.first_window(connection.advertised_mss()))
+    rcv.rcv_adv = seq_add(rcv.rcv_nxt, rcv.first_window(connection.offered_mss(now)))
     connection.syn_due = True
 
 
@@ -127,11 +127,11 @@ def emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
         flags = SYN | ACK | (ECE if connection.ecn else 0)
         scale = rcv.rcv_wscale if connection.scaling else -1
         sack, timestamps = connection.recovery.selective, connection.timestamps
-    window = rcv.first_window(connection.advertised_mss())
+    window = rcv.first_window(connection.offered_mss(now))
     rcv.rcv_adv = seq_add(rcv.rcv_nxt, window)
     rcv.rcv_wup = rcv.rcv_nxt
     offer = options.emit_syn(
-        connection.advertised_mss(), scale, sack, timestamps, connection.tsval(now), rcv.ts_recent
+        connection.offered_mss(now), scale, sack, timestamps, connection.tsval(now), rcv.ts_recent
     )  # fmt: skip
     emit(
         packet, connection.local_port, connection.remote_port, snd.iss, rcv.rcv_nxt, flags, window, offer

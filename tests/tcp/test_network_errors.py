@@ -2,11 +2,15 @@
 
 import errno
 import struct
+from collections.abc import Callable
 
 import pytest
 
+from aionetflow.ip.address import AF_INET6
+from aionetflow.socket.base import ERR
+from aionetflow.socket.options import IP_MTU_DISCOVER, IP_RECVERR, IPPROTO_IP, MSG_ERRQUEUE, MSG_TRUNC
 from aionetflow.tcp.states import State
-from support.fixtures import established, fin_wait_1, syn_received, syn_sent
+from support.fixtures import REMOTE, accepted, begin_connect, established, fin_wait_1, syn_received, syn_sent
 from support.rules import rule
 from support.script import ACK, IRS, M32, PEER, PSH, STACK, SYN, Heard, Script, checksum, ip_packet
 
@@ -116,3 +120,144 @@ def test_a_syn_is_not_quoted_into_an_established_connection() -> None:
     script.sends(SYN | ACK, mss=1000).expect(ACK)
     script.sends_icmp(3, 3, quoted(script, IRS)).expect_nothing()
     assert script.state == State.ESTABLISHED
+
+
+# Told at once, or by and by ------------------------------------------------------------------------------------------
+
+
+def sent(script: Script) -> Heard:
+    """A segment that is not acknowledged."""
+    script.sock.send(b"x")
+    return script.expect(PSH | ACK, data=b"x")
+
+
+def asking() -> Script:
+    """Connected, with IP_RECVERR."""
+    script = established()
+    script.sock.setsockopt(IPPROTO_IP, IP_RECVERR, 1)
+    return script
+
+
+@rule("RFC 1122 4.2.3.9", "A soft error is told to an application that asks", code="socket/stream.py")
+def test_so_error_tells_of_what_may_keep_a_segment_from_arriving() -> None:
+    """Linux sk_err_soft: no call fails for it, and no poll says so."""
+    script = established()
+    script.sends_icmp(3, 1, sent(script)).expect_nothing()
+    assert not script.sock.events() & ERR
+    with pytest.raises(BlockingIOError):
+        script.sock.recv(10)
+    assert [script.sock.getsockopt(1, 4) for _ in range(2)] == [errno.EHOSTUNREACH, 0]
+
+
+@pytest.mark.parametrize(
+    "call", [lambda sock: sock.send(b"y"), lambda sock: sock.recv(1), lambda sock: sock.recv_into(bytearray(1))],
+    ids=["send", "recv", "recv_into"],
+)  # fmt: skip
+def test_with_ip_recverr_the_next_call_fails_once(call: Callable[[object], object]) -> None:
+    script = asking()
+    heard: list[int] = []
+    script.sock.on_change = lambda: heard.append(script.sock.events())
+    script.sends_icmp(3, 1, sent(script)).expect_nothing()
+    assert [events & ERR for events in heard] == [ERR]
+    with pytest.raises(OSError, match="No route to host"):
+        call(script.sock)
+    assert script.state == State.ESTABLISHED
+    assert not script.sock.events() & ERR
+    assert script.sock.send(b"z") == 1
+
+
+def test_what_an_open_connection_hears_is_not_queued() -> None:
+    """Linux tcp_v4_err."""
+    script = asking()
+    script.sends_icmp(3, 1, sent(script)).expect_nothing()
+    with pytest.raises(BlockingIOError):
+        script.sock.recv(100, MSG_ERRQUEUE)
+
+
+def test_the_error_queue_quotes_the_segment_that_did_not_get_through() -> None:
+    """... but what ends an attempt to connect is, for everybody."""
+    script = syn_sent()
+    syn = quoted(script, IRS)
+    script.sends_icmp(3, 1, syn).expect_nothing()
+    assert script.sock.events() & ERR
+    data, ancillary, flags, address = script.sock.recvmsg(100, 100, MSG_ERRQUEUE)
+    assert data == struct.pack("!HHI", *syn.ports, IRS)
+    assert (flags, address) == (MSG_ERRQUEUE, REMOTE)
+    ((level, kind, report),) = ancillary
+    assert (level, kind) == (IPPROTO_IP, IP_RECVERR)
+    assert struct.unpack_from("=I4BII", report) == (errno.EHOSTUNREACH, 2, 3, 1, 0, 0, 0)
+    assert report[20:24] == bytes((10, 0, 0, 254))
+    assert not script.sock.events() & ERR
+    assert script.sock.getsockopt(1, 4) == 0
+
+
+def test_so_error_leaves_the_error_queue_alone() -> None:
+    script = syn_sent()
+    script.sends_icmp(11, 0, quoted(script, IRS)).expect_nothing()
+    assert script.sock.getsockopt(1, 4) == errno.EHOSTUNREACH
+    assert script.sock.events() & ERR
+    data, _, flags, _ = script.sock.recvmsg(3, 0, MSG_ERRQUEUE)
+    assert (len(data), flags & MSG_TRUNC) == (3, MSG_TRUNC)
+    assert not script.sock.events() & ERR
+
+
+def test_errors_of_several_attempts_are_queued_one_by_one() -> None:
+    script = syn_sent()
+    script.sends_icmp(3, 1, quoted(script, IRS)).expect_nothing()
+    with pytest.raises(OSError, match="No route to host"):
+        script.sock.connect(REMOTE)
+    begin_connect(script)
+    second = script.take()
+    script.sends_icmp(3, 0, second).expect_nothing()
+    assert script.sock.recvmsg(100, 100, MSG_ERRQUEUE)[1][0][2][5:7] == b"\x03\x01"
+    assert script.sock.getsockopt(1, 4) == errno.ENETUNREACH  # of the one that follows
+    assert script.sock.recvmsg(100, 100, MSG_ERRQUEUE)[1][0][2][5:7] == b"\x03\x00"
+    assert not script.sock.events() & ERR
+
+
+def test_an_ipv6_socket_that_speaks_ipv4_asks_by_ip_recverr() -> None:
+    script = Script()
+    listener = script.stack.make_stream(script.stream().owner, AF_INET6)
+    listener.setsockopt(IPPROTO_IP, IP_RECVERR, 1)
+    listener.bind(("::", 80))
+    listener.listen(3)
+    script.sends(SYN, mss=1000)
+    script.heard = script.take().end
+    script.sends(ACK).expect_nothing()
+    script.sock = listener.accept()[0]
+    script.sends_icmp(3, 1, sent(script)).expect_nothing()
+    assert script.sock.events() & ERR
+
+
+def test_a_connection_without_a_holder_survives_it() -> None:
+    script = asking()
+    segment = sent(script)
+    script.sock.close()
+    script.drain()
+    script.sends_icmp(3, 1, segment).expect_nothing()
+    assert script.state == State.FIN_WAIT_1
+
+
+# What is known of the path -------------------------------------------------------------------------------------------
+
+
+def test_the_next_syn_offers_no_more_than_the_path_takes() -> None:
+    """Linux ipv4_default_advmss: the way back is taken to be the same."""
+    script = established(mss=1460)
+    script.sock.send(bytes(1460))
+    script.sends_icmp(3, 4, script.expect_some(), info=1000)
+    script.drain()
+    script.sock = script.stream()
+    begin_connect(script)
+    assert script.take().mss == 960
+
+
+def test_where_packets_may_be_cut_nothing_is_sent_again() -> None:
+    """Linux tcp_v4_mtu_reduced: without path MTU discovery."""
+    script = accepted(mss=1460)
+    script.sock.setsockopt(IPPROTO_IP, IP_MTU_DISCOVER, 0)
+    script.sock.send(bytes(1460))
+    script.sends_icmp(3, 4, script.expect_some(), info=1000).expect_nothing()
+    script.sends(ACK)
+    script.sock.send(bytes(2000))
+    assert [len(heard.data) for heard in script.drain()] == [960, 960, 80]
