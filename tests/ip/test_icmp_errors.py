@@ -78,11 +78,11 @@ def test_a_connecting_socket_fails_with_what_icmp_says(kind: int, code: int, nam
 
 @pytest.mark.parametrize(("kind", "code", "name", "fatal"), EVERY)
 def test_an_established_connection_goes_on(kind: int, code: int, name: int, fatal: bool) -> None:
-    # RFC 1122 4.2.3.9 says abort on 2 to 4; RFC 5927 5.2 and Linux: hold it against the time-out only
+    # RFC 1122 4.2.3.9 says abort on 2 to 4; RFC 5927 5.2 and Linux: hold it against the time-out, and tell who asks
     host = raw_host()
     sock, packet = in_flight(host)
     host.wire.hears(icmp_error(packet, kind, code))
-    assert (so_error(sock), sock.state_name()) == (0, "ESTAB")
+    assert (so_error(sock), sock.state_name()) == (name, "ESTAB")
     host.clock.advance(0.3)
     again = host.wire.says()[-1]
     assert bytes(again[TCP].payload) == b"data"
