@@ -7,7 +7,7 @@ from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.emission cimport blocks_due, emit_reset, emit_run, emit_segment, mss_in, send_syn
 from aionetflow.tcp.loss cimport on_reorder_timeout, on_timeout
 from aionetflow.tcp.mtu_probing cimport limit_search, look_for_black_hole, note_probe, probe_length
-from aionetflow.tcp.pacing cimport is_held
+from aionetflow.tcp.pacing cimport is_held, pacing_delay
 from aionetflow.tcp.rack cimport arm_timeout, schedule_probe
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
@@ -45,7 +45,8 @@ cpdef bint _emit_data(Connection connection, TxPacket packet, int64_t now) excep
 cpdef follow_mtu(Connection connection, int64_t now)
 @cython.locals(timers=Timers)
 cpdef expire(Connection connection, int64_t now)
-@cython.locals(snd=Sender, recovery=Recovery, room=int64_t, run=Run, count=int64_t)
+@cython.locals(
+    snd=Sender, recovery=Recovery, room=int64_t, run=Run, count=int64_t, forced=bint, wait=int64_t)
 cpdef bint _emit_again(Connection connection, TxPacket packet, int64_t now) except -1
 @cython.locals(snd=Sender, recovery=Recovery, tail=Run, wnd=int64_t, length=int64_t)
 cpdef bint _emit_tail(Connection connection, TxPacket packet, int64_t now) except -1

@@ -8,7 +8,7 @@ from aionetflow.tcp.ecn import ECT_0
 from aionetflow.tcp.emission import blocks_due, emit_reset, emit_run, emit_segment, mss_in, send_syn
 from aionetflow.tcp.loss import on_reorder_timeout, on_timeout
 from aionetflow.tcp.mtu_probing import limit_search, look_for_black_hole, note_probe, probe_length
-from aionetflow.tcp.pacing import is_held
+from aionetflow.tcp.pacing import is_held, pacing_delay
 from aionetflow.tcp.rack import arm_timeout, schedule_probe
 from aionetflow.tcp.recovery import LOSS, PROBE, REORDER, TIMEOUT
 from aionetflow.tcp.scoreboard import after_segments, segments_in
@@ -64,6 +64,9 @@ def _emit_data(connection: Connection, packet: TxPacket, now: i64) -> bool:
     if connection.mtu != connection.route.path_mtu(now):
         follow_mtu(connection, now)
     if connection.pace is not None and is_held(connection, now):
+        if connection.tail_due:
+            connection.tail_due = False  # Linux tcp_send_loss_probe: what was to be the probe is on its way
+            arm_timeout(connection, now)
         return False
     if recovery.wants_to_resend() and _emit_again(connection, packet, now):
         return True
@@ -132,6 +135,7 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
     else:
         connection.stats.TCPFastRetrans += 1
     emit_run(connection, packet, run, now)
+    forced = recovery.head_due
     recovery.head_due = False
     recovery.sent_again(run)
     recovery.undo_retrans = max(recovery.undo_retrans, 0) + segments_in(seq_sub(run.end, run.start), snd.mss)
@@ -142,7 +146,10 @@ def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:
     if (run.start == snd.snd_una and recovery.pending != REORDER) or connection.timers.retransmit == NEVER:
         # the oldest segment gets its full time to be acknowledged anew
         recovery.pending = TIMEOUT
-        connection.timers.retransmit = now + within_user_timeout(connection, recovery.rtt.rto(), now)
+        wait = within_user_timeout(connection, recovery.rtt.rto(), now)
+        if connection.pace is not None and not forced:
+            wait += pacing_delay(connection, now)
+        connection.timers.retransmit = now + wait
     return True
 
 

@@ -159,7 +159,8 @@ def _take_syn(connection: Connection, syn: Segment, now: i64) -> None:
     said_nothing = DEFAULT_MSS if len(connection.remote) == 4 else DEFAULT_MSS_6
     connection.peer_mss = offered.mss or said_nothing
     connection.fit_mss()
-    begin_with_search(connection, now)
+    if sysctl.tcp_mtu_probing > 1:
+        begin_with_search(connection, now)
     rcv.mss = min(snd.mss, DEFAULT_MSS)  # until a longer one is seen
     snd.set_window(syn.window)  # never scaled in a SYN
     snd.snd_wl1 = syn.seq

@@ -14,7 +14,6 @@ cdef int64_t SECOND
 cdef int TIMESTAMPS_LENGTH
 cdef int CWR
 cdef int OPEN
-cdef int _ALWAYS
 cdef int64_t _LEAST_WINDOW
 
 cpdef begin_with_search(Connection connection, int64_t now)

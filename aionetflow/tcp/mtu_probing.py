@@ -15,19 +15,17 @@ from aionetflow.tcp.sequence import seq_add, seq_lt
 from aionetflow.tcp.timeouts import model_timeout
 from aionetflow.widths import i64
 
-_ALWAYS = 2  # net.ipv4.tcp_mtu_probing
 _LEAST_WINDOW = 11  # Linux tcp_mtu_probe: segments
 
 
 def begin_with_search(connection: Connection, now: i64) -> None:
-    """The peer's SYN is here: a connection that is to search always begins to (Linux tcp_mtup_init).
+    """The peer's SYN is here, and the connection is to search from the start (Linux tcp_mtup_init).
 
     As on Linux, who has accepted sends long segments for all that until the first probe has arrived.
     """
-    if connection.sysctl.tcp_mtu_probing >= _ALWAYS:
-        _begin(connection, now)
-        if not connection.passive:
-            connection.fit_mss()
+    _begin(connection, now)
+    if not connection.passive:
+        connection.fit_mss()
 
 
 def look_for_black_hole(connection: Connection, now: i64) -> None:

@@ -8,7 +8,7 @@ of the payload.
 from aionetflow.config import MAX_SEGMENT_RUN, SECOND
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.pace import UNLIMITED, Pace
-from aionetflow.tcp.rack import arm_timeout
+from aionetflow.tcp.scoreboard import segments_in
 from aionetflow.tcp.sequence import seq_sub
 from aionetflow.widths import i64
 
@@ -52,34 +52,43 @@ def is_held(connection: Connection, now: i64) -> bool:
     """
     pace, snd, recovery = connection.pace, connection.snd, connection.recovery
     assert pace is not None
-    _count(connection, pace, now)
+    _count(connection, pace, 0, now)
     if pace.next_at <= now:
         snd.burst = _burst(connection)
         return False
     if recovery.head_due or (snd.is_done() and not recovery.wants_to_resend()):
         return False
-    if connection.tail_due:
-        if snd.unsent() <= 0:
-            return False
-        connection.tail_due = False  # Linux tcp_send_loss_probe: what was to be the probe is on its way
-        arm_timeout(connection, now)
+    if connection.tail_due and snd.unsent() <= 0:
+        return False
     connection.timers.pacing = pace.next_at
     return True
 
 
-def _count(connection: Connection, pace: Pace, now: i64) -> None:
-    """Sets the time for what follows the data that have left since the last look (Linux tcp_update_skb_after_send)."""
+def pacing_delay(connection: Connection, now: i64) -> i64:
+    """How long until the next data may leave, for which a retransmission timer waits too (Linux tcp_pacing_delay)."""
+    pace = connection.pace
+    assert pace is not None
+    _count(connection, pace, 1, now)
+    return max(pace.next_at - now, 0)
+
+
+def _count(connection: Connection, pace: Pace, uncounted: int, now: i64) -> None:
+    """Sets the time for what follows the data that have left since the last look (Linux tcp_update_skb_after_send).
+
+    uncounted is 1 if these are not yet among the connection's data_segs_out.
+    """
     snd = connection.snd
     sent: i64 = seq_sub(snd.snd_nxt, pace.counted)
     sent += connection.bytes_retrans - pace.counted_again
     if sent == 0:
         return
+    segments = connection.data_segs_out + uncounted * segments_in(sent, snd.mss)
     pace.counted = snd.snd_nxt
     pace.counted_again = connection.bytes_retrans
     late = max(now - pace.next_at, 0)
     pace.next_at += late
     rate = pacing_rate(connection)
-    if 0 < rate < _UNLIMITED and connection.data_segs_out >= _FREE_SEGMENTS:
+    if 0 < rate < _UNLIMITED and segments >= _FREE_SEGMENTS:
         wait = sent * SECOND // rate
         pace.next_at += wait - min(wait // 2, late)  # a burst that left late is made up for, by half at most
 

@@ -2,6 +2,7 @@ import cython
 from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.pacing cimport pacing_delay
 from aionetflow.tcp.recovery cimport Recovery
 from aionetflow.tcp.rtt cimport RttEstimator
 from aionetflow.tcp.scoreboard cimport Ack, Run, after_segments

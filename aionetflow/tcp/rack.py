@@ -6,6 +6,7 @@ segment again when nothing is heard for two round trips, so that the loss of a t
 
 from aionetflow.config import MILLISECOND, RTO_INITIAL, RTO_MIN
 from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.pacing import pacing_delay
 from aionetflow.tcp.recovery import CWR, OPEN, PROBE, RACK_PATIENCE, RECOVERY, REORDER, TIMEOUT
 from aionetflow.tcp.scoreboard import LOST, RESENT, SACKED, Ack, Run, after_segments
 from aionetflow.tcp.sequence import seq_gt, seq_lt, seq_sub
@@ -109,6 +110,8 @@ def schedule_probe(connection: Connection, advancing: bool, now: i64) -> bool:
     latest = rtt.rto() if advancing else recovery.head.sent_at + rtt.rto() - now
     if latest > 0:
         wait = min(wait, latest)
+    if connection.pace is not None:
+        wait += pacing_delay(connection, now)
     recovery.pending = PROBE
     connection.timers.retransmit = now + wait
     return True
@@ -141,6 +144,8 @@ def arm_timeout(connection: Connection, now: i64) -> None:
     rto = recovery.rtt.rto()
     if recovery.pending != TIMEOUT and recovery.head is not None:
         rto = max(recovery.head.sent_at + rto - now, 1)
+    if connection.pace is not None:
+        rto += pacing_delay(connection, now)
     recovery.pending = TIMEOUT
     connection.timers.retransmit = now + rto
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from support.beside.cases import both
-from support.beside.packets import mss
+from support.beside.packets import NOP, SACK_OK, mss
 from support.beside.states import accepted
 from support.beside.talk import Flow, Sock, Talk
 
@@ -46,7 +46,7 @@ def test_the_rate_may_change(t: Talk) -> None:
     sock.set(socket.SOL_SOCKET, SO_MAX_PACING_RATE, 2 * RATE)
     flow.acks()
     for _ in range(3):
-        t.wait(0.055)
+        t.wait(0.0725)
         flow.acks()
 
 
@@ -64,3 +64,40 @@ def test_the_fin_waits_for_its_time(t: Talk) -> None:
 def test_the_option_is_told(t: Talk) -> None:
     sock, _ = paced(t)
     sock.getsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE)
+
+
+@both(sysctls=PLAIN)
+def test_what_a_time_out_asks_for_does_not_wait(t: Talk) -> None:
+    sock, flow = paced(t, rate=2000)
+    t.wait(0.3)
+    sock.send(bytes(2000))
+    t.wait(0.4)
+    flow.acks()
+    t.wait(0.6)
+
+
+@both(sysctls={"net.ipv4.tcp_timestamps": 0, "net.ipv4.tcp_min_tso_segs": 1})
+def test_what_is_lost_is_sent_again_at_the_rate(t: Talk) -> None:
+    sock, flow = accepted(t, opts=mss(1000) + SACK_OK + NOP * 2)
+    sock.set(socket.SOL_SOCKET, SO_MAX_PACING_RATE, RATE)
+    sock.send(bytes(10_000))
+    t.wait(0.02)
+    for count in range(1, 6):
+        flow.sends("A", ack=1, sack=[(5001, 5001 + count * 1000)])
+    t.wait(0.25)
+    flow.acks()
+
+
+@both(sysctls=PLAIN)
+def test_the_rate_follows_from_the_window(t: Talk) -> None:
+    """What was paced once stays so: twice ten segments in a round trip of 100 ms."""
+    sock, flow = accepted(t, opts=mss(1000), rtt=0.1)
+    sock.set(socket.SOL_SOCKET, SO_MAX_PACING_RATE, 1_000_000)
+    sock.set(socket.SOL_SOCKET, SO_MAX_PACING_RATE, -1)
+    sock.send(bytes(10_000))
+    t.wait(0.1)
+    flow.acks()
+    t.wait(0.1)
+    sock.send(bytes(20_000))
+    t.wait(0.09)
+    flow.acks()

@@ -254,3 +254,13 @@ def test_a_congestion_control_that_paces_may_take_over() -> None:
     script.sock.setsockopt(IPPROTO_TCP, TCP_CONGESTION, b"steady")
     assert script.sock.connection is not None
     assert script.sock.connection.pace is not None
+
+
+def test_a_time_out_waits_until_the_next_data_might_leave() -> None:
+    """Linux tcp_pacing_delay."""
+    script = paced(rate=4 * MSS)
+    script.sock.send(bytes(2 * MSS))
+    assert len(script.drain()) == 2
+    script.at(0.25 + 0.29).expect_nothing()  # half of the time of two segments, and the RTO
+    script.at(0.25 + 0.31)
+    assert [len(heard.data) for heard in script.drain()] == [MSS]
