@@ -41,7 +41,7 @@ cdef int _TIMEOUT
 cpdef bint output(Connection connection, TxPacket packet, int64_t now) except -1
 @cython.locals(snd=Sender, recovery=Recovery)
 cpdef bint _emit_data(Connection connection, TxPacket packet, int64_t now) except -1
-@cython.locals(snd=Sender)
+@cython.locals(snd=Sender, known=int64_t)
 cpdef follow_mtu(Connection connection, int64_t now)
 @cython.locals(timers=Timers)
 cpdef expire(Connection connection, int64_t now)

@@ -104,8 +104,12 @@ def expire(connection: Connection, now: i64) -> None:
 
 
 def follow_mtu(connection: Connection, now: i64) -> None:
-    """The MTU of the way has changed, or the way (RFC 1191 6.4, Linux tcp_current_mss): cut to fit, and send again."""
+    """The MTU of the way has changed, or the way (RFC 1191 6.4, Linux tcp_current_mss): cut to fit, and send again.
+
+    What had been learned may be forgotten by now: then segments are longer again (6.3).
+    """
     snd = connection.snd
+    known = connection.mtu
     connection.mtu = connection.route.path_mtu(now)
     if connection.search is not None:
         limit_search(connection)
@@ -113,6 +117,8 @@ def follow_mtu(connection: Connection, now: i64) -> None:
         connection.fit_mss()
         if snd.syn_acked and snd.in_flight() and connection.mtu_discover != IP_PMTUDISC_DONT:
             connection.recovery.resend(snd.snd_una, snd.snd_nxt, snd.snd_nxt)
+    elif connection.mtu > known:
+        connection.fit_mss()
 
 
 def _emit_again(connection: Connection, packet: TxPacket, now: i64) -> bool:

@@ -256,3 +256,21 @@ def test_a_fragmentation_needed_for_a_syn_ack(t: Talk) -> None:
     sock, _ = listener.accept()
     sock.send(bytes(2000))
     t.wait(0.02)
+
+
+@both(sysctls=PLAIN | {"net.ipv4.route.mtu_expires": 1})
+def test_a_smaller_path_is_forgotten(t: Talk) -> None:
+    sock, flow = accepted(t, opts=mss(1460))
+    sock.send(bytes(1460))
+    t.wait(0.01)
+    flow.sends_icmp(UNREACHABLE, 4, 1000)
+    t.wait(0.02)
+    flow.acks()
+    sock.getsockopt(TCP, socket.TCP_MAXSEG)
+    t.wait(1.5)
+    sock.getsockopt(IP, IP_MTU)
+    sock.getsockopt(TCP, socket.TCP_MAXSEG)
+    sock.send(bytes(2920))
+    t.wait(0.02)
+    flow.acks()
+    sock.getsockopt(TCP, socket.TCP_MAXSEG)

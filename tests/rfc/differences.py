@@ -50,11 +50,6 @@ differs(
     "The reply has none; source-routed packets are dropped, as where Linux's accept_source_route is 0",
 )
 differs(
-    "RFC 1191 6.3",
-    "A connection's segments grow again when its path MTU is forgotten",
-    "Datagrams and new connections try the larger size; an established connection keeps its segment size",
-)
-differs(
     "RFC 1122 3.3.2",
     "The reassembly time-out is between 60 and 120 seconds",
     "It is 30 s for IPv4, Linux's ipfrag_time",

@@ -261,3 +261,20 @@ def test_where_packets_may_be_cut_nothing_is_sent_again() -> None:
     script.sends(ACK)
     script.sock.send(bytes(2000))
     assert [len(heard.data) for heard in script.drain()] == [960, 960, 80]
+
+
+@rule("RFC 1191 6.3", "What was learned of a path is forgotten, and segments are longer again", code="tcp/departure.py")
+def test_segments_are_longer_when_the_path_mtu_is_forgotten() -> None:
+    script = accepted(mss=1460)
+    script.stack.sysctl["net.ipv4.route.mtu_expires"] = 10
+    script.sock.send(bytes(1460))
+    script.sends_icmp(3, 4, script.expect_some(), info=1000)
+    script.drain()
+    script.sends(ACK)
+    script.after(9)
+    script.sock.send(bytes(960))
+    script.expect_data(bytes(960), [960])
+    script.sends(ACK)
+    script.after(2)
+    script.sock.send(bytes(2920))
+    script.expect_data(bytes(2920), [1460, 1460])
