@@ -285,6 +285,8 @@ def _deliver_fin(connection: Connection, now: i64) -> bool:
     if not rcv.reaches_fin() or not may_receive(connection.state):
         return False
     rcv.rcv_nxt = seq_add(rcv.rcv_nxt, 1)
+    if not connection.numbered:
+        rcv.rcv_adv = seq_add(rcv.rcv_adv, 1)  # what has no socket offers the same window always (Linux tw_rcv_wnd)
     if seq_gt(rcv.rcv_nxt, rcv.rcv_adv):
         rcv.rcv_adv = rcv.rcv_nxt
     rcv.ended = True
