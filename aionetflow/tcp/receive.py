@@ -242,7 +242,7 @@ class Receiver:
         done = seq_sub(self.rcv_nxt, self.queue.length)
         wanted = 2 * seq_sub(done, self.tuned_nxt) + 16 * self.mss
         if wanted > self.limit:
-            self.limit = min(wanted, self.most)
+            self.limit = self.trusted = min(wanted, self.most)  # Linux has the window follow in the next segments
             self.reserved = 0
         self.tuned_at = now
         self.tuned_nxt = done
