@@ -94,6 +94,8 @@ SETTINGS: dict[str, Setting] = dict(
         _ipv4("tcp_min_tso_segs", 1, 65535, "segments in a burst of a paced connection, at least"),
         _ipv4("tcp_tso_rtt_log", 0, 31,
               "a paced connection's bursts are longer by 64 KiB, halved for each 2^this µs of its least round trip"),
+        _ipv4("tcp_comp_sack_nr", 0, 255, "SACKs beyond the first three that are put together into one"),
+        _ipv4("tcp_comp_sack_delay_ns", 0, _MOST, "ns that they wait for that, no longer than a twentieth of an RTT"),
         _ipv4("tcp_congestion_control", 0, 0, "the congestion control of new connections"),
         _ipv4("tcp_rmem", 1, _MOST,
               "receive buffer of a stream socket: least, first, as far as it grows. Linux starts at 131072"),
@@ -179,7 +181,7 @@ _IGNORED: tuple[tuple[str, str, dict[str, Value]], ...] = (
     (_FIXED, "net.ipv4.", {
         "tcp_rto_min_us": 200000, "tcp_rto_max_ms": 120000, "tcp_min_rtt_wlen": 300,
         "tcp_adv_win_scale": 1, "tcp_app_win": 31, "tcp_moderate_rcvbuf": 1, "tcp_shrink_window": 0, "tcp_stdurg": 0,
-        "tcp_pingpong_thresh": 1, "tcp_comp_sack_delay_ns": 1000000, "tcp_comp_sack_nr": 44,
+        "tcp_pingpong_thresh": 1,
         "tcp_comp_sack_slack_ns": 100000, "tcp_ecn_fallback": 1, "tcp_thin_linear_timeouts": 0,
         "tcp_syn_linear_timeouts": 4, "tcp_reflect_tos": 0, "tcp_keepalive_time": 7200, "tcp_keepalive_intvl": 75,
         "tcp_keepalive_probes": 9, "tcp_notsent_lowat": 4294967295, "ip_default_ttl": 64,

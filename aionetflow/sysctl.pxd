@@ -63,6 +63,8 @@ cdef class Sysctl:
     cdef public int tcp_max_tw_buckets
     cdef public int tcp_challenge_ack_limit
     cdef public int tcp_invalid_ratelimit
+    cdef public int tcp_comp_sack_nr
+    cdef public int64_t tcp_comp_sack_delay_ns
     cdef public tuple tcp_rmem
     cdef public tuple tcp_wmem
     cdef public tuple ip_local_port_range

@@ -80,6 +80,8 @@ class Sysctl:
         self.tcp_max_tw_buckets = 262144
         self.tcp_challenge_ack_limit = _MOST
         self.tcp_invalid_ratelimit = 500
+        self.tcp_comp_sack_nr = 44
+        self.tcp_comp_sack_delay_ns = 1_000_000
         self.tcp_rmem = (4096, TCP_RECEIVE_BUFFER, TCP_BUFFER_MAX)
         self.tcp_wmem = (4096, TCP_SEND_BUFFER, TCP_SEND_BUFFER_MAX)
         self.ip_local_port_range = EPHEMERAL_PORTS

@@ -191,7 +191,8 @@ class StreamData(DataSocket):
         """So many octets have come into the send buffer."""
         snd = connection.snd
         snd.more = flags & MSG_MORE != 0
-        snd.wrote(size, snd.more)
+        if size:
+            snd.wrote(size, snd.more)
         if flags & MSG_OOB:
             send_urgent(connection)
         if connection.urgent is not None and is_sending(connection):

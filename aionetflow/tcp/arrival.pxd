@@ -2,6 +2,7 @@ import cython
 from libc.stdint cimport int64_t, uint32_t
 
 from aionetflow.fast_paths cimport FastPaths
+from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.acknowledgment cimport receive_ack, take_plain
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.delayed_ack cimport Acknowledgments
@@ -55,6 +56,8 @@ cpdef receive_icmp(Connection connection, int code, bint at_once, int64_t now)
 cdef bint _is_predicted(Connection connection, Segment segment) except -1
 @cython.locals(rcv=Receiver)
 cdef _receive_predicted(Connection connection, Segment segment, int64_t now)
+@cython.locals(timers=Timers, sysctl=Sysctl, wait=int64_t)
+cdef _report_ahead(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver, acks=Acknowledgments, timers=Timers)
 cdef _acknowledge(Connection connection, int64_t now)
 @cython.locals(rcv=Receiver)

@@ -219,11 +219,13 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> bool:
         connection.acks.on_data(segment, rcv, connection.recovery.rtt.rto(), now)
         if hole:
             connection.need_ack = True
+            if connection.recovery.selective and rcv.reassembly.length > 0:
+                connection.acks.reports_ahead(rcv.rcv_nxt, connection.sysctl.tcp_comp_sack_nr)
         return True
     if kind == OUT_OF_ORDER:
         connection.stats.TCPOFOQueue += segment.count
         if connection.recovery.selective:
-            connection.need_ack = True  # which says all that a duplicate for each would
+            _report_ahead(connection, now)  # which says all that a duplicate for each would
         else:
             connection.dup_acks_due = min(connection.dup_acks_due + segment.count, _MAX_DUP_ACKS)
     else:
@@ -236,6 +238,16 @@ def _receive_data(connection: Connection, segment: Segment, now: i64) -> bool:
         else:
             connection.stats.DelayedACKLost += 1
     return False
+
+
+def _report_ahead(connection: Connection, now: i64) -> None:
+    """A SACK is due for data ahead of their turn: now, or with those that come within a twentieth of a round trip."""
+    timers, sysctl = connection.timers, connection.sysctl
+    wait = min(sysctl.tcp_comp_sack_delay_ns, connection.recovery.rtt.srtt // 20)
+    if wait <= 0 or connection.acks.reports_ahead(connection.rcv.rcv_nxt, sysctl.tcp_comp_sack_nr):
+        connection.need_ack = True
+    else:
+        timers.delayed_ack = min(timers.delayed_ack, now + wait)
 
 
 def _acknowledge(connection: Connection, now: i64) -> None:
@@ -289,6 +301,8 @@ def _deliver_fin(connection: Connection, now: i64) -> bool:
     if not rcv.reaches_fin() or not may_receive(connection.state):
         return False
     rcv.rcv_nxt = seq_add(rcv.rcv_nxt, 1)
+    if not connection.numbered:
+        rcv.rcv_adv = seq_add(rcv.rcv_adv, 1)  # what has no socket offers the same window always (Linux tw_rcv_wnd)
     if seq_gt(rcv.rcv_nxt, rcv.rcv_adv):
         rcv.rcv_adv = rcv.rcv_nxt
     rcv.ended = True

@@ -8,10 +8,10 @@ what the connection does:
     neither     it waits for `ato`, which follows the time between segments, or for the application to read everything
 """
 
-from aionetflow.config import DELAYED_ACK_MAX, DELAYED_ACK_MIN, MAX_QUICK_ACKS, NEVER
+from aionetflow.config import DELAYED_ACK_MAX, DELAYED_ACK_MIN, DUP_ACK_THRESHOLD, MAX_QUICK_ACKS, NEVER
 from aionetflow.tcp.receive import Receiver
 from aionetflow.tcp.segment import PSH, Segment
-from aionetflow.widths import i64
+from aionetflow.widths import i64, u32
 
 _PSH = PSH
 _MAX_PING_PONG = 255
@@ -26,6 +26,9 @@ class Acknowledgments:
         self.quick = 0  # so many more segments are acknowledged at once
         self.ping_pong = 0  # more than 0: our data answer the peer's
         self.ato: i64 = 0  # how long one may wait; 0: no data yet
+        self.ahead = 0  # how often the peer was told at once that an octet is missing from what came ...
+        self.ahead_nxt: u32 = 0  # ... this one
+        self.compressed = 0  # reports of more behind it that wait, to be made in one (Linux compressed_ack)
         self.received_at: i64 = 0  # when data came last, or the handshake ended
 
     def on_data(self, segment: Segment, rcv: Receiver, rto: i64, now: i64) -> None:
@@ -57,6 +60,23 @@ class Acknowledgments:
             return True
         return rcv.unacknowledged() > rcv.mss and (rcv.queue.length < rcv.low_water or rcv.keeps_window())
 
+    def reports_ahead(self, rcv_nxt: u32, most: int) -> bool:
+        """Data came ahead of their turn, which a SACK reports: whether it is sent now (Linux __tcp_ack_snd_check).
+
+        The first three are, by which the peer knows that something is lost; more make one of up to `most`, as each
+        says all that those before it did.
+        """
+        if self.compressed >= most or (self.quick > 0 and self.ping_pong == 0):
+            return True
+        if self.ahead_nxt != rcv_nxt:
+            self.ahead_nxt = rcv_nxt
+            self.ahead = 0
+        if self.ahead < DUP_ACK_THRESHOLD:
+            self.ahead += 1
+            return True
+        self.compressed += 1
+        return False
+
     def wait_until(self, armed: i64, srtt: i64, now: i64) -> i64:
         """Until when the acknowledgment waits, if it is not due; armed is until when one waits already.
 
@@ -86,7 +106,7 @@ class Acknowledgments:
             if self.quick == 0:
                 self.ato = DELAYED_ACK_MIN
         self.scheduled = False
-        self.pushed = 0
+        self.pushed = self.compressed = 0
 
     def on_data_sent(self, now: i64) -> None:
         """Data have left: an answer, if something came a moment ago (Linux tcp_event_data_sent)."""

@@ -88,9 +88,12 @@ def expire(connection: Connection, now: i64) -> None:
     timers = connection.timers
     if timers.delayed_ack <= now:
         timers.delayed_ack = NEVER
-        connection.stats.DelayedACKs += 1
-        connection.acks.on_timeout(connection.recovery.rtt.rto())
         connection.need_ack = True
+        if connection.acks.compressed > 0:
+            connection.acks.compressed -= 1  # as one is sent after all
+        else:
+            connection.stats.DelayedACKs += 1
+            connection.acks.on_timeout(connection.recovery.rtt.rto())
     if timers.pacing <= now:
         timers.pacing = NEVER
     if timers.retransmit <= now:

@@ -44,6 +44,8 @@ def emit_segment(connection: Connection, packet: TxPacket, seq: u32, flags: int,
     rcv.rcv_wup = rcv.rcv_nxt
     connection.need_ack = False
     connection.timers.delayed_ack = NEVER
+    if connection.acks.compressed > 0:
+        connection.stats.TCPAckCompressed += connection.acks.compressed
     connection.acks.on_sent(rcv.is_tight())
 
 

@@ -16,6 +16,7 @@ from aionetflow.tcp.sequence cimport seq_add, seq_gt, seq_leq
 from aionetflow.tcp.timeouts cimport arm_keepalive
 
 cdef int64_t DELAYED_ACK_MAX
+cdef int TIMESTAMPS_LENGTH
 cdef int64_t NEVER
 cdef int64_t RTO_FALLBACK
 cdef int64_t TIMEOUT_MIN
@@ -33,7 +34,6 @@ cdef int _RCV_RST
 cdef int _WINDOW_SCALE
 
 cpdef open_actively(Connection connection, int64_t now)
-@cython.locals(rcv=Receiver)
 cpdef open_passively(Connection connection, Segment syn, int64_t now)
 cpdef resume_passively(Connection connection, Segment syn, int64_t sent_at, int retries, int64_t now)
 @cython.locals(snd=Sender, acknowledges=bint)
@@ -44,6 +44,8 @@ cpdef bint receive_ack_of_syn(Connection connection, Segment segment, int64_t no
     snd=Sender, rcv=Receiver, sysctl=Sysctl, flags=int, scale=int, sack=bint, timestamps=bint, window=uint32_t,
     offer=bytes)
 cpdef emit_syn(Connection connection, TxPacket packet, int64_t now)
+@cython.locals(mss=int64_t)
+cpdef int64_t _window_unit(Connection connection, int64_t now) except? -1
 @cython.locals(offered=SynOptions, snd=Sender, rcv=Receiver, sysctl=Sysctl)
 cpdef _take_syn(Connection connection, Segment syn, int64_t now)
 @cython.locals(snd=Sender, window=int64_t, mss=int64_t)

@@ -17,6 +17,7 @@ from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.ecn import offer_ecn, take_ecn_offer
 from aionetflow.tcp.mtu_probing import begin_with_search
+from aionetflow.tcp.options import TIMESTAMPS_LENGTH
 from aionetflow.tcp.sack import note_duplicate
 from aionetflow.tcp.segment import ACK, ECE, RST, SYN, Segment, emit
 from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq
@@ -59,8 +60,6 @@ def open_passively(connection: Connection, syn: Segment, now: i64) -> None:
     connection.passive = True
     connection.snd.snd_nxt = seq_add(connection.snd.iss, 1)
     _take_syn(connection, syn, now)
-    rcv = connection.rcv
-    rcv.rcv_adv = seq_add(rcv.rcv_nxt, rcv.first_window(connection.offered_mss(now)))
     connection.syn_due = True
 
 
@@ -142,7 +141,7 @@ def emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
         flags = SYN | offer_ecn(connection)
     else:
         flags = SYN | ACK | (ECE if connection.ecn else 0)
-    window = rcv.first_window(connection.offered_mss(now))
+    window = rcv.first_window(_window_unit(connection, now))
     rcv.rcv_adv = seq_add(rcv.rcv_nxt, window)
     rcv.rcv_wup = rcv.rcv_nxt
     offer = options.emit_syn(
@@ -151,6 +150,12 @@ def emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     emit(
         packet, connection.local_port, connection.remote_port, snd.iss, rcv.rcv_nxt, flags, window, offer
     )  # fmt: skip
+
+
+def _window_unit(connection: Connection, now: i64) -> i64:
+    """In what size of segments the first window is counted: of a listener's, less timestamps if there are to be any."""
+    mss = connection.offered_mss(now)
+    return mss - TIMESTAMPS_LENGTH if connection.passive and connection.timestamps else mss
 
 
 def _take_syn(connection: Connection, syn: Segment, now: i64) -> None:
@@ -179,6 +184,7 @@ def _take_syn(connection: Connection, syn: Segment, now: i64) -> None:
         begin_with_search(connection, now)
     rcv.mss = max(min(snd.mss, DEFAULT_MSS), MIN_MSS)  # until a longer one is seen
     snd.snd_wl1 = syn.seq
+    rcv.offer_first(_window_unit(connection, now))
     connection.recovery.cc.start(snd.mss)
 
 
@@ -206,6 +212,7 @@ def _establish(connection: Connection, segment: Segment, now: i64) -> None:
         rtt = max(now - connection.sent_at, 1)
     elif connection.timestamps and segment.timestamped:
         rtt = connection.echoed_rtt(segment.tsecr, now)
+    connection.rcv.reserve(connection.advertised_mss())
     recovery.rtt.backoff = 0
     if rtt > 0:
         recovery.note_min_rtt(rtt, now)

@@ -119,7 +119,7 @@ def info_of(connection: Connection, now: i64) -> TcpInfo:
         rcv_mss=rcv.mss,
         unacked=-(-snd.unacknowledged() // snd.mss) if connection.state != CLOSED else 0,
         pmtu=min(connection.mtu, connection.route.interface.mtu, _LONGEST),
-        rcv_ssthresh=min(rcv.limit, rcv.clamp) if rcv.clamp else rcv.limit,
+        rcv_ssthresh=rcv.trusted,
         advmss=connection.advertised_mss(),
         rcv_space=rcv.limit,
         total_retrans=connection.total_retrans & _U32,

@@ -11,6 +11,7 @@ cdef int64_t MIN_MSS
 cdef int64_t TCP_TUNED_RTT
 cdef int _REMNANT
 cdef int64_t _LARGEST_FIELD
+cdef int64_t _WORTH_MORE
 cdef int _OLD
 cdef int _IN_ORDER
 cdef int _OUT_OF_ORDER
@@ -27,6 +28,9 @@ cdef class Receiver:
     cdef public int64_t clamp
     cdef public int64_t limit
     cdef public int64_t most
+    cdef readonly int64_t trusted
+    cdef readonly int64_t full
+    cdef readonly int64_t reserved
     cdef public int64_t tuned_at
     cdef readonly int64_t received
     cdef public uint32_t tuned_nxt
@@ -58,8 +62,10 @@ cdef class Receiver:
     cpdef bint reaches_fin(self) except -1
     @cython.locals(offered=int64_t, unit=int64_t)
     cpdef int64_t window(self) except? -1
-    @cython.locals(space=int64_t)
     cpdef int64_t first_window(self, int64_t mss) except? -1
+    cpdef offer_first(self, int64_t mss)
+    @cython.locals(most=int64_t)
+    cpdef reserve(self, int64_t full)
     @cython.locals(full=int64_t, free=int64_t, mss=int64_t, unit=int64_t, window=int64_t)
     cpdef int64_t select_window(self) except? -1
     @cython.locals(offered=int64_t, window=int64_t)
@@ -76,4 +82,8 @@ cdef class Receiver:
     cpdef grow(self, int64_t rtt, int64_t now)
     @cython.locals(most=int64_t)
     cpdef int64_t _most_offered(self) except? -1
+    @cython.locals(space=int64_t)
+    cpdef int64_t _first_space(self, int64_t mss) except? -1
+    @cython.locals(room=int64_t)
+    cpdef _widen(self, int64_t length)
     cpdef _deliver(self, bytes data)

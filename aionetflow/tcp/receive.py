@@ -25,6 +25,7 @@ _REFUSED = REFUSED
 _EMPTY = Reassembly()
 _REMNANT = FIN | SYN | PSH | URG  # Linux TCP_REMNANT: what a segment that need not be full has
 _LARGEST_FIELD = 65535
+_WORTH_MORE = 128  # Linux: so many octets in a segment say that the peer makes use of the window
 
 
 class Receiver:
@@ -42,6 +43,9 @@ class Receiver:
         self.clamp: i64 = 0  # TCP_WINDOW_CLAMP: no larger window is offered; 0: no limit
         self.limit = limit  # octets that may wait to be read ...
         self.most = limit  # ... and how many it may come to
+        self.trusted: i64 = limit  # no larger window is offered before more has come (Linux rcv_ssthresh) ...
+        self.full: i64 = DEFAULT_MSS  # ... by two segments of this size, our MSS, at least
+        self.reserved: i64 = 0  # octets of the buffer that are not offered
         self.tuned_at: i64 = 0  # when it was last looked at whether that is enough ...
         self.tuned_nxt: u32 = 0  # ... and what the application had read up to then
         self.received: i64 = 0  # octets in all
@@ -111,6 +115,8 @@ class Receiver:
     def measure(self, segment: Segment) -> bool:
         """Learns from data in order what a full segment holds (Linux tcp_measure_rcv_mss): False if this is not one."""
         length: i64 = segment.length
+        if self.trusted < self.limit - self.reserved:
+            self._widen(length)
         count: i64 = segment.count
         last = self.last_size
         self.last_size = 0
@@ -150,8 +156,24 @@ class Receiver:
 
     def first_window(self, mss: i64) -> i64:
         """What a SYN offers: whole segments, and what its field holds unscaled (Linux tcp_select_initial_window)."""
-        space = min(self.limit, self.clamp) if self.clamp else self.limit
-        return min(space - space % mss if space > mss else space, _LARGEST_FIELD)
+        return min(self._first_space(mss), _LARGEST_FIELD)
+
+    def offer_first(self, mss: i64) -> None:
+        """The peer's SYN has come, and ours offers, or has offered, that window."""
+        self.trusted = self._first_space(mss)
+        self.rcv_adv = seq_add(self.rcv_nxt, min(self.trusted, _LARGEST_FIELD))
+
+    def reserve(self, full: i64) -> None:
+        """The handshake is done: from now on there is room for one of our MSS more than is offered.
+
+        Linux tcp_init_buffer_space.
+        """
+        self.full = full
+        self.reserved = 0
+        most = self._most_offered()
+        if most > 2 * full and most + full > self.limit:
+            self.reserved = min(full, self.limit - 2 * full)
+        self.trusted = min(self.trusted, self._most_offered())
 
     def select_window(self) -> i64:
         """What would be offered if nothing had been before (Linux __tcp_select_window).
@@ -166,7 +188,7 @@ class Receiver:
             free &= -(1 << self.rcv_wscale)
             if free < self.limit >> 4 or free < mss:
                 return 0
-        free = min(free, full)
+        free = min(free, full, self.trusted)
         if self.rcv_wscale:
             unit = 1 << self.rcv_wscale
             return (free + unit - 1) & -unit
@@ -220,7 +242,8 @@ class Receiver:
         done = seq_sub(self.rcv_nxt, self.queue.length)
         wanted = 2 * seq_sub(done, self.tuned_nxt) + 16 * self.mss
         if wanted > self.limit:
-            self.limit = min(wanted, self.most)
+            self.limit = self.trusted = min(wanted, self.most)  # Linux has the window follow in the next segments
+            self.reserved = 0
         self.tuned_at = now
         self.tuned_nxt = done
 
@@ -230,8 +253,18 @@ class Receiver:
         return length > 0 and (length >= self.low_water or self.open() <= self.mss)
 
     def _most_offered(self) -> i64:
-        most = min(self.limit, _LARGEST_FIELD << self.rcv_wscale)
+        most = min(self.limit - self.reserved, _LARGEST_FIELD << self.rcv_wscale)
         return min(most, self.clamp) if self.clamp else most
+
+    def _first_space(self, mss: i64) -> i64:
+        space = min(self.limit, self.clamp) if self.clamp else self.limit
+        return space - space % mss if space > mss else space
+
+    def _widen(self, length: i64) -> None:
+        """So much has come, as much as to say that the peer uses the window (Linux tcp_grow_window)."""
+        room = min(self._most_offered(), self.free()) - self.trusted
+        if room > 0 and length >= _WORTH_MORE:
+            self.trusted += min(room, 2 * max(self.full, length))
 
     def _deliver(self, data: bytes) -> None:
         self.queue.append(data)

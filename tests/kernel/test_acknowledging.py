@@ -10,6 +10,7 @@ from support.beside.states import accepted
 from support.beside.talk import Flow, Sock, Talk
 
 MEMORY = "Linux counts the memory that a segment takes of a receive buffer, we count its octets"
+BY_MEMORY = ("win",)  # for that reason its window does not move on when full segments wait to be read
 TCP = socket.IPPROTO_TCP
 SACK = mss(1000) + SACK_OK
 EVERYTHING = mss(1000) + SACK_OK + timestamps(100_000, 0) + NOP + wscale(7)
@@ -28,7 +29,7 @@ def used(t: Talk, opts: bytes | None = None) -> tuple[Sock, Flow]:
     return sock, flow
 
 
-@both()
+@both(ignored=BY_MEMORY)
 def test_the_first_data_are_acknowledged_at_once(t: Talk) -> None:
     sock, flow = accepted(t)
     for _ in range(5):
@@ -45,7 +46,7 @@ def test_in_a_conversation_an_acknowledgment_waits_for_the_answer(t: Talk) -> No
     sock.recv(10)
 
 
-@both()
+@both(ignored=BY_MEMORY)
 def test_the_second_full_segment_is_acknowledged_at_once(t: Talk) -> None:
     sock, flow = used(t)
     flow.sends("A", bytes(1000))
@@ -55,7 +56,7 @@ def test_the_second_full_segment_is_acknowledged_at_once(t: Talk) -> None:
     sock.recv(10_000)
 
 
-@both()
+@both(ignored=BY_MEMORY)
 def test_reading_sends_the_acknowledgment_that_waits(t: Talk) -> None:
     sock, flow = used(t)
     flow.sends("PA", bytes(1000))

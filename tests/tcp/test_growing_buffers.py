@@ -97,6 +97,14 @@ def test_what_the_options_say_grows_too() -> None:
         assert size > 2 * RATE / 8 * 0.1  # twice the bandwidth-delay product: half is for bookkeeping
 
 
+def test_the_window_is_as_large_as_the_buffer_has_become() -> None:
+    """A peer that has filled a round trip need not show once more that it makes use of the window."""
+    connection = carried(0.050).reader.connection
+    assert connection is not None
+    assert connection.rcv.limit > DEFAULT // 2
+    assert connection.rcv.select_window() >= connection.rcv.limit
+
+
 def test_a_buffer_whose_size_was_set_keeps_it() -> None:
     pair = Pair(0.050, buffers=65_536)
     pair.clock.advance(3)

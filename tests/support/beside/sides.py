@@ -26,9 +26,10 @@ STATES = (
     "", "ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "UNCONN", "CLOSE-WAIT", "LAST-ACK",
     "LISTEN", "CLOSING", "SYN-RECV",
 )  # fmt: skip
+RMEM = 4096, 131072, 6291456  # Linux's defaults of old: the largest is 32 MiB since 6.18; ours begin with more
 # Not Linux's defaults everywhere, or chatter of its own accord.
 PLAIN_KERNEL = {
-    "net.ipv4.tcp_rmem": "4096 131072 6291456",  # the largest is 32 MiB since Linux 6.18
+    "net.ipv4.tcp_rmem": " ".join(map(str, RMEM)),
     "net.ipv4.tcp_wmem": "4096 16384 4194304",
     "net.ipv6.conf.default.addr_gen_mode": 1,  # no link-local address, and nothing that is said about it
     "net.ipv6.conf.default.accept_ra": 0,
@@ -131,7 +132,7 @@ class OurSide(Side):
         self.clock = ManualClock()
         self.clock.advance(1000.0)
         self.stack = Stack(self.clock, random.Random(7))
-        for name, value in sysctls.items():
+        for name, value in {"net.ipv4.tcp_rmem": RMEM, **sysctls}.items():
             self.set(name, value)
         self.nic = self.stack.attach_raw("tun0", mtu)
         for address in addresses(mtu):

@@ -455,8 +455,11 @@ def plain(result: Any) -> Any:
 
 
 def _id_rule(packet: p.Packet, flow: Flow | None) -> str:
-    """What can be said of an IPv4 identification without knowing what it was drawn from."""
-    last = flow.last_id if flow is not None else None
+    """What can be said of an IPv4 identification without knowing what it was drawn from.
+
+    A TCP socket counts its packets. What Linux counts for a destination moves on with time as well.
+    """
+    last = flow.last_id if flow is not None and packet.protocol == TCP else None
     if flow is not None:
         flow.last_id = packet.ident
     if packet.ident == 0:
