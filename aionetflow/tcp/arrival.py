@@ -11,8 +11,9 @@ from aionetflow.ip.route import IP_PMTUDISC_DONT
 from aionetflow.tcp.acknowledgment import receive_ack, take_plain
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.departure import follow_mtu
+from aionetflow.tcp.early_data import is_syn_again
 from aionetflow.tcp.ecn import CE, take_marks
-from aionetflow.tcp.handshake import receive_ack_of_syn, receive_in_syn_sent
+from aionetflow.tcp.handshake import receive_ack_of_syn, receive_ack_of_syn_ack, receive_in_syn_sent
 from aionetflow.tcp.paws import keep_timestamp, paws_rejects
 from aionetflow.tcp.receive import IN_ORDER, OLD, OUT_OF_ORDER, REFUSED
 from aionetflow.tcp.recovery import OPEN
@@ -54,9 +55,15 @@ def receive(connection: Connection, segment: Segment, now: i64) -> None:
     if connection.state == SYN_SENT:
         receive_in_syn_sent(connection, segment, now)
         return
+    early = connection.fast_open is not None and connection.fast_open.pending
+    if early and is_syn_again(connection, segment, now):
+        return
     if connection.state == CLOSED or not _check(connection, segment, now):
         return
-    if connection.state == SYN_RECEIVED and not receive_ack_of_syn(connection, segment, now):
+    if early:
+        if not receive_ack_of_syn_ack(connection, segment, now):
+            return
+    elif connection.state == SYN_RECEIVED and not receive_ack_of_syn(connection, segment, now):
         return
     keep_timestamp(connection, segment, now)
     if not receive_ack(connection, segment, now):
@@ -80,7 +87,9 @@ def receive_icmp(connection: Connection, code: int, now: i64) -> None:
     if code == EMSGSIZE:
         if is_synchronized(connection.state) and connection.mtu_discover != IP_PMTUDISC_DONT:
             follow_mtu(connection, now)
-    elif connection.state == SYN_SENT or connection.state == SYN_RECEIVED:
+    elif connection.state == SYN_SENT or (
+        connection.state == SYN_RECEIVED and (connection.fast_open is None or not connection.fast_open.accepted)
+    ):
         connection.fail(_ABORT, code)
     else:
         connection.soft_error = code

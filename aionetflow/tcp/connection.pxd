@@ -5,6 +5,7 @@ from aionetflow.ip.route cimport Route
 from aionetflow.stats cimport TcpStats
 from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.delayed_ack cimport Acknowledgments
+from aionetflow.tcp.fastopen cimport FastOpen
 from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.congestion.base cimport CongestionControl
 from aionetflow.tcp.patience cimport Patience
@@ -55,6 +56,7 @@ cdef class Connection:
     cdef public bytes key
     cdef public object claim
     cdef public Patience patience
+    cdef public FastOpen fast_open
     cdef public UrgentMark urgent
     cdef public int64_t sent_at
     cdef public int64_t stuck_since
@@ -120,6 +122,8 @@ cdef class Connection:
     cpdef transition(self, int event)
     cpdef fail(self, int event, int error)
     cpdef refuse(self, Segment segment)
+    cpdef bint is_early(self) except -1
+    cpdef bint is_opening(self) except -1
     @cython.locals(mss=int64_t)
     cpdef int advertised_mss(self) except? -1
     cpdef int max_mss(self) except? -1
@@ -133,7 +137,7 @@ cdef class Connection:
     cpdef queue_cwr(self)
     cpdef challenge(self, int64_t now)
     cpdef bint is_answered(self, int64_t now, bint by_stamp) except -1
-    cpdef bint _was_answered(self, int64_t now) except -1
+    cpdef bint was_answered(self, int64_t now) except -1
     cpdef settle(self, int64_t now)
     @cython.locals(seconds=int64_t, rto=int64_t)
     cpdef bint _leave(self, int64_t now) except -1

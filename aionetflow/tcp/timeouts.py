@@ -30,7 +30,7 @@ def model_timeout(retries: int, first: i64) -> i64:
 def has_retransmitted_enough(connection: Connection, now: i64) -> bool:
     """Whether the time-out that has just come is the last (Linux tcp_write_timeout)."""
     patience = connection.patience
-    if connection.state == SYN_SENT or connection.state == SYN_RECEIVED:
+    if connection.state == SYN_SENT or connection.state == SYN_RECEIVED or connection.is_early():
         limit = _handshake_retries(connection)
         if connection.retries >= limit:
             return True
@@ -160,10 +160,11 @@ def _is_leaving(connection: Connection) -> bool:
 
 def _handshake_retries(connection: Connection) -> int:
     """How often a SYN, or a SYN-ACK, is sent again."""
+    patience = connection.patience
+    asked = patience.syn_retries if patience is not None else 0
+    if connection.is_early():
+        return asked or connection.sysctl.tcp_synack_retries + 1  # Linux tcp_fastopen_synack_timer
     if connection.state == SYN_RECEIVED:
         return connection.sysctl.tcp_synack_retries
-    patience = connection.patience
-    limit = connection.sysctl.tcp_syn_retries
-    if patience is not None and patience.syn_retries:
-        limit = patience.syn_retries
+    limit = asked or connection.sysctl.tcp_syn_retries
     return limit + connection.sysctl.tcp_syn_linear_timeouts
