@@ -291,6 +291,15 @@ def fast_open_key(text: str) -> bytes:
     return octets
 
 
+def fast_open_text(key: bytes) -> str:
+    """A key of 16 octets as Linux writes it.
+
+    >>> fast_open_text(bytes(range(16)))
+    '03020100-07060504-0b0a0908-0f0e0d0c'
+    """
+    return "-".join(key[at : at + 4][::-1].hex() for at in range(0, len(key), 4))
+
+
 _WORDS: dict[str, Callable[[str], object]] = {
     "net.ipv4.ip_local_reserved_ports": port_set,
     "net.ipv4.tcp_fastopen_key": fast_open_key,

@@ -101,6 +101,7 @@ def prepare(host: FastOpenHost, connection: Connection, without_cookie: bool, no
     connection.fast_open = fast = FastOpen(host)
     if host.is_paused(now):
         return
+    fast.trying = host.is_trying()
     known = host.known(connection.local, connection.remote)
     if without_cookie or host.sysctl.tcp_fastopen & CLIENT_WITHOUT_COOKIE:
         fast.deferred = True

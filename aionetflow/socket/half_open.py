@@ -83,7 +83,7 @@ class HalfOpen:
     def _open_early(
         self, listener: Listener, route: Route, packet: RxPacket, segment: Segment, iss: u32, now: i64
     ) -> None:
-        """RFC 7413 4.2.2: a SYN makes a connection at once, which can be accepted before its SYN-ACK is acknowledged."""
+        """RFC 7413 4.2.2: a SYN makes a connection, which can be accepted before its SYN-ACK is acknowledged."""
         queue = listener.fast_open
         assert queue is not None
         connection = self._connection(

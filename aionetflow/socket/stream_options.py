@@ -20,7 +20,6 @@ from aionetflow.socket.stream_data import StreamData
 from aionetflow.socket.tcp_options import STREAM_OPTIONS, heed
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.info import TcpInfo, info_of, info_of_listener
-from aionetflow.tcp.states import SYN_RECEIVED, SYN_SENT
 from aionetflow.tcp.urgent import is_at_mark, readable_without_mark
 from aionetflow.tcp.urgent_mark import HERE
 

@@ -207,7 +207,7 @@ class Connection:
         elif is_open(self.state):
             self.stats.EstabResets += 1
         if self.fast_open is not None:
-            self.fast_open.end()
+            self.fast_open.over(self.data_segs_in > 0)
         self.transition(event)
         if error:
             self.error = error

@@ -45,6 +45,7 @@ cdef class FastOpenHost:
     cpdef pause(self, int64_t now)
     @cython.locals(seconds=int64_t)
     cpdef bint is_paused(self, int64_t now) except -1
+    cpdef bint is_trying(self) except -1
     cpdef trust(self)
 
 cdef class FastOpen:
@@ -55,7 +56,7 @@ cdef class FastOpen:
     cdef public int64_t most
     cdef public int64_t length
     cdef public int client_fail
-    cdef public bint trusts
+    cdef public bint trying
     cdef public FastOpenQueue queue
     cdef public bint pending
     cdef public bint accepted
@@ -64,6 +65,7 @@ cdef class FastOpen:
     cpdef bytes take_option(self)
     cpdef bint is_suspicious(self, int timeouts, bint final) except -1
     cpdef end(self)
+    cpdef over(self, bint any_data)
     cpdef reset(self, int64_t now)
 
 cdef class FastOpenQueue:

@@ -19,7 +19,7 @@ from collections import deque
 from aionetflow.config import NEVER, SECOND
 from aionetflow.fast import part
 from aionetflow.rng import Random
-from aionetflow.settings import fast_open_key
+from aionetflow.settings import fast_open_key, fast_open_text
 from aionetflow.siphash import SipHash
 from aionetflow.stats import TcpStats
 from aionetflow.sysctl import Sysctl
@@ -94,7 +94,7 @@ class Destination:
 
 
 class FastOpenHost:
-    """What one host keeps: the keys of its cookies, the cookies of others, and whether the network swallows its SYNs."""
+    """What one host keeps: keys for its own cookies, cookies of others, whether the network swallows its SYNs."""
 
     def __init__(self, random: Random, sysctl: Sysctl, stats: TcpStats) -> None:
         self.sysctl = sysctl
@@ -110,8 +110,7 @@ class FastOpenHost:
         octets = fast_open_key(self.sysctl.tcp_fastopen_key)
         if not octets:
             octets = self._random.getrandbits(8 * KEY_LENGTH).to_bytes(KEY_LENGTH, "little")
-            words = (int.from_bytes(octets[at : at + 4], "little") for at in range(0, KEY_LENGTH, 4))
-            self.sysctl.tcp_fastopen_key = "-".join([f"{word:08x}" for word in words])
+            self.sysctl.tcp_fastopen_key = fast_open_text(octets)
         if self._keys is None or self._keys.octets != octets:
             self._keys = CookieKeys(octets)
         return self._keys
@@ -144,8 +143,12 @@ class FastOpenHost:
         seconds: i64 = self.sysctl.tcp_fastopen_blackhole_timeout_sec
         return now < self._paused_at + (seconds * SECOND << min(self._pauses - 1, _MOST_PAUSES))
 
+    def is_trying(self) -> bool:
+        """Whether there was a pause of which it is not known yet that it was the last."""
+        return self._pauses > 0
+
     def trust(self) -> None:
-        """Data came back on a connection that was opened so after a pause: all is well again."""
+        """Data came on a connection that was opened so after a pause: all is well again."""
         self._pauses = 0
 
 
@@ -161,7 +164,7 @@ class FastOpen:
         self.most: i64 = 0  # octets of data that its SYN can hold
         self.length: i64 = 0  # of the data in the SYN
         self.client_fail = 0  # why they were not taken
-        self.trusts = False  # the first after a pause
+        self.trying = False  # it was opened after a pause
         # Of a server:
         self.queue: FastOpenQueue | None = None
         self.pending = False  # the handshake has not ended yet
@@ -190,6 +193,12 @@ class FastOpen:
         if self.pending and self.queue is not None:
             self.pending = False
             self.queue.length -= 1
+
+    def over(self, any_data: bool) -> None:
+        """The connection is over, and data came in or not."""
+        self.end()
+        if self.trying and any_data:
+            self.host.trust()
 
     def reset(self, now: i64) -> None:
         """A RST ends it: what the application has already counts on for a minute (Linux reqsk_fastopen_remove).

@@ -1,4 +1,4 @@
-"""TCP Fast Open (RFC 7413): data in SYNs, on either side. Cookies are each stack's own: of those the length is compared."""
+"""TCP Fast Open (RFC 7413): data in SYNs, on either side. Of cookies the length is compared: each stack has its own."""
 
 from __future__ import annotations
 
@@ -313,7 +313,7 @@ def got_cookie(t: Talk, version: int = 4, cookie: bytes = COOKIE, size: int = 10
     """The stack has a cookie of the peer's."""
     sock = t.tcp(version)
     flow = t.flow(80, None, version)
-    sock.sendto(b"first", SEND, (PEER[version], 80))
+    sock.sendmsg([b"first"], [], SEND, (PEER[version], 80))
     t.expect("S")
     t.wait(0.02)
     flow.sends("SA", opts=mss(size) + fast_open(cookie) + NOP * 2)
@@ -327,7 +327,7 @@ def sent(t: Talk, data: bytes = b"hello", version: int = 4) -> tuple[Sock, Flow]
     got_cookie(t, version)
     sock = t.tcp(version)
     flow = t.flow(80, None, version)
-    sock.sendto(data, SEND, (PEER[version], 80))
+    sock.sendmsg([data], [], SEND, (PEER[version], 80))
     t.expect("S")
     return sock, flow
 
@@ -351,7 +351,7 @@ def test_a_second_syn_brings_data(t: Talk) -> None:
 
 @both()
 def test_a_syn_holds_a_segment_without_the_room_for_options(t: Talk) -> None:
-    sock, flow = sent(t, bytes(3000))
+    _, flow = sent(t, bytes(3000))
     t.wait(0.02)
     flow.sends("SA", opts=mss(1000))
     t.wait(0.1)
@@ -434,7 +434,7 @@ def test_connect_returns_at_once_with_a_cookie(t: Talk) -> None:
 
 @both()
 def test_connect_asks_for_a_cookie(t: Talk) -> None:
-    sock, flow = connected(t, before=lambda sock: sock.set(TCP, CONNECT, 1), opts=mss(1000) + fast_open(COOKIE))
+    sock, _ = connected(t, before=lambda sock: sock.set(TCP, CONNECT, 1), opts=mss(1000) + fast_open(COOKIE))
     sock.send(b"hello")
     t.wait(0.01)
 
@@ -443,7 +443,7 @@ def test_connect_asks_for_a_cookie(t: Talk) -> None:
 def test_a_client_may_need_no_cookie(t: Talk) -> None:
     sock = t.tcp()
     flow = t.flow(80, None)
-    sock.sendto(bytes(2000), SEND, (PEER[4], 80))
+    sock.sendmsg([bytes(2000)], [], SEND, (PEER[4], 80))
     t.wait(0.02)
     flow.sends("SA", opts=mss(1000))
     t.wait(0.02)
@@ -454,7 +454,7 @@ def test_a_socket_may_need_no_cookie(t: Talk) -> None:
     sock = t.tcp()
     sock.set(TCP, NO_COOKIE, 1)
     flow = t.flow(80, None)
-    sock.sendto(b"hello", SEND, (PEER[4], 80))
+    sock.sendmsg([b"hello"], [], SEND, (PEER[4], 80))
     t.wait(0.02)
     flow.sends("SA", ack=1, opts=mss(1000))
     t.wait(0.02)
@@ -463,17 +463,17 @@ def test_a_socket_may_need_no_cookie(t: Talk) -> None:
 @both(sysctls={"net.ipv4.tcp_fastopen": 2})
 def test_a_host_may_let_no_client(t: Talk) -> None:
     sock = t.tcp()
-    sock.sendto(b"hello", SEND, (PEER[4], 80))
+    sock.sendmsg([b"hello"], [], SEND, (PEER[4], 80))
     sock.set(TCP, CONNECT, 1)
 
 
 @both()
 def test_msg_fastopen_where_it_has_no_place(t: Talk) -> None:
-    sock, flow = connected(t)
-    sock.sendto(b"hello", SEND, (PEER[4], 80))
-    sock.sendto(b"hello", SEND, (PEER[4], 80))
+    sock, _ = connected(t)
+    sock.sendmsg([b"hello"], [], SEND, (PEER[4], 80))
+    sock.sendmsg([b"hello"], [], SEND, (PEER[4], 80))
     listener = listening(t)
-    listener.sendto(b"hello", SEND, (PEER[4], 80))
+    listener.sendmsg([b"hello"], [], SEND, (PEER[4], 80))
     t.tcp().send(b"hello", SEND)
     sock.send(b"end")
     t.wait(0.01)
@@ -500,7 +500,7 @@ def test_three_time_outs_look_like_a_black_hole(t: Talk) -> None:
     t.wait(3.5)
     sock = t.tcp()
     t.flow(80, None)
-    sock.sendto(b"hello", SEND, (PEER[4], 80))
+    sock.sendmsg([b"hello"], [], SEND, (PEER[4], 80))
     t.wait(0.1)
 
 
@@ -511,3 +511,160 @@ def test_a_client_of_ipv6(t: Talk) -> None:
     flow.sends("SA", opts=mss(1000))
     t.wait(0.1)
     sock.send(b"more")
+
+
+# ---- both
+
+
+def tell_info(sock: Sock) -> None:
+    """Logs what TCP_INFO says of Fast Open: data of the SYN were taken, it was made by them, why they were not."""
+    info = sock.sock.getsockopt(TCP, socket.TCP_INFO, 8)
+    sock.talk.note(f"{sock.name}.info", (bool(info[5] & 32), bool(info[5] & 128), info[7] >> 1 & 3))
+
+
+@both(sysctls=BOTH)
+def test_tcp_info_of_a_server(t: Talk) -> None:
+    sock, flow = opened(t, listening(t))
+    tell_info(sock)
+    flow.acks()
+    tell_info(sock)
+
+
+@both(sysctls=BOTH)
+def test_tcp_info_of_a_server_whose_syn_brought_nothing(t: Talk) -> None:
+    sock, _ = opened(t, listening(t), b"")
+    tell_info(sock)
+
+
+@both()
+def test_tcp_info_of_a_client(t: Talk) -> None:
+    sock, flow = sent(t)
+    tell_info(sock)
+    flow.sends("SA", opts=mss(1000))
+    tell_info(sock)
+
+
+@both()
+def test_tcp_info_of_a_client_without_a_cookie(t: Talk) -> None:
+    sock = t.tcp()
+    flow = t.flow(80, None)
+    sock.sendmsg([b"hello"], [], SEND, (PEER[4], 80))
+    flow.sends("SA", opts=mss(1000))
+    tell_info(sock)
+
+
+@both()
+def test_tcp_info_of_a_client_whose_data_were_not_taken(t: Talk) -> None:
+    sock, flow = sent(t)
+    flow.sends("SA", ack=1, opts=mss(1000))
+    tell_info(sock)
+
+
+@both()
+def test_tcp_info_of_a_client_whose_data_were_lost(t: Talk) -> None:
+    sock, flow = sent(t)
+    t.wait(1.5)
+    flow.sends("SA", ack=1, opts=mss(1000))
+    tell_info(sock)
+
+
+@both(sysctls=BOTH)
+def test_a_full_accept_queue_takes_no_data(t: Talk) -> None:
+    listener = listening(t, backlog=0)
+    cookie = asked(t)
+    for peer in (4000, 4001):
+        t.flow(peer).sends("S", b"hello", opts=mss(1000) + fast_open(cookie) + NOP * 2)
+        t.wait(0.01)
+    listener.accept()
+
+
+@both(sysctls=BOTH)
+def test_an_answer_that_is_lost_goes_again_when_the_handshake_has_ended(t: Talk) -> None:
+    sock, flow = opened(t, listening(t))
+    sock.send(b"answer")
+    t.wait(0.02)
+    flow.acks(1)
+    t.wait(1.0)
+
+
+@both(sysctls=BOTH)
+def test_icmp_before_accept_ends_it(t: Talk) -> None:
+    listener = listening(t)
+    cookie = asked(t)
+    flow = t.flow()
+    flow.sends("S", b"hello", opts=mss(1000) + fast_open(cookie) + NOP * 2)
+    t.expect("SA")
+    flow.sends_icmp(3, 1)
+    sock, _ = listener.accept()
+    sock.state()
+    sock.error()
+
+
+@both(sysctls=BOTH)
+def test_icmp_after_accept_does_not(t: Talk) -> None:
+    sock, flow = opened(t, listening(t))
+    flow.sends_icmp(3, 1)
+    sock.state()
+
+
+@both()
+def test_a_connection_that_waits_for_data_is_closed(t: Talk) -> None:
+    got_cookie(t)
+    sock = t.tcp()
+    sock.set(TCP, CONNECT, 1)
+    sock.connect((PEER[4], 80))
+    sock.close()
+    t.wait(0.1)
+
+
+@both()
+def test_a_connection_that_waits_for_data_is_shut_down(t: Talk) -> None:
+    got_cookie(t)
+    sock = t.tcp()
+    sock.set(TCP, CONNECT, 1)
+    sock.connect((PEER[4], 80))
+    sock.shutdown(socket.SHUT_WR)
+    sock.state()
+    t.wait(0.1)
+
+
+@both()
+def test_a_cookie_is_changed(t: Talk) -> None:
+    _, flow = sent(t)
+    flow.sends("SA", ack=1, opts=mss(1000) + fast_open(b"another cookie") + NOP * 2)
+    t.wait(0.1)
+    sock = t.tcp()
+    t.flow(80, None)
+    sock.sendmsg([b"hello"], [], SEND, (PEER[4], 80))
+    t.wait(0.1)
+
+
+@both()
+def test_buffers_of_a_message_fill_the_syn(t: Talk) -> None:
+    got_cookie(t)
+    sock = t.tcp()
+    t.flow(80, None)
+    sock.sendmsg([b"one", bytes(500), b"two", bytes(500)], [], SEND, (PEER[4], 80))
+    t.wait(0.1)
+
+
+@both()
+def test_a_small_mss_bounds_the_data_of_a_syn(t: Talk) -> None:
+    got_cookie(t, size=500)
+    sock = t.tcp()
+    sock.set(TCP, socket.TCP_MAXSEG, 300)
+    t.flow(80, None)
+    sock.sendmsg([bytes(1000)], [], SEND, (PEER[4], 80))
+    t.wait(0.1)
+
+
+@both(differs="what was to be written has been written when the call returns: there is nothing to say EINPROGRESS of")
+def test_nothing_is_written_with_a_cookie(t: Talk) -> None:
+    got_cookie(t)
+    sock = t.tcp()
+    flow = t.flow(80, None)
+    sock.sendmsg([b""], [], SEND, (PEER[4], 80))
+    t.wait(0.02)
+    flow.sends("SA", opts=mss(1000))
+    t.wait(0.1)
+    tell_info(sock)
