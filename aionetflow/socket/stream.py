@@ -278,6 +278,11 @@ class StreamSocket(StreamOptions):
         if self.hold is not None:
             self.local = ANY[self.family] if self.hold.automatic else self.hold.address
 
+    def end_connecting(self) -> None:
+        """After a handshake that the application has waited for: raises OSError if it failed."""
+        if self._connecting and self.connection is not None:
+            self.continue_connecting(self.connection)
+
     def continue_connecting(self, connection: Connection) -> None:
         """What connect() comes to when it was called before."""
         if connection.state in (SYN_SENT, SYN_RECEIVED):

@@ -50,8 +50,12 @@ def take_syn_ack(connection: Connection, segment: Segment, now: i64) -> None:
     Linux tcp_rcv_fastopen_synack. What was not taken goes again at once, and that is no sign of congestion
     (RFC 7413 4.2.2).
     """
-    fast, snd, recovery = connection.fast_open, connection.snd, connection.recovery
-    if fast is None or not (fast.asked or fast.length):
+    fast, snd, rcv, recovery = connection.fast_open, connection.snd, connection.rcv, connection.recovery
+    if fast is None:
+        return
+    # an answer may follow at once: it has the window that our SYN has offered
+    rcv.rcv_adv = seq_add(rcv.rcv_nxt, rcv.first_window(connection.advertised_mss()))
+    if not (fast.asked or fast.length):
         return
     recovery.acknowledge_plain(segment.ack, now)
     cookie = cookie_in(segment) if fast.asked else None
@@ -65,7 +69,7 @@ def take_syn_ack(connection: Connection, segment: Segment, now: i64) -> None:
     if fast.length:
         fast.acknowledged = True
         connection.stats.TCPFastOpenActive += 1
-    if segment.length:
+    if segment.length and segment.flags & SYN:
         _take_data(connection, segment)
 
 

@@ -39,7 +39,7 @@ class TcpInfo(NamedTuple):
     retransmits: int = 0  # time-outs since something new was acknowledged
     probes: int = 0  # of a closed window or of an idle peer, not answered
     backoff: int = 0  # how often the time-out was doubled
-    options: int = 0  # 1 timestamps, 2 SACK, 4 window scale, 8 ECN, 32 data of a SYN were taken, 128 it was opened by one
+    options: int = 0  # 1 timestamps, 2 SACK, 4 window scale, 8 ECN, 32 data of the SYN were taken, 128 opened by them
     wscale: int = 0  # snd_wscale in the lower four bits, rcv_wscale in the upper
     flags: int = 0  # 1 delivery_rate is limited by the application, 6 fastopen_client_fail
     rto: int = 1_000_000  # µs
