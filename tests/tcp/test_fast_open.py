@@ -126,7 +126,7 @@ def test_the_key_is_drawn_when_it_is_needed() -> None:
     assert len(str(script.stack.sysctl["net.ipv4.tcp_fastopen_key"])) == 35
 
 
-@pytest.mark.parametrize("text", ["1-2-3", "1-2-3-4-5", "1-2-3-g", "1-2-3-123456789", "1-2-3-4,1-2-3-4,1-2-3-4", "--- "])
+@pytest.mark.parametrize("text", ["1-2-3", "1-2-3-4-5", "1-2-3-g", "1-2-3-123456789", "1-2-3-4,1-2-3-4,1-2-3-4", "---"])
 def test_a_key_that_is_none_is_refused(text: str) -> None:
     script = listening()
     with pytest.raises(ValueError, match="key"):
@@ -343,7 +343,8 @@ def test_without_an_option_it_is_once_more_than_a_usual_one() -> None:
     assert take(script).state_name() == "UNCONN"
 
 
-@rule("RFC 7413 2.1", "A SYN that comes twice while its connection lives delivers its data once", code="tcp/early_data.py")
+@rule("RFC 7413 2.1", "A SYN that comes twice while its connection lives delivers its data once",
+      code="tcp/early_data.py")  # fmt: skip
 @pytest.mark.parametrize("data", [b"hello", b""])
 def test_the_same_syn_again_is_answered_and_not_read_again(data: bytes) -> None:
     script = opened()
@@ -531,8 +532,8 @@ def test_a_connected_socket_has_no_use_for_them(name: int) -> None:
     assert failure.value.errno == errno.EINVAL
 
 
-@pytest.mark.parametrize(("name", "value"), [(TCP_FASTOPEN, -1), (TCP_FASTOPEN_CONNECT, 2), (TCP_FASTOPEN_NO_COOKIE, -1),
-                                             (TCP_FASTOPEN_KEY, bytes(15)), (TCP_FASTOPEN_KEY, b"")])  # fmt: skip
+@pytest.mark.parametrize(("name", "value"), [(TCP_FASTOPEN, -1), (TCP_FASTOPEN_CONNECT, 2), (TCP_FASTOPEN_KEY, b""),
+                                             (TCP_FASTOPEN_KEY, bytes(15)), (TCP_FASTOPEN_NO_COOKIE, -1)])  # fmt: skip
 def test_values_that_are_refused(name: int, value: int | bytes) -> None:
     with pytest.raises(OSError, match="Invalid"):
         listening().stream().setsockopt(IPPROTO_TCP, name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 import pytest
 
@@ -16,6 +17,7 @@ from support.script import NearWrap
 
 SERVERS = {4: ("10.0.0.2", 80), 6: ("fd00::2", 80)}
 RTT = 0.02
+CLEAN: Mapping[str, float] = {}
 FAULTS = {"loss": 0.15, "duplicate": 0.15, "reorder": 0.2, "jitter": 0.01}
 
 
@@ -51,7 +53,9 @@ class Exchange:
 class Pair:
     """A client, a server, and a link between them."""
 
-    def __init__(self, seed: int, version: int = 4, limit: int = 16, **faults: float) -> None:
+    def __init__(
+        self, seed: int, version: int = 4, limit: int = 16, faults: Mapping[str, float] = CLEAN
+    ) -> None:
         self.clock = ManualClock()
         self.link = MemoryLink(self.clock, random.Random(seed), delay=RTT / 2, **faults)  # type: ignore[arg-type]
         self.client, self.server = (Stack(self.clock, random.Random(seed + i)) for i in (1, 2))
@@ -126,7 +130,7 @@ def test_more_than_a_syn_holds_goes_with_the_handshakes_end() -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_a_bad_link_changes_nothing(seed: int) -> None:
     draws = random.Random(seed)
-    pair = Pair(seed, draws.choice((4, 6)), draws.choice((1, 16)), **FAULTS)
+    pair = Pair(seed, draws.choice((4, 6)), draws.choice((1, 16)), FAULTS)
     requests = [draws.randbytes(draws.choice((1, 100, 1420, 1421, 5000))) for _ in range(8)]
     for request in requests:
         pair.exchange(request)
@@ -138,7 +142,7 @@ def test_a_bad_link_changes_nothing(seed: int) -> None:
 def test_the_bad_links_lead_through_all_corners() -> None:
     taken = failed = again = 0
     for seed in range(15):
-        pair = Pair(seed, **FAULTS)
+        pair = Pair(seed, faults=FAULTS)
         for number in range(10):
             pair.exchange(bytes((number,)) * 300)
         client, server = pair.client.stats.tcp, pair.server.stats.tcp
@@ -152,7 +156,7 @@ def test_the_bad_links_lead_through_all_corners() -> None:
 
 def test_the_same_seed_gives_the_same_run() -> None:
     def run() -> tuple[float, dict[str, int], dict[str, int]]:
-        pair = Pair(3, **FAULTS)
+        pair = Pair(3, faults=FAULTS)
         took = sum(pair.exchange(bytes(2000)).took for _ in range(5))
         return took, pair.client.stats.nstat(), pair.server.stats.nstat()
 
