@@ -114,9 +114,13 @@ class DataCalls(socket.socket):
     # What opens a connection --------------------------------------------------------------------------------------
 
     def _sendto(self, data: Any, address: Any, flags: int) -> int:
+        if flags & socket.MSG_FASTOPEN:
+            self.lead_out(address)
         return self.core.sendto(data, address, flags)
 
     def _sendmsg(self, pieces: list[Any], ancillary: list[Any], flags: int, address: Any) -> int:
+        if flags & socket.MSG_FASTOPEN and address is not None:
+            self.lead_out(address)
         return self.core.sendmsg(pieces, ancillary, flags, address)
 
     def _opening(self, first: Callable[[], int], data: memoryview, flags: int) -> Callable[[], int]:
@@ -187,6 +191,10 @@ class DataCalls(socket.socket):
     @abstractmethod
     def _retry(self, name: str, attempt: Callable[[], _T], flags: int = 0) -> _T:
         """Makes a call; waits if it would block and the socket is one that does. poll(2) is told of what it changes."""
+
+    @abstractmethod
+    def lead_out(self, target: Any) -> None:
+        """The socket is about to connect to a literal address."""
 
     @abstractmethod
     def checked_address(self, call: str, address: Any) -> Any:

@@ -87,6 +87,8 @@ def receive_icmp(connection: Connection, code: int, now: i64) -> None:
     if code == EMSGSIZE:
         if is_synchronized(connection.state) and connection.mtu_discover != IP_PMTUDISC_DONT:
             follow_mtu(connection, now)
+        elif connection.fast_open is not None and connection.state == SYN_SENT and connection.fast_open.length:
+            connection.syn_due = True  # Linux tcp_simple_retransmit: the next one is bare, and fits
     elif connection.state == SYN_SENT or (
         connection.state == SYN_RECEIVED and (connection.fast_open is None or not connection.fast_open.accepted)
     ):

@@ -15,7 +15,7 @@ from aionetflow.tcp.sequence import seq_add, seq_gt
 from aionetflow.tcp.states import SYN_SENT
 from aionetflow.widths import i64
 
-MAX_OPTIONS = 40  # octets
+_MAX_OPTIONS = 40  # octets
 
 
 def most_in_syn(connection: Connection, mss: int, now: i64) -> i64:
@@ -27,7 +27,7 @@ def most_in_syn(connection: Connection, mss: int, now: i64) -> i64:
     clamp = connection.advertised_mss()
     if mss:
         clamp = min(mss, connection.user_mss) if connection.user_mss else mss
-    return max(min(way, clamp) - MAX_OPTIONS, 0)
+    return max(min(way, clamp) - _MAX_OPTIONS, 0)
 
 
 def fill_syn(connection: Connection, packet: TxPacket, now: i64) -> None:

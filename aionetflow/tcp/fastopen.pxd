@@ -11,7 +11,6 @@ from aionetflow.tcp.segment cimport Segment
 cdef int64_t NEVER
 cdef int64_t SECOND
 cdef int FAST_OPEN
-cdef int KEY_LENGTH
 cdef int _LEAST_COOKIE
 cdef int _MOST_COOKIE
 cdef int64_t _RESET_TIME

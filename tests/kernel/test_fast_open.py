@@ -306,6 +306,24 @@ def test_a_server_of_ipv6(t: Talk) -> None:
     sock.state()
 
 
+@both(sysctls=BOTH)
+def test_a_connection_in_time_wait_is_followed_by_one_with_data(t: Talk) -> None:
+    listener = listening(t)
+    cookie = asked(t)
+    flow = t.flow()
+    flow.sends("S", b"hello", opts=mss(1000) + fast_open(cookie) + NOP * 2)
+    sock, _ = listener.accept()
+    sock.recv(100)
+    sock.close()
+    flow.acks()
+    flow.sends("FA")
+    t.wait(0.01)
+    flow.sends("S", b"again", seq=100_000, opts=mss(1000) + fast_open(cookie) + NOP * 2)
+    t.wait(0.01)
+    sock, _ = listener.accept()
+    sock.recv(100)
+
+
 # ---- the client
 
 

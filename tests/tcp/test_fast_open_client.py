@@ -236,6 +236,16 @@ def test_an_acknowledgment_of_more_than_was_sent_is_reset() -> None:
     assert script.state == State.SYN_SENT
 
 
+def test_a_syn_that_is_too_long_for_the_way_goes_again_at_once() -> None:
+    script = knowing()
+    script.sock = script.stream()
+    script.sock.sendto(bytes(900), REMOTE, MSG_FASTOPEN)
+    script.sends_icmp(3, 4, heard_syn(script), 600)
+    assert script.expect(SYN, seq=IRS).data == b""
+    script.sends(SYN | ACK, ack=IRS + 1, mss=MSS)
+    assert [len(heard.data) for heard in script.drain()] == [560, 340]
+
+
 def test_nobody_answers_at_all() -> None:
     script = sent()
     script.at(300.0).drain()
