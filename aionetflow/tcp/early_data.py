@@ -5,6 +5,7 @@ nevertheless be read and written; its SYN counts as acknowledged, as on Linux, s
 and its retransmission timer is the SYN-ACK's until that is acknowledged.
 """
 
+from aionetflow.config import DEFAULT_MSS, DEFAULT_MSS_6
 from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
@@ -60,7 +61,8 @@ def take_syn_ack(connection: Connection, segment: Segment, now: i64) -> None:
     recovery.acknowledge_plain(segment.ack, now)
     cookie = cookie_in(segment) if fast.asked else None
     offered = options.parse(segment.frame, segment.options, segment.options_end)
-    fast.host.learn(connection.local, connection.remote, cookie or b"", offered.mss)
+    mss = offered.mss or (DEFAULT_MSS if len(connection.remote) == 4 else DEFAULT_MSS_6)
+    fast.host.learn(connection.local, connection.remote, cookie or b"", mss)
     if recovery.head is not None:
         fast.client_fail = SYN_RETRANSMITTED if connection.total_retrans else DATA_NOT_ACKED
         connection.stats.TCPFastOpenActiveFail += 1

@@ -167,6 +167,16 @@ def test_the_data_of_a_syn_are_bounded(announced: int, asked: int, held: int) ->
     assert script.sock.events() == OUT
 
 
+def test_a_server_that_says_no_mss_is_sent_536_less_the_room() -> None:
+    script = Script()
+    script.sock = script.stream()
+    fails(errno.EINPROGRESS, script.sock)
+    heard_syn(script)
+    script.sends(SYN | ACK, options=bytes((OPTION, 10)) + COOKIE).expect(ACK)
+    script.sock = script.stream()
+    assert script.sock.sendto(bytes(5000), REMOTE, MSG_FASTOPEN) == 496
+
+
 def test_buffers_of_a_message_are_joined() -> None:
     script = knowing()
     script.sock = script.stream()
