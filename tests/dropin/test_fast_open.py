@@ -132,6 +132,24 @@ def test_a_program_that_does_not_block() -> None:
     assert aionetflow.run(main(), time="virtual") == [115, b"hello world\n", 6, b"hello world\n"]
 
 
+def test_on_one_host_there_is_nothing_to_wait_for() -> None:
+    def talk(address: Any) -> bytes:
+        with socket.socket() as sock:
+            assert sock.sendto(b"world\n", socket.MSG_FASTOPEN, address) == 6
+            return sock.recv(100)
+
+    async def main() -> list[bytes]:
+        async with aionetflow.Network(seed=7) as net:
+            net.localhost.sysctl["net.ipv4.tcp_fastopen"] = 0x403
+            async with await asyncio.start_server(greet, "127.0.0.1", 80):
+                with aionetflow.patch():
+                    said = [await in_a_thread(lambda: talk(("127.0.0.1", 80))) for _ in range(3)]
+            assert net.localhost.stats.tcp.TCPFastOpenPassive == 2
+            return said
+
+    assert asyncio.run(main()) == [b"hello world\n"] * 3
+
+
 def test_a_datagram_socket_does_not_know_the_flag() -> None:
     async def main() -> bytes:
         async with client_of(socket.AF_INET):
