@@ -54,6 +54,8 @@ def receive(connection: Connection, segment: Segment, now: i64) -> None:
         return
     if connection.state == SYN_SENT:
         receive_in_syn_sent(connection, segment, now)
+        if connection.rcv.fin_received:  # RFC 7413 4.2.2
+            _deliver_fin(connection, now)
         return
     early = connection.fast_open is not None and connection.fast_open.pending
     if early and is_syn_again(connection, segment, now):

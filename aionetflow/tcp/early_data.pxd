@@ -16,6 +16,7 @@ cdef int SYN_RETRANSMITTED
 cdef int SYN_ACK
 cdef int TIMEOUT
 cdef int ACK
+cdef int FIN
 cdef int RST
 cdef int SYN
 cdef int SYN_SENT

@@ -11,7 +11,7 @@ from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.fastopen import DATA_NOT_ACKED, SYN_RETRANSMITTED, FastOpen, cookie_in
 from aionetflow.tcp.recovery import SYN_ACK, TIMEOUT
-from aionetflow.tcp.segment import ACK, RST, SYN, Segment
+from aionetflow.tcp.segment import ACK, FIN, RST, SYN, Segment
 from aionetflow.tcp.sequence import seq_add, seq_gt
 from aionetflow.tcp.states import SYN_SENT
 from aionetflow.widths import i64
@@ -32,7 +32,7 @@ def most_in_syn(connection: Connection, mss: int, now: i64) -> i64:
 
 
 def fill_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
-    """Puts what was written into the first SYN; in those that are sent again there are none (RFC 7413 4.2.1)."""
+    """Puts what was written into the first SYN; in those that are sent again there are none (RFC 7413 4.1.3.1)."""
     snd, fast = connection.snd, connection.fast_open
     length = snd.queue.length
     if fast is None or connection.state != SYN_SENT or connection.syn_sent or length == 0:
@@ -59,10 +59,11 @@ def take_syn_ack(connection: Connection, segment: Segment, now: i64) -> None:
     if not (fast.asked or fast.length):
         return
     recovery.acknowledge_plain(segment.ack, now)
-    cookie = cookie_in(segment) if fast.asked else None
-    offered = options.parse(segment.frame, segment.options, segment.options_end)
-    mss = offered.mss or (DEFAULT_MSS if len(connection.remote) == 4 else DEFAULT_MSS_6)
-    fast.host.learn(connection.local, connection.remote, cookie or b"", mss)
+    if segment.flags & SYN:
+        cookie = cookie_in(segment) if fast.asked else None
+        offered = options.parse(segment.frame, segment.options, segment.options_end)
+        mss = offered.mss or (DEFAULT_MSS if len(connection.remote) == 4 else DEFAULT_MSS_6)
+        fast.host.learn(connection.local, connection.remote, cookie or b"", mss)
     if recovery.head is not None:
         fast.client_fail = SYN_RETRANSMITTED if connection.total_retrans else DATA_NOT_ACKED
         connection.stats.TCPFastOpenActiveFail += 1
@@ -71,7 +72,7 @@ def take_syn_ack(connection: Connection, segment: Segment, now: i64) -> None:
     if fast.length:
         fast.acknowledged = True
         connection.stats.TCPFastOpenActive += 1
-    if segment.length and segment.flags & SYN:
+    if segment.flags & SYN:
         _take_data(connection, segment)
 
 
@@ -90,7 +91,7 @@ def take_syn(connection: Connection, segment: Segment, fast: FastOpen) -> None:
     if segment.length:
         connection.data_segs_in = segment.count
         fast.acknowledged = True
-        _take_data(connection, segment)
+    _take_data(connection, segment)
 
 
 def is_syn_again(connection: Connection, segment: Segment, now: i64) -> bool:
@@ -111,12 +112,16 @@ def is_syn_again(connection: Connection, segment: Segment, now: i64) -> bool:
 
 
 def _take_data(connection: Connection, segment: Segment) -> None:
-    """What comes with a SYN is received: it begins behind the SYN."""
+    """What comes with a SYN is received: it begins behind the SYN. A FIN is noted."""
     rcv = connection.rcv
-    rcv.take_next(segment)
+    if segment.length:
+        rcv.take_next(segment)
+        connection.wake = True
     if seq_gt(rcv.rcv_nxt, rcv.rcv_adv):
         rcv.rcv_adv = rcv.rcv_nxt
-    connection.wake = True
+    if segment.flags & FIN:
+        rcv.fin_received = True
+        rcv.fin_seq = rcv.rcv_nxt
 
 
 def end_handshake(connection: Connection) -> None:

@@ -17,6 +17,7 @@ OTHER = bytes(range(16, 32))
 BOTH = {"net.ipv4.tcp_fastopen": 3}
 WITHOUT_COOKIE = {"net.ipv4.tcp_fastopen": 3 | 4 | 0x200}
 COOKIE = b"12345678"  # the peer's
+AT_ONCE = "a FIN in a SYN-ACK is acknowledged at once, not after 200 ms"
 
 
 def listening(t: Talk, limit: int = 5, backlog: int = 8, version: int = 4) -> Sock:
@@ -417,6 +418,26 @@ def test_a_syn_ack_may_bring_data(t: Talk) -> None:
     flow.sends("SA", b"welcome", opts=mss(1000))
     t.wait(0.1)
     sock.recv(100)
+
+
+@both(differs=AT_ONCE)
+def test_a_syn_ack_may_bring_data_and_a_fin(t: Talk) -> None:
+    sock, flow = sent(t)
+    t.wait(0.02)
+    flow.sends("SFA", b"welcome", opts=mss(1000))
+    t.wait(0.1)
+    sock.recv(100)
+    sock.recv(100)
+    sock.state()
+
+
+@both(differs=AT_ONCE)
+def test_a_syn_ack_may_bring_a_fin_alone(t: Talk) -> None:
+    sock, flow = sent(t)
+    flow.sends("SFA", opts=mss(1000))
+    t.wait(0.1)
+    sock.recv(100)
+    sock.state()
 
 
 @both()

@@ -276,7 +276,24 @@ def test_both_open_at_once() -> None:
 # ---- what comes back
 
 
-@rule("RFC 7413 4.2.2", "Data in a SYN-ACK are received", code="tcp/early_data.py")
+@rule("RFC 7413 4.2.2", "Data and a FIN in a SYN-ACK are received", code="tcp/early_data.py")
+@pytest.mark.parametrize("data", [b"welcome", b""])
+def test_a_syn_ack_may_end_the_stream(data: bytes) -> None:
+    script = sent()
+    script.sends(SYN | FIN | ACK, data=data, mss=MSS).expect(ACK)
+    assert script.sock.recv(100) == data
+    assert (script.sock.recv(100), script.state) == (b"", State.CLOSE_WAIT)
+
+
+def test_a_fin_in_a_usual_syn_ack_is_not() -> None:
+    script = Script()
+    script.sock = script.stream()
+    begin_connect(script)
+    heard_syn(script)
+    script.sends(SYN | FIN | ACK, mss=MSS).expect(ACK, ack=ISS + 1)
+    assert script.state == State.ESTABLISHED
+
+
 def test_a_syn_ack_may_bring_data() -> None:
     script = sent()
     script.sends(SYN | ACK, data=b"welcome", mss=MSS).expect(ACK, ack=ISS + 8)
