@@ -21,6 +21,7 @@ cdef int RST
 cdef int SYN
 cdef int SYN_SENT
 cdef int _MAX_OPTIONS
+cdef int _LEAST_DATA
 
 @cython.locals(way=int64_t, clamp=int64_t)
 cpdef int64_t most_in_syn(Connection connection, int64_t mss, int64_t now) except? -1

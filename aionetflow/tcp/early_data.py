@@ -17,6 +17,7 @@ from aionetflow.tcp.states import SYN_SENT
 from aionetflow.widths import i64
 
 _MAX_OPTIONS = 40  # octets
+_LEAST_DATA = 8  # Linux net.ipv4.tcp_min_snd_mss, less the options
 
 
 def most_in_syn(connection: Connection, mss: int, now: i64) -> i64:
@@ -28,7 +29,7 @@ def most_in_syn(connection: Connection, mss: int, now: i64) -> i64:
     clamp = connection.advertised_mss()
     if mss:
         clamp = min(mss, connection.user_mss) if connection.user_mss else mss
-    return max(min(way, clamp) - _MAX_OPTIONS, 0)
+    return max(min(way, clamp) - _MAX_OPTIONS, _LEAST_DATA)
 
 
 def fill_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
@@ -38,7 +39,6 @@ def fill_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     if fast is None or connection.state != SYN_SENT or connection.syn_sent or length == 0:
         return
     snd.queue.fill(packet, 0, length)
-    packet.mss = length  # one packet
     start = snd.snd_nxt
     snd.snd_nxt = seq_add(start, length)
     connection.recovery.sent(start, snd.snd_nxt, now)

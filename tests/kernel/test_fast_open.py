@@ -697,6 +697,15 @@ def test_a_small_mss_bounds_the_data_of_a_syn(t: Talk) -> None:
     t.wait(0.1)
 
 
+@both()
+def test_a_tiny_mss_leaves_little_room_in_a_syn(t: Talk) -> None:
+    got_cookie(t, size=10)
+    sock = t.tcp()
+    t.flow(80, None)
+    sock.sendmsg([bytes(1000)], [], SEND, (PEER[4], 80))
+    t.wait(0.1)
+
+
 @both(differs="what was to be written has been written when the call returns: there is nothing to say EINPROGRESS of")
 def test_nothing_is_written_with_a_cookie(t: Talk) -> None:
     got_cookie(t)

@@ -154,7 +154,7 @@ def test_a_newer_cookie_takes_the_place() -> None:
 @rule("RFC 7413 4.1.3", "The MSS that goes with the cookie bounds the data of a SYN; 40 octets are for options",
       code="tcp/early_data.py")  # fmt: skip
 @pytest.mark.parametrize(("announced", "asked", "held"), [(1000, 0, 960), (1460, 0, 1420), (9000, 0, 1420),
-                                                          (500, 300, 260)])  # fmt: skip
+                                                          (500, 300, 260), (10, 0, 8)])  # fmt: skip
 def test_the_data_of_a_syn_are_bounded(announced: int, asked: int, held: int) -> None:
     script = knowing(announced)
     script.sock = script.stream()
