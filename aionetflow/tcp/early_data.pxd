@@ -30,7 +30,7 @@ cpdef fill_syn(Connection connection, TxPacket packet, int64_t now)
 @cython.locals(
     fast=FastOpen, snd=Sender, rcv=Receiver, recovery=Recovery, cookie=bytes, offered=options.SynOptions, mss=int)
 cpdef take_syn_ack(Connection connection, Segment segment, int64_t now)
-@cython.locals(snd=Sender, recovery=Recovery)
+@cython.locals(snd=Sender)
 cpdef take_syn(Connection connection, Segment segment, FastOpen fast)
 @cython.locals(rcv=Receiver, fast=FastOpen)
 cpdef bint is_syn_again(Connection connection, Segment segment, int64_t now) except -1

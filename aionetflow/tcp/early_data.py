@@ -81,12 +81,11 @@ def take_syn(connection: Connection, segment: Segment, fast: FastOpen) -> None:
 
     Linux tcp_fastopen_create_child.
     """
-    snd, recovery = connection.snd, connection.recovery
+    snd = connection.snd
     connection.fast_open = fast
     snd.snd_una = snd.snd_nxt
     snd.syn_acked = True
-    recovery.usage_seq = recovery.round_end = snd.snd_una
-    recovery.pending = SYN_ACK
+    connection.recovery.pending = SYN_ACK
     connection.segs_in = segment.count
     if segment.length:
         connection.data_segs_in = segment.count

@@ -293,7 +293,8 @@ def test_a_syn_with_a_cookie_alone_is_enough() -> None:
 def test_tcp_info_tells_of_it() -> None:
     script = opened()
     info = take(script).tcp_info()
-    assert (info.state, info.options & 0xA0, info.bytes_received, info.data_segs_in) == (State.SYN_RECEIVED, 0xA0, 5, 1)
+    assert (info.state, info.options & 0xA0, info.bytes_received) == (State.SYN_RECEIVED, 0xA0, 5)
+    assert (info.segs_in, info.data_segs_in, info.bytes_acked) == (1, 1, 0)
     assert take(opened(b"")).tcp_info().options & 0xA0 == 0x80
 
 

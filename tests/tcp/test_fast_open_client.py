@@ -273,6 +273,21 @@ def test_both_open_at_once() -> None:
     assert script.state == State.ESTABLISHED
 
 
+@pytest.mark.parametrize("flags", [ACK, SYN | ACK])
+def test_both_open_at_once_and_the_answer_comes_with_the_acknowledgment(flags: int) -> None:
+    script = sent()
+    script.sends(SYN, mss=MSS)
+    script.expect(SYN | ACK, seq=IRS)
+    script.sends(flags, seq=ISS + 1 - bool(flags & SYN), ack=IRS + 6, data=b"answer", mss=MSS)
+    assert script.sock.recv(100) == b"answer"
+    script.expect(ACK, seq=IRS + 6, ack=ISS + 7)
+    script.sock.close()
+    script.expect(FIN | ACK, seq=IRS + 6, ack=ISS + 7)
+    script.sock = script.stream()
+    script.sock.sendto(bytes(5000), REMOTE, MSG_FASTOPEN)
+    assert len(heard_syn(script).data) == MSS - 40  # what is known of the server is what its SYN-ACK said
+
+
 # ---- what comes back
 
 
