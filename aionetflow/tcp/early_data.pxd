@@ -9,7 +9,7 @@ from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
 from aionetflow.tcp.segment cimport Segment
 from aionetflow.tcp.send cimport Sender
-from aionetflow.tcp.sequence cimport seq_add, seq_gt
+from aionetflow.tcp.sequence cimport seq_add
 
 cdef int DATA_NOT_ACKED
 cdef int SYN_RETRANSMITTED

@@ -12,7 +12,7 @@ from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.fastopen import DATA_NOT_ACKED, SYN_RETRANSMITTED, FastOpen, cookie_in
 from aionetflow.tcp.recovery import SYN_ACK, TIMEOUT
 from aionetflow.tcp.segment import ACK, FIN, RST, SYN, Segment
-from aionetflow.tcp.sequence import seq_add, seq_gt
+from aionetflow.tcp.sequence import seq_add
 from aionetflow.tcp.states import SYN_SENT
 from aionetflow.widths import i64
 
@@ -115,9 +115,6 @@ def _take_data(connection: Connection, segment: Segment) -> None:
     rcv = connection.rcv
     if segment.length:
         rcv.take_next(segment)
-        connection.wake = True
-    if seq_gt(rcv.rcv_nxt, rcv.rcv_adv):
-        rcv.rcv_adv = rcv.rcv_nxt
     if segment.flags & FIN:
         rcv.fin_received = True
         rcv.fin_seq = rcv.rcv_nxt

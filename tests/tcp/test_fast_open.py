@@ -396,6 +396,35 @@ def test_a_reset_ends_it() -> None:
     assert counted(script).AttemptFails == 2  # and that of the connection that asked for the cookie
 
 
+@rule("RFC 5961 4.2", "A SYN in the window is answered by a challenge ACK, before the handshake has ended too",
+      code="tcp/early_data.py")  # fmt: skip
+def test_another_syn_is_challenged() -> None:
+    script = opened()
+    script.sends(SYN, seq=ISS + 6, mss=MSS).expect(ACK, ack=ISS + 6)
+    assert take(script).state_name() == "SYN-RECV"
+
+
+def test_a_segment_with_the_number_of_the_syn_is_not_the_syn() -> None:
+    script = opened()
+    script.sends(ACK, seq=ISS).expect(ACK, ack=ISS + 6)
+    assert take(script).state_name() == "SYN-RECV"
+
+
+def test_a_syn_may_bring_more_than_the_window_that_is_offered() -> None:
+    script = listening(receive_buffer=2304)
+    script.stack.sysctl["net.ipv4.tcp_fastopen"] = SERVER | 0x200
+    assert script.listener is not None
+    script.listener.setsockopt(IPPROTO_TCP, TCP_FASTOPEN, 1)
+    script.sends(SYN, data=bytes(1300), mss=MSS)
+    script.heard = IRS
+    script.expect(SYN | ACK)
+    sock = take(script)
+    script.sends(ACK).expect_nothing()
+    assert sock.recv(2000) == bytes(1300)
+    script.sends(PSH | ACK, data=b"more").expect(ACK)
+    assert sock.recv(2000) == b"more"
+
+
 def test_a_guessed_reset_does_not() -> None:
     script = opened()
     script.sends(RST, seq=ISS + 100).expect(ACK, ack=ISS + 6)  # RFC 5961 3.2
@@ -485,6 +514,14 @@ def test_so_many_may_be_pending() -> None:
     assert counted(script).TCPFastOpenListenOverflow == 1
     script.sends(ACK).expect_nothing()
     assert asks(script, cookie, b"hello").ack == ISS + 6 & M32
+
+
+def test_an_end_of_the_handshake_makes_room_for_another() -> None:
+    script = opened(limit=1)
+    take(script)
+    script.sends(ACK).expect_nothing()
+    assert OPTION in asks(script).options
+    assert counted(script).TCPFastOpenListenOverflow == 0
 
 
 @rule("RFC 7413 5.1", "One that was reset counts for a while, as those with the addresses of others are",
