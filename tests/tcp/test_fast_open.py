@@ -123,7 +123,9 @@ def test_the_key_is_drawn_when_it_is_needed() -> None:
     script = server()
     assert script.stack.sysctl["net.ipv4.tcp_fastopen_key"] == ""
     cookie_of(script)
-    assert len(str(script.stack.sysctl["net.ipv4.tcp_fastopen_key"])) == 35
+    words = str(script.stack.sysctl["net.ipv4.tcp_fastopen_key"]).split("-")
+    assert [len(word) for word in words] == [8, 8, 8, 8]
+    assert all(int(word, 16) for word in words)
 
 
 @pytest.mark.parametrize("text", ["1-2-3", "1-2-3-4-5", "1-2-3-g", "1-2-3-123456789", "1-2-3-4,1-2-3-4,1-2-3-4", "---"])
@@ -326,13 +328,14 @@ def test_a_syn_ack_that_is_lost_goes_again_and_nothing_else() -> None:
 
 def test_nobody_acknowledges_the_syn_ack() -> None:
     script = opened()
+    script.stack.sysctl["net.ipv4.tcp_fastopen_blackhole_timeout_sec"] = 60
     sock = take(script)
     sock.setsockopt(IPPROTO_TCP, TCP_SYNCNT, 1)
     script.at(1.0).expect(SYN | ACK, seq=IRS)
     script.at(3.0).expect_nothing()
     assert sock.take_error() == errno.ETIMEDOUT
     assert sock.events() & (HUP | ERR | RDHUP) == HUP | RDHUP
-    assert counted(script).TCPAbortOnTimeout == 1
+    assert (counted(script).TCPAbortOnTimeout, counted(script).TCPFastOpenBlackhole) == (1, 0)
 
 
 def test_without_an_option_it_is_once_more_than_a_usual_one() -> None:

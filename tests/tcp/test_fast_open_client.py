@@ -132,6 +132,19 @@ def test_a_cookie_that_was_not_asked_for_is_not_kept() -> None:
     assert asks(script).options[OPTION] == b""
 
 
+def test_neither_is_one_that_needs_none() -> None:
+    script = Script()
+    script.stack.sysctl["net.ipv4.tcp_fastopen"] = CLIENT | WITHOUT_COOKIE
+    script.sock = script.stream()
+    script.sock.sendto(b"hello", REMOTE, MSG_FASTOPEN)
+    heard_syn(script)
+    script.sends(SYN | ACK, options=options(COOKIE)).expect(ACK)
+    script.sock.close()
+    script.drain()
+    script.stack.sysctl["net.ipv4.tcp_fastopen"] = CLIENT
+    assert asks(script).options[OPTION] == b""
+
+
 def test_a_server_that_gives_none_is_asked_again() -> None:
     script = Script()
     asks(script, None)
@@ -480,6 +493,18 @@ def test_three_time_outs_pause_fast_open() -> None:
     sent(script=script)
 
 
+def test_a_request_that_nobody_answers_pauses_too_and_what_follows_does_not() -> None:
+    script = Script()
+    script.stack.sysctl[BLACK_HOLE] = 3600
+    for _ in range(2):
+        script.sock = script.stream()
+        fails(errno.EINPROGRESS, script.sock)
+        script.after(5)
+        script.drain()
+        script.sock.close()
+        assert counted(script).TCPFastOpenBlackhole == 1
+
+
 def test_the_next_pause_is_twice_as_long_unless_data_came() -> None:
     for comes in (False, True):
         script = knowing()
@@ -499,6 +524,17 @@ def test_the_next_pause_is_twice_as_long_unless_data_came() -> None:
         assert host.is_paused(script.clock.now()) is not comes
         script.after(60.0)
         assert not host.is_paused(script.clock.now())
+
+
+def test_data_on_a_connection_of_before_the_pause_mean_nothing() -> None:
+    script = knowing()
+    script.stack.sysctl[BLACK_HOLE] = 60
+    sent(script=script)
+    script.sends(SYN | ACK, mss=MSS).expect(ACK)
+    script.sends(PSH | ACK, data=b"answer").expect(ACK)
+    script.stack.fast_open.pause(script.clock.now())
+    script.sends(RST).expect_nothing()
+    assert script.stack.fast_open.is_trying()
 
 
 def test_without_the_setting_there_is_no_pause() -> None:
