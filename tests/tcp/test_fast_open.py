@@ -545,6 +545,27 @@ def test_what_was_reset_counts_for_a_minute() -> None:
     assert counted(script).TCPFastOpenListenOverflow == 2
 
 
+def test_what_was_reset_counts_as_one() -> None:
+    script = opened(limit=2)
+    take(script)
+    script.sends(RST).expect_nothing()
+    assert OPTION in asks(script).options
+
+
+def test_one_that_has_come_and_gone_makes_room_for_one() -> None:
+    script = server(limit=1)
+    cookie = cookie_of(script)
+    for port in (4000, 4001):
+        script.ports, script.nxt, script.edge = (port, 80), ISS, None
+        script.sends(SYN, data=b"hello", options=option(cookie))
+        script.heard = IRS
+        script.expect(SYN | ACK)
+        if port == 4000:
+            script.sends(ACK).expect_nothing()
+            script.sends(RST).expect_nothing()
+    assert OPTION not in asks(script).options
+
+
 def test_what_was_reset_before_it_was_accepted_counts_no_longer() -> None:
     script = opened(limit=1)
     script.sends(RST).expect_nothing()
