@@ -59,6 +59,8 @@ from aionetflow.socket.options import (
     SOCK_STREAM,
     SOL_SOCKET,
     TCP_CORK,
+    TCP_FASTOPEN,
+    TCP_FASTOPEN_CONNECT,
     TCP_MAXSEG,
     TCP_NODELAY,
 )
@@ -72,7 +74,7 @@ __all__ = [
     "IP_TOS", "IP_TTL", "MSG_PEEK", "Network", "Patch", "Ping", "Probe", "Reply", "Router", "SHUT_RD", "SHUT_RDWR",
     "SHUT_WR", "SOCK_DGRAM", "SOCK_STREAM", "SOL_SOCKET", "SO_ACCEPTCONN", "SO_BROADCAST", "SO_DOMAIN", "SO_ERROR",
     "SO_LINGER", "SO_PROTOCOL", "SO_RCVBUF", "SO_REUSEADDR", "SO_SNDBUF", "SO_TYPE", "Socket", "Switch", "TCP_CORK",
-    "TCP_MAXSEG", "TCP_NODELAY", "Trace", "accept", "bind", "close", "connect", "current_host", "getpeername",
-    "getsockname", "getsockopt", "listen", "new_event_loop", "patch", "ping", "read", "recvfrom", "run", "sendto",
-    "setsockopt", "shutdown", "socket", "traceroute", "write",
+    "TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "TCP_MAXSEG", "TCP_NODELAY", "Trace", "accept", "bind", "close",
+    "connect", "current_host", "getpeername", "getsockname", "getsockopt", "listen", "new_event_loop", "patch",
+    "ping", "read", "recvfrom", "run", "sendto", "setsockopt", "shutdown", "socket", "traceroute", "write",
 ]  # fmt: skip

@@ -9,6 +9,8 @@ from typing import NamedTuple, TypeAlias
 
 Value: TypeAlias = int | str | tuple[int, ...]
 _MOST = (1 << 31) - 1
+_HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
+_TWO_KEYS = 32  # octets
 
 
 class Setting(NamedTuple):
@@ -71,6 +73,14 @@ SETTINGS: dict[str, Setting] = dict(
         _ipv4("tcp_abort_on_overflow", 0, 1,
               "an ACK that finds the accept queue full is answered by a RST, not dropped"),
         _ipv4("tcp_syncookies", 0, 2, "SYN cookies (RFC 4987 3.6): 1 when the SYN queue is full, 2 always"),
+        _ipv4("tcp_fastopen", 0, _MOST,
+              "Fast Open (RFC 7413), a sum: 1 for clients, 2 for servers, 4 clients need no cookie, 512 servers need "
+              "none, 1024 every listener is such a server"),
+        _ipv4("tcp_fastopen_blackhole_timeout_sec", 0, _MOST // 1000,
+              "s without Fast Open as a client after three time-outs in a row, doubled each time; 0: never"),
+        _ipv4("tcp_fastopen_key", 0, 0,
+              "the key of its cookies, and after a comma the one before, each as 00000000-00000000-00000000-00000000; "
+              "empty: drawn at random when it is needed"),
         _ipv4("tcp_tw_reuse", 0, 2,
               "connect() may take a port in TIME-WAIT: 1 where timestamps make that safe, 2 on loopback only"),
         _ipv4("tcp_tw_reuse_delay", 1, 60000, "ms in TIME-WAIT before that"),
@@ -139,7 +149,6 @@ _ROOT = "programs here may do what root may"
 _NAMES = "there are no marks, no virtual routing domains"
 _METRICS = "nothing is remembered of a destination after its connections"
 _PATHS = "of several ways to a destination one is used"
-_FAST = "there is no Fast Open (RFC 7413)"
 _FIXED = "it is what Linux's default makes it, and cannot be changed"
 _LABELS = "flow labels are 0"
 _IGNORED: tuple[tuple[str, str, dict[str, Value]], ...] = (
@@ -174,9 +183,6 @@ _IGNORED: tuple[tuple[str, str, dict[str, Value]], ...] = (
         "fib_multipath_hash_policy": 0, "fib_multipath_hash_fields": 7, "fib_multipath_use_neigh": 0,
         "tcp_plb_enabled": 0, "tcp_plb_cong_thresh": 128, "tcp_plb_idle_rehash_rounds": 3, "tcp_plb_rehash_rounds": 12,
         "tcp_plb_suspend_rto_sec": 60,
-    }),
-    (_FAST, "net.ipv4.", {
-        "tcp_fastopen": 1, "tcp_fastopen_blackhole_timeout_sec": 0, "tcp_fastopen_key": "",
     }),
     (_FIXED, "net.ipv4.", {
         "tcp_rto_min_us": 200000, "tcp_rto_max_ms": 120000, "tcp_min_rtt_wlen": 300,
@@ -274,4 +280,33 @@ def port_set(text: str) -> frozenset[int]:
     return frozenset(ports)
 
 
-_WORDS: dict[str, Callable[[str], object]] = {"net.ipv4.ip_local_reserved_ports": port_set}
+def fast_open_key(text: str) -> bytes:
+    """The octets of one key of 128 bits or of two, as Linux writes them; none of "". ValueError if it is no such text.
+
+    >>> fast_open_key("03020100-07060504-0b0a0908-0f0e0d0c") == bytes(range(16))
+    True
+    """
+    octets = b""
+    for key in text.split(",") if text else ():
+        words = key.split("-")
+        if len(words) != 4 or not all(len(word) <= 8 and set(word) <= _HEXADECIMAL and word for word in words):
+            raise ValueError(f"a key is four hexadecimal numbers of 32 bits with hyphens between, not {key!r}")
+        octets += b"".join([int(word, 16).to_bytes(4, "little") for word in words])
+    if len(octets) > _TWO_KEYS:
+        raise ValueError("there are at most two keys, the one in use and the one before")
+    return octets
+
+
+def fast_open_text(key: bytes) -> str:
+    """A key of 16 octets as Linux writes it.
+
+    >>> fast_open_text(bytes(range(16)))
+    '03020100-07060504-0b0a0908-0f0e0d0c'
+    """
+    return "-".join(key[at : at + 4][::-1].hex() for at in range(0, len(key), 4))
+
+
+_WORDS: dict[str, Callable[[str], object]] = {
+    "net.ipv4.ip_local_reserved_ports": port_set,
+    "net.ipv4.tcp_fastopen_key": fast_open_key,
+}

@@ -57,6 +57,9 @@ cdef class Sysctl:
     cdef public int tcp_max_syn_backlog
     cdef public int tcp_abort_on_overflow
     cdef public int tcp_syncookies
+    cdef public int tcp_fastopen
+    cdef public int tcp_fastopen_blackhole_timeout_sec
+    cdef public str tcp_fastopen_key
     cdef public int tcp_tw_reuse
     cdef public int tcp_tw_reuse_delay
     cdef public int tcp_rfc1337

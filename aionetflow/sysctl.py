@@ -74,6 +74,9 @@ class Sysctl:
         self.tcp_max_syn_backlog = 2048
         self.tcp_abort_on_overflow = 0
         self.tcp_syncookies = 1
+        self.tcp_fastopen = 1
+        self.tcp_fastopen_blackhole_timeout_sec = 0
+        self.tcp_fastopen_key = ""
         self.tcp_tw_reuse = 2
         self.tcp_tw_reuse_delay = 1000
         self.tcp_rfc1337 = 0

@@ -4,6 +4,7 @@ import errno
 import socket
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -49,7 +50,10 @@ class DataCalls(socket.socket):
             raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(flags_and_address)} given)")
         flags = flags_and_address[0] if len(flags_and_address) == 2 else 0
         address = self.checked_address("sendto", flags_and_address[-1])
-        return self._retry("sendto", lambda: self.core.sendto(data, address, flags), flags)
+        attempt: Callable[[], int] = partial(self._sendto, data, address, flags)
+        if flags & socket.MSG_FASTOPEN:
+            attempt = self._opening(attempt, memoryview(data).cast("B"), flags)
+        return self._retry("sendto", attempt, flags)
 
     @checked
     def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None) -> int:
@@ -57,7 +61,10 @@ class DataCalls(socket.socket):
         if address is not None:
             address = self.checked_address("sendmsg", address)
         pieces, ancillary = list(buffers), list(ancdata)
-        return self._retry("sendmsg", lambda: self.core.sendmsg(pieces, ancillary, flags, address), flags)
+        attempt: Callable[[], int] = partial(self._sendmsg, pieces, ancillary, flags, address)
+        if flags & socket.MSG_FASTOPEN:
+            attempt = self._opening(attempt, memoryview(b"".join(pieces)), flags)
+        return self._retry("sendmsg", attempt, flags)
 
     @checked
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
@@ -105,6 +112,44 @@ class DataCalls(socket.socket):
         sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
         return sent
 
+    # What opens a connection --------------------------------------------------------------------------------------
+
+    def _sendto(self, data: Any, address: Any, flags: int) -> int:
+        if flags & socket.MSG_FASTOPEN:
+            self.lead_out(address)
+        return self.core.sendto(data, address, flags)
+
+    def _sendmsg(self, pieces: list[Any], ancillary: list[Any], flags: int, address: Any) -> int:
+        if flags & socket.MSG_FASTOPEN and address is not None:
+            self.lead_out(address)
+        return self.core.sendmsg(pieces, ancillary, flags, address)
+
+    def _opening(self, first: Callable[[], int], data: memoryview, flags: int) -> Callable[[], int]:
+        """A call with MSG_FASTOPEN as one that may be tried again: connects, and sends all of data.
+
+        Where the socket waits that is until the handshake has ended (Linux __inet_stream_connect).
+        """
+        if self.gettimeout() == 0 or flags & socket.MSG_DONTWAIT or not isinstance(self.core, StreamSocket):
+            return first
+        sent = -1
+
+        def attempt() -> int:
+            nonlocal sent
+            core = self.core
+            assert isinstance(core, StreamSocket)
+            if sent < 0:
+                sent = 0
+                with suppress(BlockingIOError):  # on one host it may be over all the same
+                    sent = first()
+            if core.is_connecting():
+                raise os_error(errno.EAGAIN)
+            core.end_connecting()
+            while sent < len(data):
+                sent += core.send(data[sent:])
+            return sent
+
+        return attempt
+
     # What waits for more than an octet ----------------------------------------------------------------------------
 
     def _waits_for_all(self, flags: int) -> bool:
@@ -148,6 +193,10 @@ class DataCalls(socket.socket):
     @abstractmethod
     def _retry(self, name: str, attempt: Callable[[], _T], flags: int = 0) -> _T:
         """Makes a call; waits if it would block and the socket is one that does. poll(2) is told of what it changes."""
+
+    @abstractmethod
+    def lead_out(self, target: Any) -> None:
+        """The socket is about to connect to a literal address."""
 
     @abstractmethod
     def checked_address(self, call: str, address: Any) -> Any:

@@ -229,11 +229,14 @@ class VirtualSocket(DataCalls):
 
     def begin(self, target: Any) -> None:
         """connect() to a literal address that does not wait, whatever the time-out is."""
-        core = self.core
-        crossing = self._crossing()
+        self.lead_out(target)
+        self.description.make(partial(self.core.connect, target))
+
+    def lead_out(self, target: Any) -> None:
+        """The socket is about to connect, perhaps to the kernel's loopback."""
+        core, crossing = self.core, self._crossing()
         if crossing is not None and isinstance(core, StreamSocket) and core.connection is None:
             crossing.lead_out(self, target)
-        self.description.make(partial(core.connect, target))
 
     def _attempt(self, target: Any) -> None:
         try:

@@ -65,7 +65,8 @@ class TcpDemux(PacketHandler):
                 gone = code == errno.EPROTO or (code in _UNREACHABLE and not final)
                 self.half_open.fail(request, get32(quote, l4 + 4), gone)
             return
-        if seq_between(connection.snd.snd_una, get32(quote, l4 + 4), connection.snd.snd_nxt):
+        first = connection.snd.iss if connection.is_early() else connection.snd.snd_una
+        if seq_between(first, get32(quote, l4 + 4), connection.snd.snd_nxt):
             if code == EMSGSIZE and connection.mtu_discover < IP_PMTUDISC_INTERFACE:
                 self.driver.learn_mtu(connection.remote, info, now)
             user = connection.user

@@ -11,6 +11,8 @@ from aionetflow.stats cimport TcpStats
 from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp cimport arrival, departure, reset
 from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.early_data cimport take_syn
+from aionetflow.tcp.fastopen cimport FastOpenQueue
 from aionetflow.tcp.handshake cimport emit_syn, open_passively, resume_passively
 from aionetflow.tcp.request cimport Request, Row
 from aionetflow.tcp.segment cimport Segment
@@ -43,8 +45,11 @@ cdef class HalfOpen:
     cdef TxPacket _packet
     cdef TcpStats _stats
     cdef Sysctl _sysctl
-    @cython.locals(cookie=bint, route=Route, key=bytes, request=Request)
+    @cython.locals(cookie=bint, route=Route, key=bytes, first=uint32_t, request=Request)
     cpdef begin(self, Listener listener, RxPacket packet, Segment segment, int64_t iss, int64_t now)
+    @cython.locals(queue=FastOpenQueue, connection=Connection)
+    cpdef _open_early(
+        self, Listener listener, Route route, RxPacket packet, Segment segment, uint32_t iss, int64_t now)
     @cython.locals(most=int)
     cpdef bint _is_crowded(self, Listener listener, int64_t iss) except -1
     @cython.locals(iss=uint32_t, template=Connection, scale=int, clock=uint32_t, stamped=uint32_t)

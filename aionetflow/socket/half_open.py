@@ -15,6 +15,7 @@ from aionetflow.stats import TcpStats
 from aionetflow.sysctl import Sysctl
 from aionetflow.tcp import arrival, departure, reset
 from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.early_data import take_syn
 from aionetflow.tcp.handshake import emit_syn, open_passively, resume_passively
 from aionetflow.tcp.request import Request, Row
 from aionetflow.tcp.segment import ACK, FIN, PROTOCOL, RST, SYN, Segment
@@ -68,14 +69,32 @@ class HalfOpen:
         if cookie:
             self._send_cookie(listener, key, route, packet, segment, now)
             return
-        request = Request(
-            listener, key, route, local, remote, iss if iss >= 0 else self._services.isn.initial(key, now), segment, now
-        )  # fmt: skip
+        first = iss if iss >= 0 else self._services.isn.initial(key, now)
+        if listener.fast_open is not None and listener.fast_open.admits(segment, remote, local, now):
+            self._open_early(listener, route, packet, segment, first, now)
+            return
+        request = Request(listener, key, route, local, remote, first, segment, now)
         self.requests[key] = request
         listener.half_open += 1
         listener.young += 1
         self._wait(request, now)
         self._send_syn_ack(listener, request, segment, now)
+
+    def _open_early(
+        self, listener: Listener, route: Route, packet: RxPacket, segment: Segment, iss: u32, now: i64
+    ) -> None:
+        """RFC 7413 4.2.2: a SYN makes a connection, which can be accepted before its SYN-ACK is acknowledged."""
+        queue = listener.fast_open
+        assert queue is not None
+        connection = self._connection(
+            listener, route, packet.destination, packet.source, segment.source_port, iss
+        )  # fmt: skip
+        open_passively(connection, segment, now)
+        take_syn(connection, segment, queue.child())
+        connection.user = listener
+        self._stats.PassiveOpens += 1
+        listener.enqueue(connection)
+        self.driver.touch(connection)
 
     def _is_crowded(self, listener: Listener, iss: i64) -> bool:
         """Without cookies the last quarter of the queue is for peers that are known, which here none is."""
@@ -311,6 +330,8 @@ class HalfOpen:
             template = listener.template = listener.make(
                 route, local, listener.hold.port, remote, remote_port, iss
             )  # fmt: skip
+            if listener.fast_open is not None:
+                template.fast_open = listener.fast_open.answer
         template.route, template.local, template.remote = route, local, remote
         template.remote_port = remote_port
         template.snd.iss = iss

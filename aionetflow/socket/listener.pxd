@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 from aionetflow.socket.ports cimport PortHold
 from aionetflow.stats cimport TcpStats
 from aionetflow.tcp.connection cimport Connection, ConnectionUser
+from aionetflow.tcp.fastopen cimport FastOpenQueue
 
 cdef int64_t NEVER
 cdef int _MAX_WINDOW
@@ -21,6 +22,7 @@ cdef class Listener(ConnectionUser):
     cdef public int64_t overflowed_at
     cdef public int defer_rounds
     cdef public int syn_retries
+    cdef public FastOpenQueue fast_open
     cdef public int64_t receive_limit
     cdef public bint closed
     cdef public object ready

@@ -11,6 +11,7 @@ from aionetflow.ip.route import Route
 from aionetflow.socket.ports import PortHold
 from aionetflow.stats import TcpStats
 from aionetflow.tcp.connection import Connection, ConnectionUser
+from aionetflow.tcp.fastopen import FastOpenQueue
 from aionetflow.widths import i64, u32
 
 _MAX_WINDOW = 65535  # RFC 7323 2.2: that of a SYN is not scaled
@@ -36,6 +37,7 @@ class Listener(ConnectionUser):
         self.overflowed_at: i64 = -NEVER  # when it last answered with a cookie
         self.defer_rounds = 0  # TCP_DEFER_ACCEPT: for so many SYN-ACKs it is data that makes a connection
         self.syn_retries = 0  # TCP_SYNCNT; 0: net.ipv4.tcp_synack_retries
+        self.fast_open: FastOpenQueue | None = None  # TCP_FASTOPEN
         self.receive_limit = 0  # octets that a new connection may hold for its reader
         self.closed = False
         self.ready: deque[Connection] = deque()
@@ -69,6 +71,8 @@ class Listener(ConnectionUser):
     def close(self) -> list[Connection]:
         """Gives up all connections; returns those whose peers must be told."""
         self.closed = True
+        if self.fast_open is not None:
+            self.fast_open.closed = True
         connections = list(self.ready)
         self.ready.clear()
         return connections

@@ -10,6 +10,7 @@ from aionetflow.stats cimport Stats
 from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.fastopen cimport FastOpenHost
 from aionetflow.tcp.isn cimport InitialNumbers
 
 cdef class Services(Node):
@@ -22,6 +23,7 @@ cdef class Services(Node):
     cdef readonly Sysctl sysctl
     cdef public InitialNumbers isn
     cdef readonly ChallengeLimit challenges
+    cdef readonly FastOpenHost fast_open
     cpdef int64_t take_over(self, bytes key, int64_t now) except? -2
     cpdef int64_t timestamp_offset(self, bytes local, bytes remote) except? -1
     cdef readonly list interfaces

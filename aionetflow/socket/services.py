@@ -16,6 +16,7 @@ from aionetflow.sysctl import Sysctl
 from aionetflow.tcp import congestion
 from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.fastopen import FastOpenHost
 from aionetflow.tcp.isn import InitialNumbers
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Services(Node):
         self.sysctl.watch("net.ipv4.tcp_congestion_control", _check_congestion)
         self.isn = InitialNumbers(random)
         self.challenges = ChallengeLimit(random)
+        self.fast_open = FastOpenHost(random, self.sysctl, stats.tcp)
         self.interfaces: list[Interface] = []
         self.memberships: dict[int, Memberships] = {}  # in groups, by the octets of an address
         self.sources = Sources(self.interfaces, routes)

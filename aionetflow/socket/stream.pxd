@@ -2,12 +2,14 @@ import cython
 from libc.stdint cimport int64_t
 
 from aionetflow.ip.route cimport Route
+from aionetflow.socket cimport fast_open
 from aionetflow.socket.listener cimport Listener
 from aionetflow.socket.stream_options cimport StreamOptions
 from aionetflow.socket.services cimport Services
 from aionetflow.socket.ports cimport PortHold, connection_key
 from aionetflow.socket.table cimport SocketTable
 from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.fastopen cimport CookieKeys
 from aionetflow.tcp.handshake cimport open_actively
 
 cdef int ERR
@@ -28,14 +30,17 @@ cdef class StreamSocket(StreamOptions):
     cdef public Listener listener
     cdef public int defer_accept
     cdef public str _congestion
+    cdef public bint opens_fast
+    cdef public CookieKeys fast_open_keys
     cdef public bint _connecting
-    @cython.locals(listener=Listener, sock=StreamSocket)
+    @cython.locals(listener=Listener, sock=StreamSocket, connection=Connection)
     cpdef StreamSocket take_ready(self)
     @cython.locals(route=Route)
     cpdef begin(self, bytes remote, int port)
     @cython.locals(connection=Connection, mask=int)
     cpdef int events(self) except? -1
-    @cython.locals(services=Services, local=bytes, connection=Connection, now=int64_t, iss=int64_t)
+    @cython.locals(services=Services, local=bytes, connection=Connection, now=int64_t, iss=int64_t,
+        without_cookie=bint)
     cpdef _start_connecting(self, Route route, bytes remote, int port)
     cpdef _inherit(self, StreamSocket listening)
     cpdef changed(self, Connection connection)

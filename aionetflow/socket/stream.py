@@ -12,17 +12,27 @@ from aionetflow.ip.address import AF_INET, ANY, Address, endpoint
 from aionetflow.ip.route import BROADCAST, MULTICAST, Route
 from aionetflow.ip.v4 import PROTOCOL_TCP
 from aionetflow.packet import IcmpOrigin
+from aionetflow.socket import fast_open
 from aionetflow.socket.ancillary import ERRORS
 from aionetflow.socket.base import ERR, HUP, IN, OUT, RDHUP, Owner
 from aionetflow.socket.error_queue import told_by_icmp
 from aionetflow.socket.listener import Listener
-from aionetflow.socket.options import IPPROTO_TCP, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM, TCP_SYNCNT
+from aionetflow.socket.options import (
+    IPPROTO_TCP,
+    SHUT_RD,
+    SHUT_RDWR,
+    SHUT_WR,
+    SOCK_STREAM,
+    TCP_FASTOPEN_NO_COOKIE,
+    TCP_SYNCNT,
+)
 from aionetflow.socket.ports import connection_key
 from aionetflow.socket.services import Services
 from aionetflow.socket.stream_options import StreamOptions
 from aionetflow.socket.tcp_options import NO_UNSENT_LIMIT, configure
 from aionetflow.tcp import congestion
 from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.fastopen import CookieKeys
 from aionetflow.tcp.handshake import open_actively
 from aionetflow.tcp.pacing import pace_of
 from aionetflow.tcp.states import CLOSED, SHORT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event, State
@@ -43,6 +53,8 @@ class StreamSocket(StreamOptions):
         self._set_up(services, fd, owner, family)
         self.defer_accept = 0  # TCP_DEFER_ACCEPT, in SYN-ACKs
         self._congestion = ""  # TCP_CONGESTION; empty: the host's default
+        self.opens_fast = False  # TCP_FASTOPEN_CONNECT, or MSG_FASTOPEN while that connects
+        self.fast_open_keys: CookieKeys | None = None  # TCP_FASTOPEN_KEY
         self.listener: Listener | None = None
         self._connecting = False
 
@@ -90,12 +102,16 @@ class StreamSocket(StreamOptions):
             return None
         sock = self._services.make_stream(self.owner, self.family)
         sock._inherit(self)
-        sock._use(listener.ready.popleft())
+        connection: Connection = listener.ready.popleft()
+        if connection.fast_open is not None:
+            connection.fast_open.accepted = True
+        sock._use(connection)
         return sock
 
     def connect(self, address: Address) -> None:
         """Begins the handshake (connect(2)) and raises BlockingIOError(EINPROGRESS).
 
+        With TCP_FASTOPEN_CONNECT and a cookie of that server it does neither: what is written first begins it.
         Called again: EALREADY while it goes on, the error if it failed, nothing at all the first time after it
         succeeded, EISCONN from then on.
         """
@@ -104,10 +120,16 @@ class StreamSocket(StreamOptions):
         if self.listener is not None:
             raise os_error(errno.EISCONN)
         if self.connection is not None:
-            self._continue_connecting(self.connection)
+            self.continue_connecting(self.connection)
             return
         self.begin(remote, port)
-        raise os_error(errno.EINPROGRESS)
+        if not fast_open.is_deferred(self.connection):
+            raise os_error(errno.EINPROGRESS)
+
+    def open_fast(self, address: Address | None) -> None:
+        """What MSG_FASTOPEN makes of connect(): see fast_open.connect."""
+        self.check_open()
+        fast_open.connect(self, address)
 
     def begin(self, remote: bytes, port: int) -> None:
         """As connect, of a socket that has no connection and does not listen; returns when the SYN is sent."""
@@ -176,7 +198,7 @@ class StreamSocket(StreamOptions):
             mask |= HUP
         if connection.read_shut:
             mask |= IN | RDHUP
-        if connection.state not in (SYN_SENT, SYN_RECEIVED):
+        if connection.state not in (SYN_SENT, SYN_RECEIVED) or not connection.is_opening():
             mask |= IN if connection.urgent is None and connection.rcv.is_readable() else 0
             if connection.urgent is not None:
                 mask |= self.urgent_events(connection)
@@ -190,8 +212,8 @@ class StreamSocket(StreamOptions):
         return connection is not None and connection.state not in (CLOSED, SYN_SENT, TIME_WAIT)
 
     def is_connecting(self) -> bool:
-        """Whether the handshake is under way."""
-        return self.connection is not None and self.connection.state in (SYN_SENT, SYN_RECEIVED)
+        """Whether the handshake is under way, and data have to wait for its end."""
+        return self.connection is not None and self.connection.is_opening()
 
     def may_linger(self) -> bool:
         """Whether closing should wait for the peer: SO_LINGER is set, and it will not be a reset."""
@@ -258,6 +280,9 @@ class StreamSocket(StreamOptions):
         self.local = local
         self._use(connection)
         self._connecting = True
+        if self.opens_fast:
+            without_cookie = self.kept((_TCP, TCP_FASTOPEN_NO_COOKIE), 0) != 0
+            fast_open.prepare(services.fast_open, connection, without_cookie, now)
         open_actively(connection, now)
         services.touch(connection)
         services.run()
@@ -275,9 +300,15 @@ class StreamSocket(StreamOptions):
         if self.hold is not None:
             self.local = ANY[self.family] if self.hold.automatic else self.hold.address
 
-    def _continue_connecting(self, connection: Connection) -> None:
+    def end_connecting(self) -> None:
+        """After a handshake that the application has waited for: raises OSError if it failed."""
+        if self._connecting and self.connection is not None:
+            self.continue_connecting(self.connection)
+
+    def continue_connecting(self, connection: Connection) -> None:
+        """What connect() comes to when it was called before."""
         if connection.state in (SYN_SENT, SYN_RECEIVED):
-            raise os_error(errno.EALREADY)
+            raise os_error(errno.EALREADY if connection.is_opening() else errno.EISCONN)
         if not self._connecting:
             raise os_error(errno.EISCONN)
         self._connecting = False
@@ -295,6 +326,7 @@ class StreamSocket(StreamOptions):
         listener.receive_limit = self.receive_buffer // 2
         listener.defer_rounds = self.defer_accept
         listener.syn_retries = self.kept((IPPROTO_TCP, TCP_SYNCNT), 0)
+        fast_open.tell(self, listener)
         listener.reuse, listener.reuse_port, listener.device = self.reuse_address, self.reuse_port, self.device
 
     def _connection_ready(self) -> None:

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 
 from aionetflow.socket.services cimport Services
 from aionetflow.socket.data cimport DataSocket
+from aionetflow.socket.fast_open cimport early_room
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.send cimport Sender
 from aionetflow.tcp.urgent cimport is_sending, read_until_mark, send_urgent, take_urgent
@@ -11,6 +12,7 @@ cdef int CLOSED
 cdef int SYN_RECEIVED
 cdef int SYN_SENT
 cdef int MSG_ERRQUEUE
+cdef int MSG_FASTOPEN
 cdef int MSG_MORE
 cdef int MSG_OOB
 cdef int MSG_PEEK

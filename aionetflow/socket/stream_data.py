@@ -10,7 +10,8 @@ from aionetflow.socket.ancillary import Item, Told, fitted, of_error
 from aionetflow.socket.base import Owner
 from aionetflow.socket.data import Buffer, DataSocket
 from aionetflow.socket.error_queue import OVERHEAD, take_told
-from aionetflow.socket.options import MSG_ERRQUEUE, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
+from aionetflow.socket.fast_open import early_room
+from aionetflow.socket.options import MSG_ERRQUEUE, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC
 from aionetflow.socket.services import Services
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT
@@ -34,7 +35,9 @@ class StreamData(DataSocket):
         """
         connection = self._writable(flags)
         room = connection.room()
-        if connection.state in (SYN_SENT, SYN_RECEIVED) or (room == 0 and len(data)):
+        if connection.state in (SYN_SENT, SYN_RECEIVED):
+            room = early_room(connection)
+        if room == 0 and len(data):
             raise os_error(errno.EAGAIN)
         if type(data) is not bytes:
             data = bytes(memoryview(data).cast("B")[:room])
@@ -51,7 +54,9 @@ class StreamData(DataSocket):
         """As send, of what follows start in data: nothing is copied."""
         connection = self._writable(0)
         room = connection.room()
-        if connection.state in (SYN_SENT, SYN_RECEIVED) or room == 0:
+        if connection.state in (SYN_SENT, SYN_RECEIVED):
+            room = early_room(connection)
+        if room == 0:
             raise os_error(errno.EAGAIN)
         size = min(len(data) - start, room)
         connection.write_part(data, start, start + size)
@@ -59,8 +64,10 @@ class StreamData(DataSocket):
         return size
 
     def sendto(self, data: Buffer, address: Address, flags: int = 0) -> int:
-        """As send; the address is not looked at (Linux tcp_sendmsg)."""
-        return self.send(data, flags)
+        """As send; the address is looked at with MSG_FASTOPEN alone: then connect() comes first, and goes with it."""
+        if flags & MSG_FASTOPEN:
+            self.open_fast(address)
+        return self.send(data, flags & ~MSG_FASTOPEN)
 
     def recv(self, limit: int, flags: int = 0) -> bytes:
         """Takes up to limit octets of what has arrived (recv(2)); b"" at the end of the stream.
@@ -164,9 +171,13 @@ class StreamData(DataSocket):
         return count, 0, None
 
     def _send_all(self, buffers: Sequence[bytes | memoryview], flags: int, address: Address | None) -> int:
+        if flags & MSG_FASTOPEN:
+            self.open_fast(address)
         connection = self._writable(flags)
         room, total = connection.room(), 0
-        if connection.state in (SYN_SENT, SYN_RECEIVED) or (room == 0 and any(map(len, buffers))):
+        if connection.state in (SYN_SENT, SYN_RECEIVED):
+            room = early_room(connection)
+        if room == 0 and any(map(len, buffers)):
             raise os_error(errno.EAGAIN)
         for buffer in buffers:
             data = buffer if type(buffer) is bytes and len(buffer) <= room - total else bytes(buffer[: room - total])
@@ -177,12 +188,18 @@ class StreamData(DataSocket):
         self._written(connection, total, flags if total else 0)
         return total
 
+    def open_fast(self, address: Address | None) -> None:
+        """The part of a send() with MSG_FASTOPEN that is a connect()."""
+        raise NotImplementedError
+
     def _writable(self, flags: int) -> Connection:
         """The connection, if it may be written to."""
         self.check_open()
         if error := self.take_error():
             raise os_error(error)
         connection = self.connection
+        if connection is None and flags & MSG_FASTOPEN:
+            self.open_fast(None)
         if connection is None or connection.write_shut:
             raise os_error(errno.EPIPE)
         return connection

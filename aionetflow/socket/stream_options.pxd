@@ -15,8 +15,6 @@ cdef int DEFAULT_MSS
 cdef int HERE
 cdef int IN
 cdef int PRI
-cdef int SYN_RECEIVED
-cdef int SYN_SENT
 
 cdef class StreamOptions(StreamData):
     cdef public bint nodelay

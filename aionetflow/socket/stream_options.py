@@ -4,6 +4,7 @@ import errno
 
 from aionetflow.config import DEFAULT_MSS
 from aionetflow.errors import os_error
+from aionetflow.socket import fast_open, options
 from aionetflow.socket.base import IN, PRI, Owner
 from aionetflow.socket.options import (
     IPPROTO_TCP,
@@ -19,15 +20,16 @@ from aionetflow.socket.stream_data import StreamData
 from aionetflow.socket.tcp_options import STREAM_OPTIONS, heed
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.info import TcpInfo, info_of, info_of_listener
-from aionetflow.tcp.states import SYN_RECEIVED, SYN_SENT
 from aionetflow.tcp.urgent import is_at_mark, readable_without_mark
 from aionetflow.tcp.urgent_mark import HERE
+
+options.RAW_OPTIONS.update(fast_open.RAW_OPTIONS)
 
 
 class StreamOptions(StreamData):
     """The part of StreamSocket that answers for its options."""
 
-    own_options = STREAM_OPTIONS
+    own_options = STREAM_OPTIONS | fast_open.OPTIONS
 
     def _set_up(self, services: Services, fd: int, owner: Owner, family: int) -> None:
         StreamData._set_up(self, services, fd, owner, family)
@@ -128,7 +130,7 @@ class StreamOptions(StreamData):
             return int(connection is not None and is_at_mark(connection))
         if self.is_listening():
             raise os_error(errno.EINVAL)
-        if connection is None or connection.state in (SYN_SENT, SYN_RECEIVED):
+        if connection is None or connection.is_opening():
             return 0
         if request == SIOCINQ:
             return readable_without_mark(connection)

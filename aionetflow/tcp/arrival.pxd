@@ -7,8 +7,9 @@ from aionetflow.tcp.acknowledgment cimport receive_ack, take_plain
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.delayed_ack cimport Acknowledgments
 from aionetflow.tcp.departure cimport follow_mtu
+from aionetflow.tcp.early_data cimport is_syn_again
 from aionetflow.tcp.ecn cimport take_marks
-from aionetflow.tcp.handshake cimport receive_ack_of_syn, receive_in_syn_sent
+from aionetflow.tcp.handshake cimport receive_ack_of_syn, receive_ack_of_syn_ack, receive_in_syn_sent
 from aionetflow.tcp.paws cimport keep_timestamp, paws_rejects
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.sack cimport note_duplicate
@@ -49,7 +50,7 @@ cdef int EPIPE
 cdef int EMSGSIZE
 cdef int IP_PMTUDISC_DONT
 
-@cython.locals(owed=bint)
+@cython.locals(owed=bint, early=bint)
 cpdef receive(Connection connection, Segment segment, int64_t now)
 cpdef receive_icmp(Connection connection, int code, bint at_once, int64_t now)
 @cython.locals(snd=Sender, rcv=Receiver)

@@ -11,8 +11,9 @@ from aionetflow.ip.route import IP_PMTUDISC_DONT
 from aionetflow.tcp.acknowledgment import receive_ack, take_plain
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.departure import follow_mtu
+from aionetflow.tcp.early_data import is_syn_again
 from aionetflow.tcp.ecn import CE, take_marks
-from aionetflow.tcp.handshake import receive_ack_of_syn, receive_in_syn_sent
+from aionetflow.tcp.handshake import receive_ack_of_syn, receive_ack_of_syn_ack, receive_in_syn_sent
 from aionetflow.tcp.paws import keep_timestamp, paws_rejects
 from aionetflow.tcp.receive import IN_ORDER, OLD, OUT_OF_ORDER, REFUSED
 from aionetflow.tcp.recovery import OPEN
@@ -53,10 +54,18 @@ def receive(connection: Connection, segment: Segment, now: i64) -> None:
         return
     if connection.state == SYN_SENT:
         receive_in_syn_sent(connection, segment, now)
+        if connection.rcv.fin_received:  # RFC 7413 4.2.2
+            _deliver_fin(connection, now)
+        return
+    early = connection.fast_open is not None and connection.fast_open.pending
+    if early and is_syn_again(connection, segment, now):
         return
     if connection.state == CLOSED or not _check(connection, segment, now):
         return
-    if connection.state == SYN_RECEIVED and not receive_ack_of_syn(connection, segment, now):
+    if early:
+        if not receive_ack_of_syn_ack(connection, segment, now):
+            return
+    elif connection.state == SYN_RECEIVED and not receive_ack_of_syn(connection, segment, now):
         return
     keep_timestamp(connection, segment, now)
     if not receive_ack(connection, segment, now):
@@ -81,7 +90,11 @@ def receive_icmp(connection: Connection, code: int, at_once: bool, now: i64) -> 
     if code == EMSGSIZE:
         if is_synchronized(connection.state) and connection.mtu_discover != IP_PMTUDISC_DONT:
             follow_mtu(connection, now)
-    elif connection.state == SYN_SENT or connection.state == SYN_RECEIVED:
+        elif connection.fast_open is not None and connection.state == SYN_SENT and connection.fast_open.length:
+            connection.syn_due = True  # Linux tcp_simple_retransmit: the next one is bare, and fits
+    elif connection.state == SYN_SENT or (
+        connection.state == SYN_RECEIVED and (connection.fast_open is None or not connection.fast_open.accepted)
+    ):
         connection.fail(_ABORT, code)
     elif at_once:
         connection.error = code

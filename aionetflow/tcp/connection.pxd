@@ -5,6 +5,7 @@ from aionetflow.ip.route cimport Route
 from aionetflow.stats cimport TcpStats
 from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.delayed_ack cimport Acknowledgments
+from aionetflow.tcp.fastopen cimport FastOpen
 from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.congestion.base cimport CongestionControl
 from aionetflow.tcp.mtu_search cimport MtuSearch
@@ -62,6 +63,7 @@ cdef class Connection:
     cdef public Patience patience
     cdef public Pace pace
     cdef public MtuSearch search
+    cdef public FastOpen fast_open
     cdef public UrgentMark urgent
     cdef public int64_t sent_at
     cdef public int64_t stuck_since
@@ -131,6 +133,8 @@ cdef class Connection:
     cpdef transition(self, int event)
     cpdef fail(self, int event, int error)
     cpdef refuse(self, Segment segment)
+    cpdef bint is_early(self) except -1
+    cpdef bint is_opening(self) except -1
     @cython.locals(mss=int64_t)
     cpdef int advertised_mss(self) except? -1
     @cython.locals(least=int64_t)

@@ -21,6 +21,7 @@ from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.congestion.base import CongestionControl
 from aionetflow.tcp.delayed_ack import Acknowledgments
+from aionetflow.tcp.fastopen import FastOpen
 from aionetflow.tcp.mtu_search import MtuSearch
 from aionetflow.tcp.options import TIMESTAMPS_LENGTH
 from aionetflow.tcp.pace import Pace
@@ -118,6 +119,7 @@ class Connection:
         self.patience: Patience | None = None  # how long to go on, where the application has a say in that
         self.pace: Pace | None = None  # when data may leave, where they do so at a rate
         self.search: MtuSearch | None = None  # for the longest packet that the way takes, where one goes on
+        self.fast_open: FastOpen | None = None  # what RFC 7413 has to do with it, if anything
         # TCP_INFO tells of these
         self.segs_in = self.segs_out = self.data_segs_in = self.data_segs_out = 0
         self.total_retrans = self.total_rto = self.bytes_retrans = 0
@@ -186,6 +188,8 @@ class Connection:
         if self.write_shut:
             return
         self.write_shut = True
+        if self.user is not None and self.is_early():
+            return  # Linux tcp_shutdown: the FIN is for when the handshake has ended
         self.snd.fin_queued = is_open(self.state) or self.state == SYN_RECEIVED
         self.transition(_CLOSE)
         self.wake = True
@@ -226,6 +230,8 @@ class Connection:
             self.stats.AttemptFails += 1
         elif is_open(self.state):
             self.stats.EstabResets += 1
+        if self.fast_open is not None:
+            self.fast_open.over(self.data_segs_in > 0)
         self.transition(event)
         if error:
             self.error = error
@@ -243,6 +249,16 @@ class Connection:
         if not segment.flags & RST:
             self.refused = segment.ack
             self.refuse_due = True
+
+    def is_early(self) -> bool:
+        """Whether it was made by a SYN with data whose answer is not acknowledged yet (RFC 7413)."""
+        return self.fast_open is not None and self.fast_open.pending
+
+    def is_opening(self) -> bool:
+        """Whether data must wait for the end of the handshake; by RFC 7413 not always."""
+        if self.state != SYN_SENT and self.state != SYN_RECEIVED:
+            return False
+        return self.fast_open is None or not (self.fast_open.pending or self.fast_open.deferred)
 
     def advertised_mss(self) -> i64:
         """The largest segment that the way out takes, less headers (RFC 9293 3.7.1)."""
@@ -341,7 +357,10 @@ class Connection:
         return True
 
     def was_answered(self, now: i64) -> bool:
-        """net.ipv4.tcp_invalid_ratelimit; if it was not, it counts as answered now."""
+        """Whether a segment that makes no sense was answered a moment ago (net.ipv4.tcp_invalid_ratelimit).
+
+        If not, it counts as answered now.
+        """
         if now < self.answered_at + self.sysctl.tcp_invalid_ratelimit * MILLISECOND:
             return True
         self.answered_at = now

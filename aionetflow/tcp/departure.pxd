@@ -5,6 +5,7 @@ from aionetflow.packet cimport TxPacket
 from aionetflow.tcp.congestion.base cimport CongestionControl
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.emission cimport blocks_due, emit_reset, emit_run, emit_segment, mss_in, send_syn
+from aionetflow.tcp.fastopen cimport FastOpen
 from aionetflow.tcp.loss cimport on_reorder_timeout, on_timeout
 from aionetflow.tcp.mtu_probing cimport limit_search, look_for_black_hole, note_probe, probe_length
 from aionetflow.tcp.pacing cimport is_held, pacing_delay
@@ -28,6 +29,7 @@ cdef int IP_PMTUDISC_DONT
 cdef int LOSS
 cdef int PROBE
 cdef int REORDER
+cdef int SYN_ACK
 cdef int TIMEOUT
 cdef int CWR
 cdef int ACK
@@ -63,7 +65,7 @@ cpdef _restart(Connection connection, int64_t now)
 cpdef _arm_holding_timers(Connection connection, int64_t now)
 @cython.locals(recovery=Recovery)
 cpdef _on_retransmission_timer(Connection connection, int64_t now)
-@cython.locals(snd=Sender, recovery=Recovery)
+@cython.locals(snd=Sender, recovery=Recovery, over=bint, fast=FastOpen)
 cpdef _on_retransmission_timeout(Connection connection, int64_t now)
 @cython.locals(snd=Sender, rtt=RttEstimator)
 cpdef _on_persist_timeout(Connection connection, int64_t now)

@@ -10,7 +10,7 @@ from aionetflow.tcp.loss import on_reorder_timeout, on_timeout
 from aionetflow.tcp.mtu_probing import limit_search, look_for_black_hole, note_probe, probe_length
 from aionetflow.tcp.pacing import is_held, pacing_delay
 from aionetflow.tcp.rack import arm_timeout, schedule_probe
-from aionetflow.tcp.recovery import LOSS, PROBE, REORDER, TIMEOUT
+from aionetflow.tcp.recovery import LOSS, PROBE, REORDER, SYN_ACK, TIMEOUT
 from aionetflow.tcp.scoreboard import after_segments, segments_in
 from aionetflow.tcp.segment import ACK, CWR, FIN, PSH
 from aionetflow.tcp.sequence import seq_gt, seq_sub
@@ -43,7 +43,7 @@ def output(connection: Connection, packet: TxPacket, now: i64) -> bool:
         connection.dup_acks_due -= 1
         emit_segment(connection, packet, snd.snd_nxt, ACK, now)
         return True
-    if may_send(connection.state) and _emit_data(connection, packet, now):
+    if (may_send(connection.state) or connection.is_early()) and _emit_data(connection, packet, now):
         return True
     if connection.probe_due:
         # Linux tcp_xmit_probe_skb: a number already acknowledged, so that the peer must answer with its window
@@ -313,7 +313,11 @@ def _on_retransmission_timer(connection: Connection, now: i64) -> None:
 def _on_retransmission_timeout(connection: Connection, now: i64) -> None:
     """RFC 6298 5.4 to 5.7; gives up as Linux does (tcp_write_timeout)."""
     snd, recovery = connection.snd, connection.recovery
-    if has_retransmitted_enough(connection, now):
+    over = has_retransmitted_enough(connection, now)
+    fast = connection.fast_open
+    if fast is not None and fast.is_suspicious(connection.retries, over):
+        fast.host.pause(now)
+    if over:
         give_up(connection)
         return
     if snd.syn_acked:
@@ -323,7 +327,7 @@ def _on_retransmission_timeout(connection: Connection, now: i64) -> None:
     connection.retries += 1
     connection.total_rto += 1
     connection.stats.TCPTimeouts += 1
-    if not snd.syn_acked:
+    if not snd.syn_acked or recovery.pending == SYN_ACK:
         # Linux: the first SYNs are sent again at the same intervals
         if connection.state != SYN_SENT or connection.retries > connection.sysctl.tcp_syn_linear_timeouts:
             recovery.rtt.backoff += 1

@@ -5,6 +5,7 @@ from aionetflow._fast cimport put32, put_tcp_header
 from aionetflow.packet cimport TxPacket
 from aionetflow.stats cimport TcpStats
 from aionetflow.tcp.connection cimport Connection
+from aionetflow.tcp.early_data cimport fill_syn
 from aionetflow.tcp.handshake cimport emit_syn
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.sack cimport block, blocks_to_send

@@ -4,6 +4,7 @@ from aionetflow.config import NEVER
 from aionetflow.fast import put32, put_tcp_header
 from aionetflow.packet import TxPacket
 from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.early_data import fill_syn
 from aionetflow.tcp.handshake import emit_syn
 from aionetflow.tcp.options import NOP, SACK, TIMESTAMPS_LENGTH
 from aionetflow.tcp.sack import block, blocks_to_send
@@ -95,6 +96,8 @@ def send_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     connection.need_ack = False
     emit_syn(connection, packet, now)
     packet.ident = connection.ident
+    if connection.fast_open is not None:
+        fill_syn(connection, packet, now)
     if connection.timers.retransmit == NEVER:
         connection.timers.retransmit = now + within_user_timeout(connection, connection.recovery.rtt.rto(), now)
     if connection.syn_sent:

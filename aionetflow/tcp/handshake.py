@@ -15,13 +15,15 @@ from aionetflow.config import (
 from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
+from aionetflow.tcp.early_data import end_handshake, take_syn_ack
 from aionetflow.tcp.ecn import offer_ecn, take_ecn_offer
 from aionetflow.tcp.mtu_probing import begin_with_search
 from aionetflow.tcp.options import TIMESTAMPS_LENGTH
+from aionetflow.tcp.rack import arm_timeout
 from aionetflow.tcp.sack import note_duplicate
 from aionetflow.tcp.segment import ACK, ECE, RST, SYN, Segment, emit
-from aionetflow.tcp.sequence import seq_add, seq_gt, seq_leq
-from aionetflow.tcp.states import SYN_SENT, Event
+from aionetflow.tcp.sequence import seq_add, seq_geq, seq_gt, seq_leq
+from aionetflow.tcp.states import SYN_RECEIVED, SYN_SENT, Event
 from aionetflow.tcp.timeouts import arm_keepalive
 from aionetflow.widths import i64
 
@@ -31,6 +33,7 @@ _RCV_SYN = int(Event.RCV_SYN)
 _RCV_SYN_ACK = int(Event.RCV_SYN_ACK)
 _RCV_ACK_OF_SYN = int(Event.RCV_ACK_OF_SYN)
 _RCV_RST = int(Event.RCV_RST)
+_CLOSE = int(Event.CLOSE)
 
 
 def window_scale() -> int:
@@ -47,9 +50,15 @@ _WINDOW_SCALE = window_scale()
 def open_actively(connection: Connection, now: i64) -> None:
     """connect(): the SYN is due."""
     connection.transition(_ACTIVE_OPEN)
-    connection.stats.ActiveOpens += 1
     connection.snd.snd_nxt = seq_add(connection.snd.iss, 1)
     connection.rcv.rcv_wscale = _WINDOW_SCALE
+    if connection.fast_open is None or not connection.fast_open.deferred:
+        send_first_syn(connection)
+
+
+def send_first_syn(connection: Connection) -> None:
+    """The SYN of connect() is due; that may be later than connect() (RFC 7413)."""
+    connection.stats.ActiveOpens += 1
     connection.syn_due = True
 
 
@@ -98,7 +107,10 @@ def receive_in_syn_sent(connection: Connection, segment: Segment, now: i64) -> N
     _take_syn(connection, segment, now)
     if acknowledges:
         connection.transition(_RCV_SYN_ACK)
+        snd.acknowledge(segment.ack)
         _establish(connection, segment, now)
+        if connection.fast_open is not None:
+            take_syn_ack(connection, segment, now)
         if connection.acks.ping_pong == 0:
             connection.need_ack = True
         else:  # TCP_QUICKACK was turned off: data that go with it are about to come
@@ -117,14 +129,39 @@ def receive_ack_of_syn(connection: Connection, segment: Segment, now: i64) -> bo
         connection.refuse(segment)
         return False
     connection.transition(_RCV_ACK_OF_SYN)
+    snd.acknowledge(segment.ack)
     if connection.passive:
         _take_window(connection, segment)
     _establish(connection, segment, now)
+    if connection.fast_open is not None:  # our SYN had data, and crossed the peer's
+        take_syn_ack(connection, segment, now)
     if segment.flags & SYN:
         connection.need_ack = True  # the SYN has come once more, like data that have
         connection.acks.be_quick(connection.rcv)
         connection.stats.DelayedACKLost += 1
         note_duplicate(connection, segment)
+    return True
+
+
+def receive_ack_of_syn_ack(connection: Connection, segment: Segment, now: i64) -> bool:
+    """As receive_ack_of_syn, of a connection that data have been received and perhaps sent on (RFC 7413 4.2.2).
+
+    It may be closed by now; what else the segment acknowledges is left to others.
+    """
+    snd = connection.snd
+    if not (seq_geq(segment.ack, snd.snd_una) and seq_leq(segment.ack, snd.snd_nxt)):
+        if connection.state == SYN_RECEIVED:
+            connection.refuse(segment)
+            return False
+        return True
+    connection.transition(_RCV_ACK_OF_SYN)
+    end_handshake(connection)
+    _establish(connection, segment, now)
+    if connection.recovery.head is not None:
+        arm_timeout(connection, now)
+    if connection.write_shut and not snd.fin_queued:
+        snd.fin_queued = True
+        connection.transition(_CLOSE)
     return True
 
 
@@ -147,6 +184,8 @@ def emit_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     offer = options.emit_syn(
         connection.offered_mss(now), scale, sack, timestamps, connection.tsval(now), rcv.ts_recent
     )  # fmt: skip
+    if connection.fast_open is not None:
+        offer += connection.fast_open.take_option()
     emit(
         packet, connection.local_port, connection.remote_port, snd.iss, rcv.rcv_nxt, flags, window, offer
     )  # fmt: skip
@@ -204,7 +243,6 @@ def _take_window(connection: Connection, segment: Segment) -> None:
 
 def _establish(connection: Connection, segment: Segment, now: i64) -> None:
     snd, recovery = connection.snd, connection.recovery
-    snd.acknowledge(segment.ack)
     recovery.usage_seq = recovery.round_end = segment.ack
     recovery.cwnd_stamp = now
     rtt: i64 = 0

@@ -21,6 +21,8 @@ _OPT_TIMESTAMPS = 1
 _OPT_SACK = 2
 _OPT_WSCALE = 4
 _OPT_ECN = 8
+_OPT_SYN_DATA = 32
+_OPT_TFO_CHILD = 128
 _U8, _U16, _U32 = 0xFF, 0xFFFF, 0xFFFFFFFF
 
 
@@ -39,7 +41,7 @@ class TcpInfo(NamedTuple):
     retransmits: int = 0  # time-outs since something new was acknowledged
     probes: int = 0  # of a closed window or of an idle peer, not answered
     backoff: int = 0  # how often the time-out was doubled
-    options: int = 0  # 1 timestamps, 2 SACK, 4 window scale, 8 ECN, 16 ECN seen, 32 data in the SYN were acknowledged
+    options: int = 0  # 1 timestamps, 2 SACK, 4 window scale, 8 ECN, 32 data of the SYN were taken, 128 opened by them
     wscale: int = 0  # snd_wscale in the lower four bits, rcv_wscale in the upper
     flags: int = 0  # 1 delivery_rate is limited by the application, 6 fastopen_client_fail
     rto: int = 1_000_000  # µs
@@ -109,11 +111,12 @@ def info_of(connection: Connection, now: i64) -> TcpInfo:
     snd, rcv, acks = connection.snd, connection.rcv, connection.acks
     fields = _of_recovery(connection.recovery, snd.mss)
     fields |= _of_timers(connection, now)
-    data = snd.queue.released
+    data, fast = snd.queue.released, connection.fast_open
     return TcpInfo(
         state=connection.state,
         options=_options(connection),
         wscale=snd.snd_wscale | rcv.rcv_wscale << 4 if connection.scaling else 0,
+        flags=fast.client_fail << 1 if fast is not None else 0,
         ato=acks.ato // _MICROSECOND,
         snd_mss=snd.mss,
         rcv_mss=rcv.mss,
@@ -148,11 +151,14 @@ def _rate(rate: i64) -> int:
 
 def _options(connection: Connection) -> int:
     """What both ends have agreed on."""
+    fast = connection.fast_open
     agreed = (
         (connection.timestamps, _OPT_TIMESTAMPS),
         (connection.recovery.selective, _OPT_SACK),
         (connection.scaling, _OPT_WSCALE),
         (connection.ecn, _OPT_ECN),
+        (fast is not None and fast.acknowledged, _OPT_SYN_DATA),
+        (fast is not None and fast.queue is not None, _OPT_TFO_CHILD),
     )
     return sum(bit for is_on, bit in agreed if is_on)
 

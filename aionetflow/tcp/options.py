@@ -14,6 +14,7 @@ WINDOW_SCALE = 3
 SACK_PERMITTED = 4  # RFC 2018 2
 SACK = 5  # RFC 2018 3
 TIMESTAMPS = 8  # RFC 7323 3.2
+FAST_OPEN = 34  # RFC 7413 4.1.1
 TIMESTAMPS_LENGTH = 12  # with the two NOPs that Linux puts before it, in every segment
 MAX_WINDOW_SCALE = 14  # RFC 7323 2.3
 

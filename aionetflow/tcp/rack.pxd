@@ -16,6 +16,7 @@ cdef int PROBE
 cdef int RACK_PATIENCE
 cdef int RECOVERY
 cdef int REORDER
+cdef int SYN_ACK
 cdef int TIMEOUT
 cdef int LOST
 cdef int RESENT

@@ -7,7 +7,7 @@ segment again when nothing is heard for two round trips, so that the loss of a t
 from aionetflow.config import MILLISECOND, RTO_INITIAL, RTO_MIN
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.pacing import pacing_delay
-from aionetflow.tcp.recovery import CWR, OPEN, PROBE, RACK_PATIENCE, RECOVERY, REORDER, TIMEOUT
+from aionetflow.tcp.recovery import CWR, OPEN, PROBE, RACK_PATIENCE, RECOVERY, REORDER, SYN_ACK, TIMEOUT
 from aionetflow.tcp.scoreboard import LOST, RESENT, SACKED, Ack, Run, after_segments
 from aionetflow.tcp.sequence import seq_gt, seq_lt, seq_sub
 from aionetflow.widths import i64
@@ -142,8 +142,11 @@ def arm_timeout(connection: Connection, now: i64) -> None:
     """Linux tcp_rearm_rto: the time-out counts from the oldest segment's departure where another timer was pending."""
     recovery = connection.recovery
     rto = recovery.rtt.rto()
-    if recovery.pending != TIMEOUT and recovery.head is not None:
-        rto = max(recovery.head.sent_at + rto - now, 1)
+    if recovery.pending != TIMEOUT:
+        if recovery.pending == SYN_ACK:
+            return
+        if recovery.head is not None:
+            rto = max(recovery.head.sent_at + rto - now, 1)
     if connection.pace is not None:
         rto += pacing_delay(connection, now)
     recovery.pending = TIMEOUT

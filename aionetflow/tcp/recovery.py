@@ -32,6 +32,7 @@ _LOSS = LOSS
 TIMEOUT = 0  # RFC 6298
 PROBE = 1  # RFC 8985 7: a tail may have been lost
 REORDER = 2  # RFC 8985 6.2 step 5: what looks lost may only be late
+SYN_ACK = 3  # RFC 7413: data are on their way already, but it is the SYN-ACK that would be sent again
 RACK_PATIENCE = 16  # Linux TCP_RACK_RECOVERY_THRESH: recoveries that a wider reordering window lasts
 
 

@@ -44,3 +44,5 @@ cpdef int64_t _heard_at(Connection connection) except? -1
 @cython.locals(patience=Patience)
 cpdef int64_t _idle_time(Connection connection) except? -1
 cpdef bint _is_leaving(Connection connection) except -1
+@cython.locals(patience=Patience, asked=int, limit=int)
+cpdef int _handshake_retries(Connection connection) except? -1

@@ -30,10 +30,9 @@ def model_timeout(retries: int, first: i64) -> i64:
 def has_retransmitted_enough(connection: Connection, now: i64) -> bool:
     """Whether the time-out that has just come is the last (Linux tcp_write_timeout)."""
     patience, sysctl = connection.patience, connection.sysctl
-    if connection.state == SYN_SENT or connection.state == SYN_RECEIVED:
-        limit = patience.syn_retries if patience is not None and patience.syn_retries else sysctl.tcp_syn_retries
-        most = limit + (sysctl.tcp_syn_linear_timeouts if connection.state == SYN_SENT else 0)
-        if connection.retries >= most:
+    if connection.state == SYN_SENT or connection.state == SYN_RECEIVED or connection.is_early():
+        limit = _handshake_retries(connection)
+        if connection.retries >= limit + (sysctl.tcp_syn_linear_timeouts if connection.state == SYN_SENT else 0):
             return True
         first = RTO_INITIAL
     else:
@@ -157,3 +156,12 @@ def _idle_time(connection: Connection) -> i64:
 
 def _is_leaving(connection: Connection) -> bool:
     return connection.state == TIME_WAIT or (connection.state == FIN_WAIT_2 and connection.user is None)
+
+
+def _handshake_retries(connection: Connection) -> int:
+    """How often a SYN, or a SYN-ACK, is sent again."""
+    patience = connection.patience
+    asked = patience.syn_retries if patience is not None else 0
+    if connection.is_early():
+        return asked or connection.sysctl.tcp_synack_retries + 1  # Linux tcp_fastopen_synack_timer
+    return asked or connection.sysctl.tcp_syn_retries

@@ -77,6 +77,20 @@ async def test_a_server_of_the_kernel_is_reached_where_nobody_listens_on_the_net
 
 
 @in_real_time
+async def test_a_server_of_the_kernel_is_reached_by_what_opens_with_data() -> None:
+    async with aionetflow.Network(seed=1, bridge="loopback") as net:
+        loop = asyncio.get_running_loop()
+        with kernel_server(echo) as port, VirtualSocket(net.localhost) as sock:
+            sock.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                sock.sendto(b"hello", socket.MSG_FASTOPEN, ("127.0.0.1", port))
+            await loop.sock_sendall(sock, b"hello")
+            assert await loop.sock_recv(sock, 100) == b"hello"
+            sock.shutdown(socket.SHUT_WR)
+            assert await loop.sock_recv(sock, 100) == b""
+
+
+@in_real_time
 async def test_a_client_of_the_kernel_reaches_a_server_on_the_network() -> None:
     async with aionetflow.Network(seed=1, bridge="loopback"):
         server = await asyncio.start_server(count, "127.0.0.1", 0)

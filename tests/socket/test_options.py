@@ -18,9 +18,10 @@ SOL, IP, TCP = options.SOL_SOCKET, options.IPPROTO_IP, options.IPPROTO_TCP
 kernel = pytest.mark.kernel
 
 PREFIXES = ("SO_", "SOL_", "IPPROTO_", "IP_", "IPV6_", "TCP_", "MSG_", "SHUT_", "SOCK_")
-# linux/in.h and linux/in6.h: Python's socket module does not name these
+# linux/in.h, linux/in6.h and linux/tcp.h: Python's socket module does not name these
 UNNAMED = {
-    "IP_MTU_DISCOVER": 10, "IP_RECVERR": 11, "IPV6_MTU_DISCOVER": 23, "IPV6_RECVERR": 25, "SO_MAX_PACING_RATE": 47,
+    "IP_MTU_DISCOVER": 10, "IP_RECVERR": 11, "IPV6_MTU_DISCOVER": 23, "IPV6_RECVERR": 25, "TCP_FASTOPEN_CONNECT": 30,
+    "TCP_FASTOPEN_KEY": 33, "TCP_FASTOPEN_NO_COOKIE": 34, "SO_MAX_PACING_RATE": 47,
 }  # fmt: skip
 NAMES = [name for name in vars(options) if name.startswith(PREFIXES) and name not in ("IPV6_OPTIONS", "TCP_BUFFER_MAX")]
 FLAGS = [(SOL, options.SO_REUSEADDR), (SOL, options.SO_BROADCAST), (TCP, options.TCP_NODELAY), (TCP, options.TCP_CORK)]

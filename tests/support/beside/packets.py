@@ -68,6 +68,11 @@ def timestamps(value: int, echo: int) -> bytes:
     return struct.pack("!BBII", 8, 10, value & M32, echo & M32)
 
 
+def fast_open(cookie: bytes = b"") -> bytes:
+    """RFC 7413 4.1.1: a cookie, or a request for one."""
+    return struct.pack("!BB", 34, 2 + len(cookie)) + cookie
+
+
 # ---- making
 
 
@@ -193,4 +198,6 @@ def plain_option(kind: int, body: bytes) -> Any:
         return "mss", struct.unpack("!H", body)[0]
     if kind == 3:
         return "ws", body[0]
-    return {34: "tfo", 69: "mptcp"}.get(kind, f"option {kind}"), body.hex()
+    if kind == 34:
+        return "tfo", len(body)  # a cookie is each side's own
+    return {69: "mptcp"}.get(kind, f"option {kind}"), body.hex()
