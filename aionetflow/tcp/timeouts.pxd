@@ -25,7 +25,7 @@ cdef int ETIMEDOUT
 
 @cython.locals(total=int64_t, wait=int64_t)
 cpdef int64_t model_timeout(int retries, int64_t first) except? -1
-@cython.locals(patience=Patience, sysctl=Sysctl, limit=int, most=int, first=int64_t, timeout=int64_t)
+@cython.locals(patience=Patience, sysctl=Sysctl, limit=int, first=int64_t, timeout=int64_t)
 cpdef bint has_retransmitted_enough(Connection connection, int64_t now) except -1
 @cython.locals(patience=Patience, timeout=int64_t, limit=int, alive=bint)
 cpdef bint has_probed_enough(Connection connection, int64_t now) except -1
