@@ -85,7 +85,7 @@ class Network:
         self._configuring: set[EthernetInterface] = set()  # those that make their IPv6 addresses themselves
         self._wanted: dict[Host, list[str]] = {}  # addresses given by hand, not yet on an interface
         self._secret = secrets.token_bytes(32)  # what tells this localhost from those of other processes
-        self._neighbourhood = Neighbourhood()
+        self._neighbourhood = Neighbourhood(self._random("mdns"))
         self._addresses = topology.Addresses(self._secret)
         self._automatic: list[tuple[Host, Route]] = []
         self._settled = False

@@ -82,8 +82,8 @@ def read_address(data: bytes) -> None:
 def read_name(data: bytes) -> None:
     """A message of multicast DNS, by a host that has a name and asks for another."""
     clock = ManualClock()
-    names: MulticastDns[None] = MulticastDns("web.local", lambda: [bytes(4)], lambda message, whom: None, clock)
-    names.announce()
+    names: MulticastDns[None] = MulticastDns(lambda message, whom: None, lambda: 1232, clock, Random(1))
+    names.announce("web.local", lambda: [bytes(4)])
     names.ask("you.local", lambda: None)
     names.received(data, None, PORT)
     clock.advance(100)

@@ -84,3 +84,8 @@ differs(
     "Larger segments are tried to find the MTU of a path whose routers tell none",
     "Not there yet: such a path is a black hole, as on Linux with net.ipv4.tcp_mtu_probing=0, its default",
 )
+differs(
+    "RFC 6762 8.1",
+    "A host asks whether its name is taken before it uses it",
+    "Its MAC and addresses are made of the name, so that it could not take another; that a name is there twice is logged",
+)

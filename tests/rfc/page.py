@@ -80,6 +80,7 @@ TITLES = {
     6675: "A Conservative Loss Recovery Algorithm Based on SACK",
     6691: "TCP Options and Maximum Segment Size",
     6724: "Default Address Selection for IPv6",
+    6762: "Multicast DNS",
     6864: "Updated Specification of the IPv4 ID Field",
     6928: "Increasing TCP's Initial Window",
     6937: "Proportional Rate Reduction for TCP",
