@@ -87,5 +87,5 @@ differs(
 differs(
     "RFC 6762 8.1",
     "A host asks whether its name is taken before it uses it",
-    "Its MAC and addresses are made of the name, so that it could not take another; that a name is there twice is logged",
+    "Its MAC and addresses are made of the name, it could not take another; a name that is there twice is logged",
 )

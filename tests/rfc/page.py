@@ -58,6 +58,7 @@ TITLES = {
     4193: "Unique Local IPv6 Unicast Addresses",
     4291: "IP Version 6 Addressing Architecture",
     4443: "Internet Control Message Protocol for IPv6",
+    4541: "Considerations for IGMP and MLD Snooping Switches",
     4821: "Packetization Layer Path MTU Discovery",
     4861: "Neighbor Discovery for IP version 6",
     4862: "IPv6 Stateless Address Autoconfiguration",
