@@ -12,8 +12,8 @@ endif
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 PYTEST := $(PY) -m pytest -q
-# All tests at once: as many processes as there are cores. JOBS=0 for one, and for pdb.
-JOBS ?= auto
+# All tests at once: one process more than there are cores, for some tests wait. JOBS=0 for one, and for pdb.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 # The .py twins, even where compiled modules stand beside them; in a subprocess too.
 PURE := AIONETFLOW_PURE=1
 
@@ -40,7 +40,10 @@ help:  ## this list
 demo: $(VENV)/demo.stamp $(VENV)/built.stamp  ## two hosts, two routers, a lossy link, and a page that crosses it
 	@$(PY) -m aionetflow demo $(ARGS)
 
+# What the kernel says to the scripts of tests/kernel is asked once for both runs.
+test: export AIONETFLOW_KERNEL_LOGS := $(CURDIR)/build/kernel
 test: $(VENV)/dev.stamp $(VENV)/built.stamp  ## all tests, on the compiled build and on the pure one, with coverage
+	@rm -rf build/kernel && mkdir -p build/kernel
 	@if [ -e "aionetflow/_fast$$($(PY) -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')" ]; then \
 	    $(PYTEST) -n $(JOBS) $(ARGS); \
 	    else echo 'no compiled modules here (no C compiler?): the compiled run is left out' >&2; fi

@@ -6,6 +6,7 @@ compiled is what is tested, and a compiled module older than its source ends the
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +16,15 @@ import pytest
 from hypothesis import settings
 
 import support.pure.sitecustomize as pure
-from support.build import extension_modules, package_folder, stale_extensions
+from support.build import PURE, SECOND, extension_modules, package_folder, stale_extensions
 from support.decode import check_frame
 
 # The same examples in every run, and no deadline: what a machine is busy with is no fault of the code.
-settings.register_profile("aionetflow", derandomize=True, deadline=None)
+settings.register_profile("aionetflow", derandomize=True, deadline=None, max_examples=50 if SECOND else 100)
 settings.load_profile("aionetflow")
 
-PURE = bool(os.environ.get("AIONETFLOW_PURE"))
+# What the processes that tests start run, and the tests themselves do not: see support/pure/sitecustomize.py.
+LINES_OF_OTHERS = "cli testing"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,8 +33,16 @@ def pytest_configure(config: pytest.Config) -> None:
         rest = os.environ.get("PYTHONPATH")
         folder = str(Path(pure.__file__).parent)
         os.environ["PYTHONPATH"] = folder + os.pathsep + rest if rest else folder
+        if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
+            os.environ["AIONETFLOW_LINES_OF"] = LINES_OF_OTHERS
     elif stale := stale_extensions(package_folder()):
         pytest.exit("stale compiled modules, run make test:\n  " + "\n  ".join(stale), returncode=4)
+
+
+def pytest_collection_finish() -> None:
+    # Hundreds of thousands of objects that stay: the collector of cycles need not walk over them again and again.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header() -> str:
@@ -57,9 +67,10 @@ def build() -> str:
 def watched_frames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decodes each frame that a host puts on a wire in this test, by a decoder that is not ours.
 
-    Not in the soak tests, which send millions of them.
+    Not in the soak tests, which send millions of them, nor in the run that counts lines: its frames are those of the
+    compiled one (tests/dropin/test_same_run.py).
     """
-    if request.node.get_closest_marker("soak"):
+    if SECOND or request.node.get_closest_marker("soak"):
         return
     # not before pytest_configure has seen that what is compiled is fresh
     from aionetflow import stack

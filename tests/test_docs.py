@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.build import only_on_the_fastest_build
 from support.examples import run_program
 
 ROOT = Path(__file__).parent.parent
@@ -44,6 +45,7 @@ def test_an_example_runs(path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.kernel
+@only_on_the_fastest_build
 def test_the_store_loses_no_write_when_one_of_its_processes_is_killed() -> None:
     pytest.importorskip("cryptography", reason="tunnels with a key need it")
     paths = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(ROOT))))

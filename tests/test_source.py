@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.build import package_folder, stale_extensions
+from support.build import only_on_the_pure_build, package_folder, stale_extensions
 
 PACKAGE = package_folder()
 ROOT = PACKAGE.parent
@@ -111,6 +111,7 @@ def ours(name: str) -> bool:
 
 
 @pytest.mark.parametrize("path", sources(".py", ".pyx", ".pxd"), ids=label)
+@only_on_the_pure_build
 def test_no_module_imports_a_layer_above_it(path: Path) -> None:
     here = room(module_name(path))
     assert here in FLOOR_OF, f"{here!r} has no floor: give it one in FLOORS"
@@ -123,6 +124,7 @@ def test_no_module_imports_a_layer_above_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", core_sources(".py", ".pyx", ".pxd"), ids=label)
+@only_on_the_pure_build
 def test_the_core_does_no_io_and_reads_no_clock(path: Path) -> None:
     forbidden = [
         f"{label(path)}:{line} imports {name}"
@@ -161,6 +163,7 @@ def file_docstring(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", core_sources(".py", ".pyx"), ids=label)
+@only_on_the_pure_build
 def test_files_and_functions_of_the_core_are_small(path: Path) -> None:
     lines = path.read_text().count("\n")
     long = [
@@ -245,6 +248,7 @@ def test_every_pxd_has_its_module() -> None:
 
 
 @pytest.mark.parametrize("pxd", [p for p in sources(".pxd") if p.with_suffix(".py").exists()], ids=label)
+@only_on_the_pure_build
 def test_the_pxd_declares_every_attribute(pxd: Path) -> None:
     source = pxd.with_suffix(".py")
     defined = {n.name: n for n in ast.parse(source.read_text()).body if isinstance(n, ast.ClassDef)}
@@ -312,6 +316,7 @@ ALL_TEXT = [*sources(".py", ".pyx", ".pxd", ".pyi"), *sorted(Path(__file__).pare
 
 
 @pytest.mark.parametrize("path", ALL_TEXT, ids=lambda path: path.name)
+@only_on_the_pure_build
 def test_nothing_is_left_for_later_or_ignored_wholesale(path: Path) -> None:
     lines = enumerate(path.read_text().splitlines(), 1)
     assert [f"{path.name}:{number}" for number, line in lines if LEFTOVER.search(line)] == []

@@ -40,6 +40,19 @@ def code_value(code: int) -> int:
     return code if code < 128 else (code & 15 | 16) << ((code >> 4 & 7) + 3)
 
 
+def packet_of(source: bytes, destination: bytes, message: bytes) -> bytes:
+    """The packet that carries a message, whose checksum is put in (RFC 3376 4): TTL 1, router alert."""
+    packet = bytearray(24) + bytearray(message)
+    packet[0], packet[1] = 0x46, _INTERNETWORK_CONTROL
+    put16(packet, 2, len(packet))
+    put16(packet, 6, 0x4000)
+    packet[8], packet[9] = 1, PROTOCOL_IGMP
+    packet[12:16], packet[16:20], packet[20:24] = source, destination, _ALERT
+    put16(packet, 26, checksum(packet, 24, len(packet)))
+    put16(packet, 10, checksum(packet, 0, 24))
+    return bytes(packet)
+
+
 class Igmp(Speaker, PacketHandler):
     """IGMP of one host; `memberships` decides what is said."""
 
@@ -94,20 +107,11 @@ class Igmp(Speaker, PacketHandler):
         self._send(interface, ALL_REPORTED_TO, start + records, now)
 
     def _send(self, interface: Interface, destination: bytes, message: bytes, now: int) -> None:
-        """RFC 3376 4: TTL 1, internetwork control, router alert."""
         if interface is self.ip.loopback:
             return
         source = source_address(interface.addresses, destination) or bytes(4)
-        packet = bytearray(24) + bytearray(message)
-        packet[0], packet[1] = 0x46, _INTERNETWORK_CONTROL
-        put16(packet, 2, len(packet))
-        put16(packet, 6, 0x4000)
-        packet[8], packet[9] = 1, PROTOCOL_IGMP
-        packet[12:16], packet[16:20], packet[20:24] = source, destination, _ALERT
-        put16(packet, 26, checksum(packet, 24, len(packet)))
-        put16(packet, 10, checksum(packet, 0, 24))
         self.ip.stats.OutRequests += 1
-        interface.output_whole([bytes(packet)], destination, now)
+        interface.output_whole([packet_of(source, destination, message)], destination, now)
 
     def _is_own(self, packet: RxPacket) -> bool:
         interface: Any = packet.interface

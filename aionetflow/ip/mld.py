@@ -39,6 +39,18 @@ def code_value(code: int) -> int:
     return code if code < 32768 else (code & 0xFFF | 0x1000) << ((code >> 12 & 7) + 3)
 
 
+def packet_of(source: bytes, destination: bytes, message: bytes) -> bytes:
+    """The packet that carries a message, whose checksum is put in (RFC 3810 5): hop limit 1, router alert."""
+    packet = bytearray(40) + bytearray(_HOP_BY_HOP + message)
+    packet[0] = 0x60
+    put16(packet, 4, len(packet) - 40)
+    packet[7] = 1
+    packet[8:24], packet[24:40] = source, destination
+    total = pseudo_sum(packet, 0, PROTOCOL_ICMPV6, len(message))
+    put16(packet, 50, checksum(packet, 48, len(packet), total))
+    return bytes(packet)
+
+
 class Mld(Speaker, PacketHandler):
     """MLD of one host; `memberships` decides what is said."""
 
@@ -93,15 +105,8 @@ class Mld(Speaker, PacketHandler):
         self._send(interface, ALL_REPORTED_TO, start + records, now)
 
     def _send(self, interface: Interface, destination: bytes, message: bytes, now: int) -> None:
-        """RFC 3810 5: hop limit 1, from the link-local address, router alert."""
         if interface is self.ip.loopback:
             return
-        packet = bytearray(40) + bytearray(_HOP_BY_HOP + message)
-        packet[0] = 0x60
-        put16(packet, 4, len(packet) - 40)
-        packet[7] = 1
-        packet[8:24], packet[24:40] = bare(interface.link_local) or bytes(16), destination
-        total = pseudo_sum(packet, 0, PROTOCOL_ICMPV6, len(message))
-        put16(packet, 50, checksum(packet, 48, len(packet), total))
+        source = bare(interface.link_local) or bytes(16)
         self.ip.stats.OutRequests += 1
-        interface.output_whole([bytes(packet)], destination, now)
+        interface.output_whole([packet_of(source, destination, message)], destination, now)

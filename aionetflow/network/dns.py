@@ -4,6 +4,7 @@ What is parsed comes from the wire: a message that breaks a rule is a BadMessage
 """
 
 import struct
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -105,7 +106,29 @@ def pack(message: Message) -> bytes:
     return bytes(packed)
 
 
-@lru_cache(512)  # every host on a segment hears the same
+def split(records: Iterable[Record], room: int) -> Iterator[tuple[Record, ...]]:
+    """The records in groups whose messages have at most so many octets, in order; of one record at least.
+
+    >>> records = [Record(name, A, 120, bytes(4)) for name in ("a.local", "a.local", "b.local")]
+    >>> [len(group) for group in split(records, 60)], len(pack(Message(answers=tuple(records[:2]))))
+    ([2, 1], 51)
+    """
+    group: list[Record] = []
+    size, last = _HEADER.size, ""
+    for record in records:
+        name = 2 if record.name == last else len(pack_name(record.name))
+        octets = name + _RECORD.size + len(record.data)
+        if group and size + octets > room:
+            yield tuple(group)
+            group, size = [], _HEADER.size
+            octets += len(pack_name(record.name)) - name
+        group.append(record)
+        size, last = size + octets, record.name
+    if group:
+        yield tuple(group)
+
+
+@lru_cache(512)  # every network of this process on a segment hears the same
 def parse(data: bytes) -> Message:
     """What is in a message; records that are neither of A nor of AAAA, and those of other classes, are left out.
 

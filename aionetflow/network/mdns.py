@@ -1,8 +1,8 @@
-"""Multicast DNS (RFC 6762) for one interface of a host: says who the host is, and asks who others are.
+"""Multicast DNS (RFC 6762) of one process on one segment: says who its hosts are, and asks who others are.
 
-Nothing here sends or receives: messages are handed in, and out. Names are those that the host has on a segment that
+Nothing here sends or receives: messages are handed in, and out. Names are those that hosts have on a segment that
 is shared with other processes: they are not probed for, because a host's name decides about its addresses too; that
-somebody else has one is told by a line of the log.
+somebody else has one is told by a line of the log. What is said of many hosts at once is said in few messages.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,19 +10,22 @@ from logging import getLogger
 from typing import Generic, TypeVar
 
 from aionetflow.clock import Clock, Timer
-from aionetflow.config import SECOND
+from aionetflow.config import MILLISECOND, NEVER, SECOND
 from aionetflow.ip.address import unpack
 from aionetflow.network import dns
 from aionetflow.network.dns import Message, Question, Record
+from aionetflow.rng import Random
 
 PORT = 5353
 TTL = 120  # s; RFC 6762 10: of records with a host's name
 _LEGACY_TTL = 10  # s; RFC 6762 6.7
-_SOON = SECOND  # RFC 6762 6, 10.1, 10.2: once a second at most; what is withdrawn is forgotten after one
+_SOON = SECOND  # RFC 6762 6, 8.3, 10.1, 10.2: once a second at most; what is withdrawn is forgotten after one
 _RECENTLY = TTL * SECOND // 4  # RFC 6762 5.4
+_GATHER = 250 * MILLISECOND  # RFC 6762 6.4: hosts that come one after the other are announced together
+_LEAST_DELAY, _MORE_DELAY = 20 * MILLISECOND, 100 * MILLISECOND  # RFC 6762 6.3
 _NEVER = -(1 << 62)
 _REPEAT, _GIVE_UP = 1 * SECOND, 3 * SECOND  # RFC 6762 5.2: each interval at least twice as long
-MAX_NAMES = 1024  # that are remembered
+MAX_NAMES = 4096  # that are remembered
 MAX_ADDRESSES = 16  # of each of them
 _LONGEST_TTL = 4500  # s; RFC 6762 10 has nothing longer
 _log = getLogger("aionetflow.mdns")
@@ -38,6 +41,25 @@ def name_on_wire(name: str) -> str:
     """
     name = name.rstrip(".").lower()
     return name if "." in name else f"{name}.local"
+
+
+class _Own:
+    """The name of a host of this process, and when it was told and will be."""
+
+    def __init__(self, name: str, addresses: Callable[[], list[bytes]]) -> None:
+        self.name = name
+        self.addresses = addresses
+        self.told_at = _NEVER  # ns
+        self.due = NEVER  # ns
+        self.again = True  # it has not been announced twice yet
+        self.conflict = False  # that somebody else has it has been told
+
+    def records(self, ttl: int) -> tuple[Record, ...]:
+        """What is to be said of it; ttl 0: it is so no longer."""
+        return tuple(
+            Record(self.name, dns.A if len(address) == 4 else dns.AAAA, ttl, address, flush=True)
+            for address in self.addresses()
+        )
 
 
 class _Known:
@@ -56,39 +78,51 @@ class _Query:
 
 
 class MulticastDns(Generic[Whom]):
-    """The names of one interface. name is the host's own, or empty; addresses() are those it answers with.
+    """The names on one segment: those of this process's hosts, and what others have told.
 
-    send(message, whom) sends a message to the source of another, or to all if that is None.
+    send(message, whom) sends a message to the source of another, or to all if that is None; room() is how long one may
+    be, in octets.
     """
 
     def __init__(
-        self, name: str, addresses: Callable[[], list[bytes]], send: Callable[[bytes, Whom | None], None], clock: Clock
+        self, send: Callable[[bytes, Whom | None], None], room: Callable[[], int], clock: Clock, random: Random
     ) -> None:
-        self.name = name
-        self._addresses = addresses
         self._send = send
+        self._room = room
         self._clock = clock
-        self._cache: dict[str, dict[bytes, _Known]] = {}
-        self._queries: dict[str, _Query] = {}
-        self._told_at = _NEVER  # when all were told last, ns
+        self._random = random
+        self._own: dict[str, _Own] = {}
+        self._own_addresses: dict[bytes, _Own] = {}
+        self._due: dict[_Own, None] = {}  # of whom all are to be told, in that order
         self._telling: Timer | None = None
-        self._conflict = False  # it has been told
+        self._announced_at = _NEVER  # ns
+        self._cache: dict[str, dict[bytes, _Known]] = {}
+        self._swept_at = _NEVER  # ns; when what is over was thrown out last
+        self._queries: dict[str, _Query] = {}
 
-    # The host's own name -------------------------------------------------------------------------------------------
+    # The names of this process's hosts -----------------------------------------------------------------------------
 
-    def announce(self) -> None:
-        """Tells all, twice (RFC 6762 8.3)."""
-        if self.name:
-            self._tell_all()
-            self._tell_soon()
+    def announce(self, name: str, addresses: Callable[[], list[bytes]]) -> None:
+        """Answers for a name from now on, with what addresses() are then, and tells all, twice (RFC 6762 8.3)."""
+        own = self._own.setdefault(name, _Own(name, addresses))
+        own.again = True
+        for address in addresses():
+            self._own_addresses[address] = own
+        self._tell(own, self._announced_at + _GATHER)
 
     def withdraw(self) -> None:
         """Tells all that it is so no longer (RFC 6762 10.1); nothing is told or asked after that."""
+        told = [own for own in self._own.values() if own.told_at != _NEVER]
+        self._put_records([record for own in told for record in own.records(0)])
+        self.stop()
+
+    def stop(self) -> None:
+        """Tells and asks nothing any more."""
         if self._telling is not None:
             self._telling.cancel()
-        if self.name and self._told_at != _NEVER:
-            self._send(dns.pack(Message(answers=self._records(0), is_response=True)), None)
-        self.name = ""
+        self._due.clear()
+        self._own.clear()
+        self._own_addresses.clear()
         for name in list(self._queries):
             self._end(name)
 
@@ -104,46 +138,71 @@ class MulticastDns(Generic[Whom]):
             self._learn((*message.answers, *message.additional))
 
     def _answer(self, query: Message, whom: Whom, port: int) -> None:
-        asked = [question for question in query.questions if question.name == self.name]
-        answers = self._answers_to(asked, query)
+        asked = [question for question in query.questions if question.name in self._own]
+        owners = {question.name: self._own[question.name] for question in asked}
+        answers = {own: records for own in owners.values() if (records := self._answers_to(own, asked, query))}
         if not answers:
             return
+        told = tuple(record for records in answers.values() for record in records)
+        now = self._clock.now()
         if port != PORT:  # RFC 6762 6.7: of a resolver that knows of no multicast DNS
-            short = tuple(record._replace(ttl=_LEGACY_TTL, flush=False) for record in answers)
+            short = tuple(record._replace(ttl=_LEGACY_TTL, flush=False) for record in told)
             plain = tuple(question._replace(unicast=False) for question in asked)
             self._send(dns.pack(Message(plain, short, (), True, query.ident)), whom)
-        elif all(question.unicast for question in asked) and self._clock.now() - self._told_at < _RECENTLY:
+        elif all(question.unicast for question in asked) and all(now - own.told_at < _RECENTLY for own in answers):
             # RFC 6762 6.2: with the addresses of one family those of the other
-            further = tuple(record for record in self._records(TTL) if record not in answers)
-            self._send(dns.pack(Message((), answers, further, is_response=True)), whom)
+            further = tuple(record for own in answers for record in own.records(TTL) if record not in told)
+            self._send(dns.pack(Message((), told, further, is_response=True)), whom)
         else:
-            self._tell_soon()
+            when = now
+            if len(asked) < len(query.questions):  # RFC 6762 6.3: others may be about to answer the rest
+                when += _LEAST_DELAY + self._random.getrandbits(32) % _MORE_DELAY
+            for own in answers:
+                self._tell(own, when)
 
-    def _answers_to(self, asked: list[Question], query: Message) -> tuple[Record, ...]:
-        kinds = {question.type for question in asked}
+    def _answers_to(self, own: _Own, asked: list[Question], query: Message) -> tuple[Record, ...]:
+        kinds = {question.type for question in asked if question.name == own.name}
         known = {(record.name, record.data) for record in query.answers if record.ttl >= TTL // 2}  # RFC 6762 7.1
         return tuple(
             record
-            for record in self._records(TTL)
+            for record in own.records(TTL)
             if (record.type in kinds or dns.ANY in kinds) and (record.name, record.data) not in known
         )
 
-    def _records(self, ttl: int) -> tuple[Record, ...]:
-        return tuple(
-            Record(self.name, dns.A if len(address) == 4 else dns.AAAA, ttl, address, flush=True)
-            for address in self._addresses()
-        )
-
-    def _tell_soon(self) -> None:
-        """Tells all: now, or when a second has gone by since it was told last."""
-        if self._telling is None:
-            when = max(self._told_at + _SOON, self._clock.now())
-            self._telling = self._clock.call_at(when, self._tell_all)
+    def _tell(self, own: _Own, when: int) -> None:
+        """Tells all of a name at a time (ns), or as soon as a second has gone by since they were told last."""
+        own.due = min(own.due, max(when, own.told_at + _SOON, self._clock.now()))
+        self._due[own] = None
+        if self._telling is None or own.due < self._telling.when:
+            if self._telling is not None:
+                self._telling.cancel()
+            self._telling = self._clock.call_at(own.due, self._tell_all)
 
     def _tell_all(self) -> None:
+        """Tells all of the names that are due, in as few messages as they fit into (RFC 6762 6.4)."""
+        now = self._clock.now()
         self._telling = None
-        self._told_at = self._clock.now()
-        self._send(dns.pack(Message(answers=self._records(TTL), is_response=True)), None)
+        telling = [own for own in self._due if own.due <= now]
+        records: list[Record] = []
+        for own in telling:
+            del self._due[own]
+            if own.told_at == _NEVER:
+                self._announced_at = now
+            own.told_at, own.due = now, NEVER
+            told = own.records(TTL)
+            self._own_addresses.update((record.data, own) for record in told)
+            records += told
+        self._put_records(records)
+        for own in telling:
+            if own.again:
+                own.again = False
+                self._tell(own, now + _SOON)
+        if self._due and self._telling is None:
+            self._telling = self._clock.call_at(min(own.due for own in self._due), self._tell_all)
+
+    def _put_records(self, records: list[Record]) -> None:
+        for some in dns.split(records, self._room()):
+            self._send(dns.pack(Message(answers=some, is_response=True)), None)
 
     # Others' names -------------------------------------------------------------------------------------------------
 
@@ -185,7 +244,7 @@ class MulticastDns(Generic[Whom]):
         told = set()
         for record in records:
             self._check(record)
-            if record.name != self.name:
+            if record.name not in self._own:
                 self._remember(record)
                 if record.ttl:
                     told.add(record.name)
@@ -193,14 +252,14 @@ class MulticastDns(Generic[Whom]):
             self._end(name)
 
     def _check(self, record: Record) -> None:
-        """RFC 6762 9: somebody else answers for the host's name, or has its address, which only they can change."""
-        if not record.ttl or self._conflict:
+        """RFC 6762 9: somebody else answers for a host's name, or has its address, which only they can change."""
+        own = self._own.get(record.name) or self._own_addresses.get(record.data)
+        if own is None or not record.ttl or own.conflict:
             return
-        if record.name == self.name:
-            self._conflict = True
-            _log.warning("%s is a host's name in another process too: one of them needs another name", self.name)
-        elif record.data in self._addresses():
-            self._conflict = True
+        own.conflict = True
+        if record.name == own.name:
+            _log.warning("%s is a host's name in another process too: one of them needs another name", own.name)
+        else:
             _log.warning("%s is the address of %s in another process too: give one of them another by hand",
                          unpack(record.data), record.name)  # fmt: skip
 
@@ -221,7 +280,8 @@ class MulticastDns(Generic[Whom]):
             entries[record.data].until = min(entries[record.data].until, now + _SOON)
 
     def _has_room(self, now: int) -> bool:
-        if len(self._cache) >= MAX_NAMES:
+        if len(self._cache) >= MAX_NAMES and self._swept_at < now - _SOON:
+            self._swept_at = now
             for name in [n for n, known in self._cache.items() if all(k.until <= now for k in known.values())]:
                 del self._cache[name]
         return len(self._cache) < MAX_NAMES

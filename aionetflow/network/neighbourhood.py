@@ -1,21 +1,25 @@
 """The names of a network's hosts on segments that it shares with other processes, and the names of the hosts there.
 
-Every interface there has a MulticastDns (mdns.py), which speaks through sockets of the host's own stack.
+Every segment has a MulticastDns (mdns.py), which speaks through sockets of one of the hosts there.
 """
 
 import asyncio
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from ipaddress import ip_address, ip_interface
 
-from aionetflow.clock import Due
+from aionetflow.clock import Clock, Due
 from aionetflow.ethernet.interface import EthernetInterface, Interface
 from aionetflow.ip.address import AF_INET, AF_INET6, Address, pack, unpack
+from aionetflow.ip.v6 import MIN_MTU
+from aionetflow.link.channel import Channel
+from aionetflow.link.transit import MemoryEnd
 from aionetflow.network import dns
 from aionetflow.network.host import Host
 from aionetflow.network.mdns import PORT, MulticastDns, name_on_wire
+from aionetflow.rng import Random
 from aionetflow.socket.ancillary import IP_PKTINFO, IPV6_PKTINFO, IPV6_RECVPKTINFO
 from aionetflow.socket.base import IN, Owner
 from aionetflow.socket.datagram import DatagramSocket
@@ -43,45 +47,86 @@ GROUPS = {AF_INET: "224.0.0.251", AF_INET6: "ff02::fb"}
 _PACKED = {pack(group) for group in GROUPS.values()}
 Whom = tuple[DatagramSocket, Address]  # who a message came from, and by which socket
 _LONGEST = 9000  # octets of a message (RFC 6762 17)
+_HEADERS = 48  # octets: IPv6's and UDP's
 _CONTROL = 256  # octets of ancillary data: more than all of it
 _TTL = 255  # RFC 6762 11
 
 
 class Speaker:
-    """One interface of a host: its names, and the two sockets by which it speaks of them."""
+    """One segment: the names of this process's hosts there, and the two sockets by which they are told and heard.
 
-    def __init__(self, host: Host, nic: EthernetInterface) -> None:
-        self.host, self.nic = host, nic
-        self._clock = host.network.clock
+    One of the hosts speaks for all (RFC 6762 3: a name may be anybody's), and what it hears is known to all. A message
+    for all is one frame for each interface there, so that each host with a voice of its own would be too many.
+    """
+
+    def __init__(self, clock: Clock, random: Random) -> None:
+        self._clock = clock
+        self._members: dict[Interface, Host] = {}
+        self._nics: dict[Host, list[Interface]] = {}
+        self._sockets: list[DatagramSocket] = []
+        self._voice: Interface | None = None  # whose host speaks
+        self.names: MulticastDns[Whom] = MulticastDns(self._send, self._room, clock, random)
+
+    def note(self, host: Host, nic: Interface) -> None:
+        """An interface of the segment: its host's name is told, with the addresses that it has there."""
+        if nic in self._members:
+            return
+        self._members[nic] = host
+        nics = self._nics.setdefault(host, [])
+        nics.append(nic)
+        if self._voice is None:
+            self._speak_by(nic)
         name = name_on_wire(host.name)
-        if host is host.network.localhost or not dns.is_name(name):
-            name = ""
-        self.names: MulticastDns[Whom] = MulticastDns(name, self._addresses, self._send, self._clock)
-        self._sockets = [self._open(AF_INET), self._open(AF_INET6)]
-        self._clock.call_soon(self.names.announce)
+        if host is not host.network.localhost and dns.is_name(name):
+            self.names.announce(name, lambda: [address for each in nics for address in _addresses(each)])
+
+    def join(self, other: "Speaker") -> None:
+        """Takes over what another was for: two segments have become one."""
+        for nic, host in other._members.items():
+            self.note(host, nic)
+        other.names.stop()
+        other._fall_silent()
 
     def close(self) -> None:
         """Says goodbye to the others."""
         self.names.withdraw()
+        self._fall_silent()
+
+    def mend(self) -> None:
+        """Has another host speak if the one that did is cut off."""
+        if self._voice is None or _reaches_others(self._voice):
+            return
+        for nic in self._members:
+            if _reaches_others(nic):
+                self._fall_silent()
+                self._speak_by(nic)
+                return
+
+    def _speak_by(self, nic: Interface) -> None:
+        self._voice = nic
+        self._sockets = [self._open(nic, AF_INET), self._open(nic, AF_INET6)]
+
+    def _fall_silent(self) -> None:
         for sock in self._sockets:
             sock.close()
+        self._sockets, self._voice = [], None
 
-    def _open(self, family: int) -> DatagramSocket:
-        sock = self.host.bare_stack.socket(family, SOCK_DGRAM, Owner(os.getpid(), "mdns"))
+    def _open(self, nic: Interface, family: int) -> DatagramSocket:
+        sock = self._members[nic].bare_stack.socket(family, SOCK_DGRAM, Owner(os.getpid(), "mdns"))
         assert isinstance(sock, DatagramSocket)
         for each in (SO_REUSEADDR, SO_REUSEPORT):  # beside a program on the host that does the same
             sock.setsockopt(SOL_SOCKET, each, 1)
-        sock.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, self.nic.name.encode())
+        sock.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, nic.name.encode())
         options: tuple[tuple[int, int | bytes], ...]
         if family == AF_INET:
-            request = pack(GROUPS[family]) + bytes(4) + struct.pack("=i", self.nic.index)
+            request = pack(GROUPS[family]) + bytes(4) + struct.pack("=i", nic.index)
             options = (
                 (IP_MULTICAST_TTL, _TTL), (IP_MULTICAST_LOOP, 0), (IP_MULTICAST_IF, request), (IP_PKTINFO, 1),
                 (IP_ADD_MEMBERSHIP, request),
             )  # fmt: skip
             level = IPPROTO_IP
         else:
-            request = pack(GROUPS[family]) + struct.pack("=i", self.nic.index)
+            request = pack(GROUPS[family]) + struct.pack("=i", nic.index)
             options = (
                 (IPV6_V6ONLY, 1), (IPV6_MULTICAST_HOPS, _TTL), (IPV6_MULTICAST_LOOP, 0), (IPV6_RECVPKTINFO, 1),
                 (IPV6_JOIN_GROUP, request),
@@ -94,16 +139,18 @@ class Speaker:
         sock.on_change = partial(self._clock.post, taking)
         return sock
 
-    def _addresses(self) -> list[bytes]:
-        return [entry.address for entry in self.nic.addresses if entry.address not in self.nic.deprecated]
+    def _room(self) -> int:
+        return self._voice.mtu - _HEADERS if self._voice is not None else MIN_MTU - _HEADERS
 
     def _send(self, message: bytes, whom: Whom | None) -> None:
         if whom is not None:
             _try_to_send(*whom, message)
             return
+        self.mend()
+        assert self._voice is not None
         for sock in self._sockets:
-            if sock.family == AF_INET or self.nic.link_local:
-                zone = "" if sock.family == AF_INET else f"%{self.nic.name}"
+            if sock.family == AF_INET or self._voice.link_local:
+                zone = "" if sock.family == AF_INET else f"%{self._voice.name}"
                 _try_to_send(sock, (GROUPS[sock.family] + zone, PORT), message)
 
     def _take(self, sock: DatagramSocket) -> None:
@@ -120,8 +167,21 @@ class Speaker:
             if destination in _PACKED:
                 return True
         sender = ip_address(source.partition("%")[0])
-        near = (ip_interface((entry.address, entry.prefix_length)).network for entry in self.nic.addresses)
+        entries = [] if self._voice is None else self._voice.addresses
+        near = (ip_interface((entry.address, entry.prefix_length)).network for entry in entries)
         return sender.is_link_local or any(sender in network for network in near)
+
+
+def _addresses(nic: Interface) -> list[bytes]:
+    return [entry.address for entry in nic.addresses if entry.address not in nic.deprecated]
+
+
+def _reaches_others(nic: Interface) -> bool:
+    """Whether what it sends goes anywhere, and what others send gets here."""
+    if not nic.up or not isinstance(nic.link, MemoryEnd):
+        return nic.up
+    ways = (nic.link.outgoing, nic.link.incoming)
+    return all(way.up for way in ways if isinstance(way, Channel))
 
 
 def _try_to_send(sock: DatagramSocket, address: Address, message: bytes) -> None:
@@ -134,14 +194,21 @@ def _try_to_send(sock: DatagramSocket, address: Address, message: bytes) -> None
 class Neighbourhood:
     """All that have names on a network's shared segments."""
 
-    def __init__(self) -> None:
+    def __init__(self, random: Random) -> None:
+        self._random = random
         self._speakers: dict[Interface, Speaker] = {}
 
-    def note(self, members: Iterable[tuple[Host, EthernetInterface]]) -> None:
+    def note(self, members: Sequence[tuple[Host, EthernetInterface]]) -> None:
         """The interfaces of a shared segment, which have their addresses."""
-        for host, nic in members:
-            if nic not in self._speakers:
-                self._speakers[nic] = Speaker(host, nic)
+        speakers = list(dict.fromkeys(self._speakers[nic] for _, nic in members if nic in self._speakers))
+        # the first speaks for all: localhost, whose link nobody cuts for a test
+        for host, nic in sorted(members, key=lambda member: member[0] is not member[0].network.localhost):
+            if not speakers:
+                speakers.append(Speaker(host.network.clock, self._random))
+            speakers[0].note(host, nic)
+            self._speakers[nic] = speakers[0]
+        for other in speakers[1:]:
+            speakers[0].join(other)
 
     def known(self, here: Host, name: str) -> list[str]:
         """The addresses of a name, as others have told a host; none if it has not heard of it."""
@@ -169,15 +236,17 @@ class Neighbourhood:
                 future.set_result(None)
 
         for speaker in speakers:
+            speaker.mend()
             speaker.names.ask(wire, then)
         if speakers:
             await future
 
     def close(self) -> None:
         """All say goodbye."""
-        for speaker in self._speakers.values():
+        for speaker in dict.fromkeys(self._speakers.values()):
             speaker.close()
         self._speakers.clear()
 
     def _of(self, here: Host) -> list[Speaker]:
-        return [self._speakers[nic] for nic in here.bare_stack.interfaces if nic in self._speakers]
+        own = (self._speakers[nic] for nic in here.bare_stack.interfaces if nic in self._speakers)
+        return list(dict.fromkeys(own))

@@ -85,7 +85,7 @@ class Network:
         self._configuring: set[EthernetInterface] = set()  # those that make their IPv6 addresses themselves
         self._wanted: dict[Host, list[str]] = {}  # addresses given by hand, not yet on an interface
         self._secret = secrets.token_bytes(32)  # what tells this localhost from those of other processes
-        self._neighbourhood = Neighbourhood()
+        self._neighbourhood = Neighbourhood(self._random("mdns"))
         self._addresses = topology.Addresses(self._secret)
         self._automatic: list[tuple[Host, Route]] = []
         self._settled = False
@@ -112,9 +112,18 @@ class Network:
         self._add_host(router, addresses)
         return router
 
-    def switch(self, name: str) -> Switch:
-        """Adds a switch: whatever is linked to it is on one LAN."""
+    def switch(self, name: str, *, snooping: bool = True, querier: bool = False) -> Switch:
+        """Adds a switch: whatever is linked to it is on one LAN.
+
+        With snooping what is for a group goes only where it is wanted, once a router asks for that (RFC 4541); with
+        querier the switch asks itself. Both can be changed later: `lan.snooping = None`, `lan.snooping.querier = True`.
+        """
         switch = Switch(name, self.clock)
+        if not snooping:
+            switch.snooping = None
+        elif querier:
+            assert switch.snooping is not None
+            switch.snooping.querier = True
         self._add_node(name, switch)
         self._wiring.add(switch)
         return switch

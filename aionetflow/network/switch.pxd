@@ -21,11 +21,14 @@ cdef class Switch:
     cdef readonly str name
     cdef readonly list ports
     cdef readonly int64_t flooded
+    cdef public object snooping
     cdef Clock _clock
     cdef dict _learned
     cdef object __weakref__
-    @cython.locals(now=int64_t, leaving=dict, addresses=bytes, frame=bytes, target=Port, port=Port, end=LinkEnd)
+    @cython.locals(now=int64_t, leaving=dict, addresses=bytes, frame=bytes, target=Port, port=Port, few=list, end=LinkEnd)
     cpdef forward(self, Port source, list frames, int64_t merged_by=*)
+    cpdef dict groups(self)
+    cpdef _send(self, bytes frame, Port port)
     @cython.locals(place=Place)
     cdef _learn(self, bytes mac, Port port, int64_t now)
     @cython.locals(place=Place)

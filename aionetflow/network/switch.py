@@ -5,6 +5,7 @@ from aionetflow.config import SECOND
 from aionetflow.ethernet.frame import mac_text
 from aionetflow.gso import cut
 from aionetflow.link.base import LinkEnd, Station
+from aionetflow.network.snooping import Snooping
 from aionetflow.widths import i64
 
 AGEING_TIME = 300 * SECOND  # IEEE 802.1D; Linux bridge ageing_time
@@ -48,6 +49,9 @@ class Place:
 class Switch:
     """A learning switch (IEEE 802.1D 7.7 and 7.8). Its frames are not changed in any way.
 
+    What is for a group goes where it is wanted, as soon as somebody asks for that: `snooping` (snooping.py). None:
+    it goes everywhere.
+
     >>> from aionetflow.clock import ManualClock
     >>> switch = Switch("lan", ManualClock())
     >>> switch
@@ -58,6 +62,7 @@ class Switch:
         self.name = name
         self.ports: list[Port] = []
         self.flooded = 0  # frames sent to all ports, because they are for all or nobody knows for whom
+        self.snooping: Snooping[Port] | None = Snooping(name, clock, self._send)
         self._clock = clock
         self._learned: dict[bytes, Place] = {}  # by MAC
 
@@ -65,6 +70,8 @@ class Switch:
         """Adds a port at the end of a link."""
         port = Port(self, len(self.ports) + 1, end)
         self.ports.append(port)
+        if self.snooping is not None:
+            self.snooping.plugged(port)
         return port
 
     def forward(self, source: Port, frames: list[bytes], merged_by: i64 = 0) -> None:
@@ -80,6 +87,12 @@ class Switch:
                 self._learn(addresses[6:], source, now)
                 target = self._port_of(addresses[:6], now)
             if target is None:
+                if self.snooping is not None and frame[0] & 1 and frame[0] != 0xFF:
+                    few = self.snooping.ports(source, frame, now)
+                    if few is not None:
+                        for port in few:
+                            leaving.setdefault(port, []).append(frame)
+                        continue
                 self.flooded += 1
                 for port in self.ports:
                     if port is not source:
@@ -98,6 +111,14 @@ class Switch:
         now = self._clock.now()
         fresh = {mac: place.port for mac, place in self._learned.items() if now - place.heard < AGEING_TIME}
         return {mac_text(mac): port.number for mac, port in fresh.items()}
+
+    def groups(self) -> dict[str, list[int]]:
+        """The groups that somebody wants, and the numbers of the ports behind which that is; none without snooping."""
+        return self.snooping.groups() if self.snooping is not None else {}
+
+    def _send(self, frame: bytes, port: Port | None) -> None:
+        for each in self.ports if port is None else [port]:
+            each.end.send([frame])
 
     def _learn(self, mac: bytes, port: Port, now: i64) -> None:
         if mac[0] & 1:

@@ -15,11 +15,10 @@ import pytest
 
 import support.pure.sitecustomize as pure
 from aionetflow.cli.main import main
-from support.build import extension_modules, package_folder
+from support.build import COMPILED, only_on_the_fastest_build, package_folder
 
 SMALL = ("--size", "64K", "--loss", "0.03")
 HALF = ("--size", "512K")
-COMPILED = bool(extension_modules(package_folder())) and "AIONETFLOW_PURE" not in os.environ
 
 
 def demo(*arguments: str, env: dict[str, str] | None = None, python: str = "") -> subprocess.CompletedProcess[str]:
@@ -316,6 +315,7 @@ def dissect(path: Path, *preferences: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--seed", "2", *HALF), ("--seed", "7", *HALF), ("--mtu", "576", *HALF)])
+@only_on_the_fastest_build
 def test_tshark_finds_no_fault_with_the_capture(lines: Lines, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     path = tmp_path / "demo.pcapng"
     rows = lines.summary("--pcap", str(path), *arguments)
@@ -331,6 +331,7 @@ def test_tshark_finds_no_fault_with_the_capture(lines: Lines, tmp_path: Path, ar
 
 
 @pytest.mark.parametrize("seed", ["", "2", "7", "11", "22"])
+@only_on_the_fastest_build
 def test_only_what_was_lost_is_sent_again(lines: Lines, tmp_path: Path, seed: str) -> None:
     path = tmp_path / "demo.pcapng"
     lines.summary("--pcap", str(path), *(["--seed", seed, *HALF] if seed else []))

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from support.build import PURE
-from support.loops import until
+from support.loops import LOOPS, until
 from support.sides import Program, Trial, on_kernel, on_network
 
 PROGRAMS = range(15 if PURE else 40)
@@ -267,7 +267,7 @@ async def rest(trial: Trial, ends: list[End]) -> None:
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("kind", ["asyncio", "uvloop", "own", "virtual"])
+@pytest.mark.parametrize("kind", LOOPS)
 def test_a_random_program_goes_as_on_the_kernel(kind: str) -> None:
     for seed in PROGRAMS:
         assert on_network(program(seed), kind) == as_on_the_kernel(seed), f"program {seed}"

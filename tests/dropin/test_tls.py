@@ -21,9 +21,9 @@ DATA = bytes(range(256)) * 400
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """Of a server named "server", and of a client that trusts it."""
     authority = trustme.CA()
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("server").configure_cert(server)
-    client = ssl.create_default_context()
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(client)
     return server, client
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    own = os.path.join(os.path.dirname(__file__), "")
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if str(item.path).startswith(own):
             item.add_marker("ecosystem")
 
 

@@ -15,12 +15,17 @@ from random import Random
 from aionetflow.clock import ManualClock
 from aionetflow.ethernet import arp
 from aionetflow.ip.address import pack, pack_interface
+from aionetflow.link.memory import MemoryLink
 from aionetflow.network.mdns import PORT, MulticastDns
+from aionetflow.network.snooping import Snooping
+from aionetflow.network.switch import Port, Switch
 from aionetflow.stack import Stack
 from aionetflow.tcp import options
 from fuzz.hostile import HOST_MAC, MAC, mended
 
 ETHERTYPES = (b"\x08\0", b"\x08\x06", b"\x86\xdd")
+GROUP_MAC = bytes.fromhex("01005e010101")
+PLUG = Switch("lan", ManualClock()).plug(MemoryLink(ManualClock(), Random(1)).a)
 
 
 def host() -> Stack:
@@ -82,15 +87,27 @@ def read_address(data: bytes) -> None:
 def read_name(data: bytes) -> None:
     """A message of multicast DNS, by a host that has a name and asks for another."""
     clock = ManualClock()
-    names: MulticastDns[None] = MulticastDns("web.local", lambda: [bytes(4)], lambda message, whom: None, clock)
-    names.announce()
+    names: MulticastDns[None] = MulticastDns(lambda message, whom: None, lambda: 1232, clock, Random(1))
+    names.announce("web.local", lambda: [bytes(4)])
     names.ask("you.local", lambda: None)
     names.received(data, None, PORT)
     clock.advance(100)
 
 
+def read_group(data: bytes) -> None:
+    """A frame for a group, by a switch that asks who wants it."""
+    clock = ManualClock()
+    snooping: Snooping[Port] = Snooping("lan", clock, lambda frame, port: None)
+    snooping.querier = True
+    clock.advance(11)
+    for kind in ETHERTYPES:
+        snooping.ports(PLUG, GROUP_MAC + MAC + kind + data, clock.now())
+    snooping.groups()
+
+
 READERS: tuple[Callable[[bytes], None], ...] = (
     read_options, read_arp, read_packet, read_frame, read_loopback, read_address, read_name,
+    read_group,
 )  # fmt: skip
 
 

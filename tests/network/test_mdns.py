@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+from random import Random
 from typing import Any
 
 import pytest
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 
 from aionetflow.clock import ManualClock
-from aionetflow.network.mdns import MAX_ADDRESSES, MAX_NAMES, PORT, MulticastDns, name_on_wire
+from aionetflow.network.mdns import MAX_ADDRESSES, PORT, MulticastDns, name_on_wire
 from support.rules import rule
 
 ME4, ME6 = bytes((10, 0, 0, 5)), bytes.fromhex("fd61696f6e6600000000000000000005")
 YOU4, YOU6 = "10.0.0.9", "fd61:696f:6e66::9"
 MDNS = "network/mdns.py"
+ROOM = 1452  # octets of a message
 
 
 class Bench:
@@ -23,8 +25,11 @@ class Bench:
     def __init__(self, name: str = "web.local") -> None:
         self.clock = ManualClock()
         self._said: list[tuple[DNS, object]] = []
-        self.addresses = [ME4, ME6]
-        self.names: MulticastDns[str] = MulticastDns(name, lambda: self.addresses, self._send, self.clock)
+        self.names: MulticastDns[str] = MulticastDns(self._send, lambda: ROOM, self.clock, Random(1))
+        self._name = name
+
+    def announce(self) -> None:
+        self.names.announce(self._name, lambda: [ME4, ME6])
 
     def _send(self, data: bytes, whom: object) -> None:
         self._said.append((DNS(data), whom))
@@ -39,7 +44,7 @@ class Bench:
 
     def announced(self, seconds: float) -> None:
         """Has announced itself so many seconds ago, and been silent since."""
-        self.names.announce()
+        self.announce()
         self.clock.advance(1)
         assert [whom for _, whom in self.said()] == [None, None]
         self.clock.advance(seconds)
@@ -74,7 +79,7 @@ def literal(addresses: list[bytes]) -> list[str]:
 @rule("RFC 6762 8.3", "A host announces its records twice, a second apart", code=MDNS)
 def test_a_host_announces_itself_twice_with_both_families_the_flush_bit_and_two_minutes() -> None:
     bench = Bench()
-    bench.names.announce()
+    bench.announce()
     ((first, whom),) = bench.said()
     assert whom is None
     assert (first.qr, first.aa, first.id, first.qdcount) == (1, 1, 0, 0)
@@ -180,8 +185,7 @@ def test_who_was_never_announced_needs_no_goodbye() -> None:
 
 
 def test_who_has_no_name_says_nothing() -> None:
-    bench = Bench("")
-    bench.names.announce()
+    bench = Bench()
     bench.hears(question(""))
     bench.names.withdraw()
     assert bench.said() == []
@@ -302,12 +306,13 @@ def test_octets_that_are_no_message_are_ignored() -> None:
     assert bench.said() == []
 
 
-def test_memory_is_bounded_and_what_is_over_gives_way() -> None:
+def test_memory_is_bounded_and_what_is_over_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aionetflow.network.mdns.MAX_NAMES", 100)
     bench = Bench()
-    for i in range(MAX_NAMES + 10):
+    for i in range(110):
         bench.hears(answer(you(name=f"h{i}.local", ttl=5)))
     assert bench.names.known("h0.local")
-    assert bench.names.known(f"h{MAX_NAMES}.local") == []
+    assert bench.names.known("h100.local") == []
     for i in range(2 * MAX_ADDRESSES):
         bench.hears(answer(you(f"10.1.0.{i}", name="h0.local")))
     assert len(bench.names.known("h0.local")) == MAX_ADDRESSES
@@ -334,6 +339,7 @@ def test_another_host_of_the_name_is_told_once(caplog: pytest.LogCaptureFixture)
 
 def test_another_host_of_the_address_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
+    bench.announced(10)
     bench.hears(answer(you("10.0.0.5")))
     bench.hears(answer(you("10.0.0.5", name="third.local")))
     assert [record.getMessage() for record in caplog.records] == [
@@ -344,3 +350,74 @@ def test_another_host_of_the_address_is_told_once(caplog: pytest.LogCaptureFixtu
 def test_a_goodbye_is_no_conflict(caplog: pytest.LogCaptureFixture) -> None:
     Bench().hears(answer(you(YOU4, 0, name="web.local"), you("10.0.0.5", 0)))
     assert caplog.records == []
+
+
+# ---- many hosts of one process
+
+
+def names_in(messages: list[DNS]) -> list[str]:
+    """The names that have answers there, in order, one for each answer."""
+    return [record.rrname.decode().rstrip(".") for message in messages for record in message.an]
+
+
+def announce_many(bench: Bench, numbers: range) -> list[str]:
+    """Announces hosts of these numbers, with an address of each family; returns their names."""
+    for i in numbers:
+        bench.names.announce(f"host{i}.local", lambda i=i: [bytes((10, 0, i >> 8, i & 255)), ME6[:14] + i.to_bytes(2)])  # type: ignore[misc]
+    return [f"host{i}.local" for i in numbers]
+
+
+@rule("RFC 6762 6.4", "What is to be said of many names is said in few messages, none longer than the link takes",
+      code=MDNS)  # fmt: skip
+def test_many_hosts_are_announced_in_few_messages_and_take_their_leave_so() -> None:
+    bench = Bench()
+    names = [name for name in announce_many(bench, range(300)) for _ in range(2)]
+    messages = [message for message, _ in bench.said()]
+    assert names_in(messages) == names
+    assert len(messages) <= 15
+    assert max(len(bytes(message)) for message in messages) <= ROOM
+    bench.clock.advance(0.999)
+    assert bench.said() == []
+    bench.clock.advance(0.001)
+    assert names_in([message for message, _ in bench.said()]) == names
+    bench.clock.advance(3600)
+    assert bench.said() == []
+    bench.names.withdraw()
+    goodbyes = [message for message, _ in bench.said()]
+    assert names_in(goodbyes) == names
+    assert {record.ttl for message in goodbyes for record in message.an} == {0}
+    assert len(goodbyes) <= 15
+
+
+def test_hosts_that_come_one_after_the_other_are_announced_together() -> None:
+    bench = Bench()
+    names: list[str] = []
+    for i in range(200):  # in two seconds
+        names += announce_many(bench, range(i, i + 1))
+        bench.clock.advance(0.01)
+    bench.clock.advance(2)
+    messages = [message for message, _ in bench.said()]
+    assert sorted(names_in(messages)) == sorted(4 * names)
+    assert len(messages) <= 40
+    assert names_in(messages[:1]) == 2 * ["host0.local"]  # the first did not wait
+
+
+@rule("RFC 6762 6.3", "Where a message asks for names of others too, the answer waits for 20 to 120 ms", code=MDNS)
+def test_an_answer_waits_where_others_may_be_about_to_answer() -> None:
+    bench = Bench()
+    bench.announced(60)
+    bench.hears(DNS(rd=0, qd=[DNSQR(qname="web.local"), DNSQR(qname="you.local")]))
+    bench.clock.advance(0.019)
+    assert bench.said() == []
+    bench.clock.advance(0.101)
+    assert [whom for _, whom in bench.said()] == [None]
+
+
+def test_a_message_that_asks_for_two_hosts_is_answered_at_once_in_one() -> None:
+    bench = Bench()
+    announce_many(bench, range(3))
+    bench.clock.advance(60)
+    bench.said()
+    bench.hears(DNS(rd=0, qd=[DNSQR(qname="host0.local"), DNSQR(qname="host2.local")]))
+    ((message, whom),) = bench.said()
+    assert (names_in([message]), whom) == (["host0.local"] * 2 + ["host2.local"] * 2, None)

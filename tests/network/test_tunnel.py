@@ -31,7 +31,7 @@ from support.talk import datagram, pattern, read_all
 LOOPBACK = ("127.0.0.1", 0)
 ROOT = package_folder().parent
 PATIENCE = 20.0  # s
-DATA = pattern(3_000_000)
+DATA = pattern(1_500_000)
 KEY = "000102030405060708090a0b0c0d0e0ff0e0d0c0b0a090807060504030201000"
 
 
@@ -80,7 +80,7 @@ async def test_hosts_of_two_networks_talk_as_on_one() -> None:
     async with two_networks() as (here, there, near, far):
         web, client = here.host("web"), there.host("client")
         assert await transfer(web, client, DATA) == DATA
-        await until(lambda: near.stats["frames_in"] == far.stats["frames_out"] > 2000)
+        await until(lambda: near.stats["frames_in"] == far.stats["frames_out"] > 1000)
         assert near.table[client.interfaces[0].mac.hex(":")].address == far.local
 
 
@@ -149,7 +149,7 @@ async def test_a_wide_way_is_used_when_it_is_asked_for() -> None:
         for net in (here, there):
             net.lan_settings["mtu"] = 9000
         assert await transfer(here.host("web"), there.host("client"), DATA) == DATA
-        assert 300 < near.stats["frames_in"] < 500
+        assert 150 < near.stats["frames_in"] < 250
 
 
 # ---- who may speak
@@ -311,7 +311,7 @@ async def test_several_networks_share_a_socket() -> None:
         inside, asker = here.host("inside"), there.host("asker")
         assert await transfer(web, client, DATA) == DATA
         assert await transfer(inside, asker, DATA) == DATA
-        assert near_dmz.stats["frames_in"] > 2000 < near.stats["frames_in"]
+        assert near_dmz.stats["frames_in"] > 1000 < near.stats["frames_in"]
         assert near_dmz.stats["wrong_vni"] == 0
         with pytest.raises(ValueError, match="a tunnel of VNI 42 at 127"):
             here.tunnel(near.local, 42, node=here.switch("another"))
@@ -346,7 +346,7 @@ async def test_a_frame_goes_where_its_station_is_and_only_there() -> None:
         first.add_peer(third.local)
         second.add_peer(third.local)
         assert await transfer(one.host("web"), two.host("client"), DATA) == DATA
-        assert third.stats["frames_in"] < 100 < 2000 < first.stats["frames_in"]  # names are announced to all
+        assert third.stats["frames_in"] < 100 < 1000 < first.stats["frames_in"]  # names are announced to all
         assert first.stats["flooded"] + second.stats["flooded"] < 100
         first.pin("02:00:00:00:00:33", third.local)
         assert first.table["02:00:00:00:00:33"].address == third.local

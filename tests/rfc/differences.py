@@ -85,3 +85,8 @@ differs(
     "search_low is 1024 octets to begin with, and segments are no longer until a probe has arrived",
     "As Linux: of a connection that was accepted they are as long as the peer takes until then",
 )
+differs(
+    "RFC 6762 8.1",
+    "A host asks whether its name is taken before it uses it",
+    "Its MAC and addresses are made of the name, it could not take another; a name that is there twice is logged",
+)

@@ -49,9 +49,13 @@ def why_stale(extension: Path) -> str:
 
 
 PURE = bool(os.environ.get("AIONETFLOW_PURE"))
+# The run that counts lines comes second, where there is a compiled one: what that has proven, and is the same on both
+# builds, need not be proven again.
+SECOND = PURE and "AIONETFLOW_LINES" in os.environ and bool(extension_modules(package_folder()))
 COMPILED = not PURE and bool(extension_modules(package_folder()))
-# For what looks at nothing that differs between the builds: one of the two runs is enough.
+# For what looks at nothing that differs between the builds: one of the two runs is enough. The compiled one has what
+# takes long or starts processes; the pure one what is for the coverage of interpreted modules, or about the sources.
 only_on_the_fastest_build = pytest.mark.skipif(
     PURE and bool(extension_modules(package_folder())), reason="the compiled run has it"
 )
-only_on_the_pure_build = pytest.mark.skipif(COMPILED, reason="it runs the pure build, as the pure run does")
+only_on_the_pure_build = pytest.mark.skipif(COMPILED, reason="the pure run has it")

@@ -22,6 +22,7 @@ from typing import Any, Self
 import pytest
 
 import aionetflow
+from support.build import only_on_the_fastest_build
 from support.loops import LOOPS, run, turns
 
 KINDS = tuple(LOOPS)
@@ -213,7 +214,7 @@ def on_both(test: Program) -> Callable[..., None]:
         on_kernel.__wrapped__(test) if side == "kernel" else on_network(test, side)
 
     on_side.__name__, on_side.__doc__, on_side.__module__ = test.__name__, test.__doc__, test.__module__
-    sides = [pytest.param("kernel", marks=pytest.mark.kernel), *KINDS]
+    sides = [pytest.param("kernel", marks=[pytest.mark.kernel, only_on_the_fastest_build]), *KINDS]
     marked: Callable[..., None] = pytest.mark.parametrize("side", sides)(on_side)
     return marked
 

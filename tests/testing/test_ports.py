@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from aionetflow.testing import plugin  # noqa: F401  # see test_runners.py
+from support.build import only_on_the_pure_build
 from support.netflow import RUNNERS, passes, run_tests
+
+pytestmark = only_on_the_pure_build
 
 pytest_plugins = ["pytester"]
 

@@ -10,7 +10,10 @@ import pytest
 
 from aionetflow.link.capture import LINKTYPE_ETHERNET, LINKTYPE_RAW
 from aionetflow.testing import report
+from support.build import only_on_the_pure_build
 from support.netflow import RUNNERS, passes, run_tests, section
+
+pytestmark = only_on_the_pure_build
 
 pytest_plugins = ["pytester"]
 

@@ -9,9 +9,11 @@ import pytest
 
 from aionetflow.testing import plugin  # noqa: F401  # before a pytest of its own imports it, and forgets it again
 from aionetflow.testing.run import current
+from support.build import only_on_the_pure_build
 from support.netflow import RUNNERS, passes, run_tests
 
 pytest_plugins = ["pytester"]
+pytestmark = only_on_the_pure_build  # the compiled one has test_documented.py
 
 every_runner = pytest.mark.parametrize("runner", RUNNERS)
 with_fixtures = pytest.mark.parametrize("runner", [name for name in RUNNERS if name != "alone"])

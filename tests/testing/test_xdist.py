@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.build import only_on_the_fastest_build
 from support.netflow import RUNNERS, passes
 
 pytest_plugins = ["pytester"]
@@ -35,6 +36,7 @@ def run_servers(pytester: pytest.Pytester, count: int, processes: int) -> None:
     passes(pytester.runpytest_subprocess(*arguments), count)
 
 
+@only_on_the_fastest_build
 def test_each_of_many_tests_listens_on_the_same_port(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     run_servers(pytester, 24, 2)

@@ -30,7 +30,9 @@ from support.namespace import missing
 
 NOT_YET = Path(__file__).parents[2] / "kernel" / "not_yet.txt"
 AT_ONCE = 24  # threads
-TRIES = 3  # a busy machine disturbs a kernel's run; a real difference is there every time
+TRIES = 3  # a real difference is there every time
+MOST_TRIES = 20  # of runs that a busy machine has disturbed
+STALL = 0.005  # s; who has waited for a processor as long in a run has been disturbed
 
 Script = Callable[[Talk], None]
 
@@ -61,14 +63,16 @@ class Case:
             talk.log.append(Entry("end", traceback.format_exc(limit=-3), {}, 0.0))
         return talk.log
 
-    def against_the_kernel(self) -> list[Entry]:
-        """Must run in a thread of its own."""
+    def against_the_kernel(self) -> tuple[list[Entry], float]:
+        """The kernel's log, and how long the machine has let it wait, in s. Must run in a thread of its own."""
         try:
             side = KernelSide(self.sysctls, self.mtu)
         except OSError:
-            return [Entry("end", traceback.format_exc(limit=-3), {}, 0.0)]
+            return [Entry("end", traceback.format_exc(limit=-3), {}, 0.0)], 0.0
+        before = waited()
         try:
-            return self.against(side)
+            log = self.against(side)
+            return log, waited() - before
         finally:
             side.close()
 
@@ -105,6 +109,14 @@ def both(
     return decorate
 
 
+def waited() -> float:
+    """How long this thread has been ready to run, and no processor was free, in s; 0 if the kernel does not say."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
 @functools.cache
 def not_yet() -> dict[str, str]:
     """The scripts (and the fields) that differ because something is not built yet, and what was seen of that."""
@@ -124,6 +136,7 @@ class KernelRuns:
     def __init__(self, cases: list[Case]) -> None:
         self._cases = cases
         self.logs: dict[str, list[Entry]] = {}
+        self._stalls: dict[str, float] = {}  # s; of the runs since, as they were made one by one
 
     def compare(self, case: Case) -> None:
         """Fails where the two sides differ and should not, or agree and should not."""
@@ -138,25 +151,30 @@ class KernelRuns:
 
     def outcome(self, case: Case, tries: int = TRIES) -> tuple[list[str], str]:
         """The differences, and both logs side by side."""
-        if not self.logs:
-            self.drive_all()
+        self.drive_missing()
         ours = case.against_ours()
         ignored = case.ignored | fields_not_yet()
-        for attempt in range(tries):
-            if attempt:
-                self.drive([case])
+        for _ in range(MOST_TRIES):
             kernel = self.logs[case.name]
             found = differences(kernel, ours, ignored)
             if kernel and kernel[-1].what == "end":
                 found.append(f"the script does not fit the kernel: {kernel[-1].name}")
             if bool(found) == bool(case.differs or case.name in not_yet()):
                 break  # as expected
+            if self._stalls.get(case.name, 1.0) < STALL:
+                tries -= 1
+            if not tries:
+                break
+            self.drive([case])
         return found, side_by_side(kernel, ours, ignored)
 
-    def drive_all(self) -> None:
-        """Drives all scripts that are to run; none where the kernel cannot be had."""
-        if not missing():
-            self.drive(self._cases)
+    def drive_missing(self) -> bool:
+        """Drives the scripts that have not been, unless the kernel cannot be had; whether there were any."""
+        left = [case for case in self._cases if case.name not in self.logs]
+        if not left or missing():
+            return False
+        self.drive(left)
+        return True
 
     def drive(self, cases: list[Case]) -> None:
         """Drives scripts against the kernel, many at once."""
@@ -165,8 +183,11 @@ class KernelRuns:
         try:
             # a thread that comes to the next case leaves the namespace of the last one
             with ThreadPoolExecutor(max(1, min(AT_ONCE, len(cases)))) as pool:
-                for case, log in zip(cases, pool.map(Case.against_the_kernel, cases), strict=True):
+                runs = pool.map(Case.against_the_kernel, cases)
+                for case, (log, stall) in zip(cases, runs, strict=True):
                     self.logs[case.name] = log
+                    if len(cases) == 1:
+                        self._stalls[case.name] = stall
         finally:
             sys.setswitchinterval(before)
 
