@@ -39,7 +39,7 @@ from aionetflow.socket.options import (
 )
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.pace import UNLIMITED
-from aionetflow.tcp.pacing import pace_of
+from aionetflow.tcp.pacing import limit
 from aionetflow.tcp.patience import Patience
 from aionetflow.tcp.states import CLOSE_WAIT, ESTABLISHED
 from aionetflow.tcp.timeouts import arm_keepalive
@@ -178,7 +178,7 @@ def _heed_quick(connection: Connection, value: int, now: int) -> None:
 def _heed_pacing(connection: Connection, value: int, now: int) -> None:
     """Linux sk_setsockopt: what was paced once stays so, at whatever rate follows from its window."""
     if value != NO_PACING_RATE or connection.pace is not None:
-        pace_of(connection).most = min(value, UNLIMITED)
+        limit(connection, min(value, UNLIMITED))
 
 
 def _heed_inline(connection: Connection, value: int, now: int) -> None:

@@ -127,7 +127,7 @@ def info_of(connection: Connection, now: i64) -> TcpInfo:
         rcv_space=rcv.limit,
         total_retrans=connection.total_retrans & _U32,
         pacing_rate=_rate(pacing_rate(connection)),
-        max_pacing_rate=_rate(connection.pace.most if connection.pace is not None else UNLIMITED),
+        max_pacing_rate=_rate(connection.pace.asked if connection.pace is not None else UNLIMITED),
         bytes_acked=data + int(snd.syn_acked and not connection.passive) + int(snd.fin_acknowledged()),
         bytes_received=rcv.received + int(rcv.ended),
         segs_out=connection.segs_out & _U32,

@@ -19,7 +19,10 @@ cdef int _BURST_SHIFT
 cdef int64_t _FREE_SEGMENTS
 
 cpdef Pace pace_of(Connection connection)
-@cython.locals(recovery=Recovery, sysctl=Sysctl, cc=CongestionControl, most=int64_t, ratio=int64_t, flight=int64_t)
+@cython.locals(pace=Pace)
+cpdef limit(Connection connection, int64_t rate)
+@cython.locals(
+    recovery=Recovery, sysctl=Sysctl, pace=Pace, cc=CongestionControl, most=int64_t, ratio=int64_t, flight=int64_t)
 cpdef int64_t pacing_rate(Connection connection) except? -1
 @cython.locals(pace=Pace, snd=Sender, recovery=Recovery)
 cpdef bint is_held(Connection connection, int64_t now) except -1

@@ -26,16 +26,26 @@ def pace_of(connection: Connection) -> Pace:
     return connection.pace
 
 
+def limit(connection: Connection, rate: i64) -> None:
+    """So many octets per second at most. A higher limit counts from the next acknowledgment on (sk_setsockopt)."""
+    pace = pace_of(connection)
+    pace.asked = rate
+    pace.most = min(pace.most, rate)
+    pace.until = connection.snd.snd_una
+
+
 def pacing_rate(connection: Connection) -> i64:
     """Octets per second: what the congestion control says, or twice what the window and the round trip come to.
 
     Linux tcp_update_pacing_rate: 1.2 times that where slow start is over or nearly so. What was set is the limit.
-    (Linux says it anew with each acknowledgment, so that a limit which is raised counts from the next one on; here it
-    does so at once.)
     """
-    recovery, sysctl = connection.recovery, connection.sysctl
+    recovery, sysctl, pace = connection.recovery, connection.sysctl, connection.pace
     cc = recovery.cc
-    most = connection.pace.most if connection.pace is not None else _UNLIMITED
+    most = _UNLIMITED
+    if pace is not None:
+        if connection.snd.snd_una != pace.until:
+            pace.most = pace.asked
+        most = pace.most
     if cc.pacing_rate > 0:
         return min(cc.pacing_rate, most)
     if cc.cwnd == 0:

@@ -29,24 +29,22 @@ def paced(t: Talk, rate: int = RATE) -> tuple[Sock, Flow]:
 def test_segments_leave_one_by_one(t: Talk) -> None:
     sock, flow = paced(t)
     t.wait(0.1)
-    sock.send(bytes(8000))
-    for _ in range(4):
-        t.wait(0.1)
+    for _ in range(2):
+        sock.send(bytes(4000))
+        t.wait(0.19)
         flow.acks()
+        t.wait(0.1)
 
 
 @both(sysctls=PLAIN)
 def test_the_rate_may_change(t: Talk) -> None:
     sock, flow = paced(t)
-    sock.send(bytes(12000))
-    t.wait(0.12)
-    sock.set(socket.SOL_SOCKET, SO_MAX_PACING_RATE, RATE // 2)
-    flow.acks()
-    t.wait(0.15)
-    sock.set(socket.SOL_SOCKET, SO_MAX_PACING_RATE, 2 * RATE)
-    flow.acks()
-    for _ in range(3):
-        t.wait(0.0725)
+    for rate in (RATE // 2, 2 * RATE):
+        t.wait(0.3)
+        sock.set(socket.SOL_SOCKET, SO_MAX_PACING_RATE, rate)
+        flow.sends("A")
+        sock.send(bytes(3000))
+        t.wait(0.21)
         flow.acks()
 
 

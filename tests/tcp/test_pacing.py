@@ -150,6 +150,11 @@ def test_the_rate_follows_from_the_window_where_none_is_set() -> None:
     script.sock.setsockopt(SOL_SOCKET, SO_MAX_PACING_RATE, struct.pack("Q", UNLIMITED))
     connection = script.sock.connection
     assert connection is not None
+    info = script.sock.tcp_info()
+    assert (info.pacing_rate, info.max_pacing_rate) == (RATE, UNLIMITED)  # until something is acknowledged
+    script.sock.send(b"x")
+    script.drain()
+    script.after(0.1).sends(ACK)
     cc, srtt = connection.recovery.cc, connection.recovery.rtt.srtt
     assert srtt == 100_000_000
     info = script.sock.tcp_info()
@@ -160,7 +165,7 @@ def test_the_rate_follows_from_the_window_where_none_is_set() -> None:
     assert script.sock.tcp_info().pacing_rate == 10 * cc.cwnd
     script.sock.send(bytes(10 * MSS))
     assert len(script.drain()) == 2
-    assert len(script.after(0.05).drain()) == 8
+    assert len(script.after(0.075).drain()) == 8
 
 
 def test_tcp_info_tells_the_rate_of_what_is_not_paced() -> None:
