@@ -55,7 +55,7 @@ cpdef bint _emit_tail(Connection connection, TxPacket packet, int64_t now) excep
 @cython.locals(snd=Sender, recovery=Recovery, room=int64_t, blocks=int, mss=int64_t, length=int64_t)
 cpdef bint _emit_new(Connection connection, TxPacket packet, int64_t now) except -1
 cpdef bint _emit_probe(Connection connection, TxPacket packet, int64_t length, int64_t now) except -1
-@cython.locals(snd=Sender, last=bint, fin=bint, flags=int)
+@cython.locals(snd=Sender, offset=int64_t, last=bint, fin=bint, flags=int)
 cpdef _emit_length(Connection connection, TxPacket packet, int64_t length, int64_t now)
 @cython.locals(snd=Sender, recovery=Recovery, start=uint32_t, first=bint)
 cpdef _note_sent(Connection connection, int64_t length, bint fin, int64_t now)

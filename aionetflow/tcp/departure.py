@@ -226,10 +226,11 @@ def _emit_probe(connection: Connection, packet: TxPacket, length: i64, now: i64)
 def _emit_length(connection: Connection, packet: TxPacket, length: i64, now: i64) -> None:
     """Sends that many new octets, the FIN on their end if it is due."""
     snd = connection.snd
-    last = length == snd.unsent()
+    offset = snd.unacknowledged()
+    last = offset + length == snd.queue.length
     fin = last and snd.fin_queued and snd.ends_here(length)
     flags = ACK
-    if (last or snd.marks is not None) and snd.pushes(snd.unacknowledged(), length):
+    if (last or snd.marks is not None) and snd.pushes(offset, length):
         flags |= PSH
     elif snd.push_once and length < snd.mss:
         snd.mark_short(length)
@@ -238,7 +239,7 @@ def _emit_length(connection: Connection, packet: TxPacket, length: i64, now: i64
         connection.cwr_due = False
         flags |= CWR
     emit_segment(connection, packet, snd.snd_nxt, (flags | FIN) if fin else flags, now)
-    snd.queue.fill(packet, snd.unacknowledged(), length)
+    snd.queue.fill(packet, offset, length)
     packet.mss = mss_in(connection, packet)
     if connection.ecn:
         packet.ecn = ECT_0

@@ -131,9 +131,10 @@ class Sender:
         write any more.
         """
         end: i64 = self.queue.released + self.queue.length
-        waiting = self.unsent() - length
-        if waiting > 0 and self.pushed == end - length and waiting % self.mss == 0:
-            self._mark(self.pushed)
+        if self.queue.length > length and self.pushed == end - length:
+            waiting = self.unsent() - length
+            if waiting > 0 and waiting % self.mss == 0:
+                self._mark(self.pushed)
         if end - self.pushed > self.max_wnd >> 1:
             self._mark_within(end - length, end)
             if more and end - self.pushed > self.max_wnd >> 1:
