@@ -67,7 +67,7 @@ def take_syn_ack(connection: Connection, segment: Segment, now: i64) -> None:
     if recovery.head is not None:
         fast.client_fail = SYN_RETRANSMITTED if connection.total_retrans else DATA_NOT_ACKED
         connection.stats.TCPFastOpenActiveFail += 1
-        recovery.resend_all(snd.snd_una, snd.snd_nxt)
+        recovery.resend(snd.snd_una, snd.snd_nxt, snd.snd_nxt)
         return
     if fast.length:
         fast.acknowledged = True
