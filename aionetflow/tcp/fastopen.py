@@ -62,7 +62,7 @@ class CookieKeys:
 
     >>> keys = CookieKeys(bytes(range(16)))
     >>> keys.make(bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))).hex()
-    'fe50dbbb8a19ec6e'
+    '84dc7a7d3b3a4769'
     """
 
     def __init__(self, octets: bytes) -> None:
@@ -186,7 +186,7 @@ class FastOpen:
         """
         if self.queue is not None or not (self.asked or self.length):
             return False
-        return timeouts == 2 or (timeouts < 2 and final)
+        return timeouts <= 2 and (final or timeouts == 2)
 
     def end(self) -> None:
         """The handshake of a server's connection has ended, one way or the other."""
@@ -228,7 +228,6 @@ class FastOpenQueue:
         """Whether a SYN makes a connection at once (Linux tcp_try_fastopen); what its SYN-ACK says is in `answer`."""
         sysctl, stats = self._host.sysctl, self._host.stats
         cookie = cookie_in(segment)
-        self.answer.option = b""
         if cookie is not None and not cookie:
             stats.TCPFastOpenCookieReqd += 1
         if not sysctl.tcp_fastopen & SERVER or (cookie is None and not segment.length) or not self._has_room(now):
