@@ -14,6 +14,7 @@ What is here belongs to a host, to a listener, or to one connection; what goes o
       |<------------------------------------------|
 """
 
+import struct
 from collections import deque
 
 from aionetflow.config import NEVER, SECOND
@@ -38,6 +39,7 @@ COOKIE_UNAVAILABLE = 1
 DATA_NOT_ACKED = 2
 SYN_RETRANSMITTED = 3
 KEY_LENGTH = 16
+_KEY = struct.Struct("<QQ")
 _LEAST_COOKIE = 4  # RFC 7413 4.1.1: octets
 _MOST_COOKIE = 16
 _MOST_DESTINATIONS = 4096  # that a host remembers; Linux forgets them with the metrics of a route
@@ -67,10 +69,7 @@ class CookieKeys:
 
     def __init__(self, octets: bytes) -> None:
         self.octets = octets
-        self._hashes = [
-            SipHash(int.from_bytes(octets[at : at + 8], "little"), int.from_bytes(octets[at + 8 : at + 16], "little"))
-            for at in range(0, len(octets), KEY_LENGTH)
-        ]
+        self._hashes = [SipHash(*_KEY.unpack_from(octets, at)) for at in range(0, len(octets), KEY_LENGTH)]
 
     def make(self, client: bytes, server: bytes, which: int = 0) -> bytes:
         """The cookie of a client at that address for a server at that one (Linux __tcp_fastopen_cookie_gen_cipher)."""

@@ -559,6 +559,19 @@ def test_data_on_a_connection_of_before_the_pause_mean_nothing() -> None:
     assert script.stack.fast_open.is_paused(script.clock.now())
 
 
+def test_neither_do_data_on_one_of_the_pause_itself() -> None:
+    script = Script()
+    script.stack.sysctl[BLACK_HOLE] = 60
+    script.stack.fast_open.pause(script.clock.now())
+    script.sock = script.stream()
+    fails(errno.EINPROGRESS, script.sock)
+    heard_syn(script)
+    script.sends(SYN | ACK, mss=MSS).expect(ACK)
+    script.sends(PSH | ACK, data=b"answer").expect(ACK)
+    script.sends(RST).expect_nothing()
+    assert script.stack.fast_open.is_paused(script.clock.now())
+
+
 def test_without_the_setting_there_is_no_pause() -> None:
     script = sent()
     script.at(10.0).drain()

@@ -125,7 +125,7 @@ def test_more_than_a_syn_holds_goes_with_the_handshakes_end(version: int, early:
     pair.exchange(b"cookie, please")
     request = random.Random(1).randbytes(10_000)
     exchange = pair.exchange(request)
-    assert (exchange.early, exchange.took) == (early, pytest.approx(2 * RTT))
+    assert (exchange.early, round(exchange.took, 9)) == (early, 2 * RTT)
     assert pair.client.stats.tcp.RetransSegs == pair.server.stats.tcp.RetransSegs == 0
 
 
