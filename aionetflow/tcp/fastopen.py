@@ -14,6 +14,7 @@ What is here belongs to a host, to a listener, or to one connection; what goes o
       |<------------------------------------------|
 """
 
+import struct
 from collections import deque
 
 from aionetflow.config import NEVER, SECOND
@@ -38,6 +39,7 @@ COOKIE_UNAVAILABLE = 1
 DATA_NOT_ACKED = 2
 SYN_RETRANSMITTED = 3
 KEY_LENGTH = 16
+_KEY = struct.Struct("<QQ")
 _LEAST_COOKIE = 4  # RFC 7413 4.1.1: octets
 _MOST_COOKIE = 16
 _MOST_DESTINATIONS = 4096  # that a host remembers; Linux forgets them with the metrics of a route
@@ -62,15 +64,12 @@ class CookieKeys:
 
     >>> keys = CookieKeys(bytes(range(16)))
     >>> keys.make(bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))).hex()
-    'fe50dbbb8a19ec6e'
+    '84dc7a7d3b3a4769'
     """
 
     def __init__(self, octets: bytes) -> None:
         self.octets = octets
-        self._hashes = [
-            SipHash(int.from_bytes(octets[at : at + 8], "little"), int.from_bytes(octets[at + 8 : at + 16], "little"))
-            for at in range(0, len(octets), KEY_LENGTH)
-        ]
+        self._hashes = [SipHash(*_KEY.unpack_from(octets, at)) for at in range(0, len(octets), KEY_LENGTH)]
 
     def make(self, client: bytes, server: bytes, which: int = 0) -> bytes:
         """The cookie of a client at that address for a server at that one (Linux __tcp_fastopen_cookie_gen_cipher)."""
@@ -186,7 +185,7 @@ class FastOpen:
         """
         if self.queue is not None or not (self.asked or self.length):
             return False
-        return timeouts == 2 or (timeouts < 2 and final)
+        return timeouts <= 2 and (final or timeouts == 2)
 
     def end(self) -> None:
         """The handshake of a server's connection has ended, one way or the other."""
@@ -228,7 +227,6 @@ class FastOpenQueue:
         """Whether a SYN makes a connection at once (Linux tcp_try_fastopen); what its SYN-ACK says is in `answer`."""
         sysctl, stats = self._host.sysctl, self._host.stats
         cookie = cookie_in(segment)
-        self.answer.option = b""
         if cookie is not None and not cookie:
             stats.TCPFastOpenCookieReqd += 1
         if not sysctl.tcp_fastopen & SERVER or (cookie is None and not segment.length) or not self._has_room(now):

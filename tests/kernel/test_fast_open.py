@@ -287,6 +287,7 @@ def test_the_key_decides_and_the_one_before_is_taken(t: Talk) -> None:
     listener = listening(t)
     listener.set(TCP, KEY, KNOWN)
     cookie = asked(t)
+    t.note("cookie", cookie.hex())
     listener.set(TCP, KEY, OTHER + KNOWN)
     listener.getsockopt(TCP, KEY, 32)
     flow = t.flow()
@@ -295,6 +296,12 @@ def test_the_key_decides_and_the_one_before_is_taken(t: Talk) -> None:
     listener.set(TCP, KEY, OTHER)
     t.flow(4001).sends("S", b"hello", opts=mss(1000) + fast_open(cookie) + NOP * 2)
     t.expect("SA", ack=1)
+
+
+@both(sysctls=BOTH)
+def test_a_cookie_of_ipv6_is_made_of_both_addresses(t: Talk) -> None:
+    listening(t, version=6).set(TCP, KEY, KNOWN)
+    t.note("cookie", asked(t, version=6).hex())
 
 
 @both(sysctls=BOTH)

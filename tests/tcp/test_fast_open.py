@@ -26,6 +26,7 @@ from support.script import ACK, FIN, IRS, ISS, M32, MSS, PEER, PSH, RST, STACK, 
 
 SERVER = 2  # of net.ipv4.tcp_fastopen
 OPTION = 34
+KNOWN = "84dc7a7d3b3a4769"  # by the key 00 01 ... 0f, as Linux makes it
 
 
 def option(cookie: bytes = b"") -> bytes:
@@ -86,7 +87,7 @@ def counted(script: Script) -> TcpStats:
 def test_a_cookie_is_given_to_who_asks() -> None:
     script = server()
     assert len(cookie_of(script)) == 8
-    assert counted(script).TCPFastOpenCookieReqd == 1
+    assert (counted(script).TCPFastOpenCookieReqd, counted(script).TCPFastOpenPassiveFail) == (1, 0)
 
 
 @rule("RFC 7413 4.1.2", "A cookie depends on the client's address and cannot be guessed", code="tcp/fastopen.py")
@@ -99,6 +100,7 @@ def test_a_cookie_is_of_its_addresses_and_its_key_alone() -> None:
         CookieKeys(bytes(16)).make(PEER, STACK),
     }
     assert len(cookies) == 4
+    assert keys.make(bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))).hex() == KNOWN
     assert keys.make(PEER, STACK) == CookieKeys(bytes(range(16))).make(PEER, STACK)
 
 
@@ -162,8 +164,8 @@ def test_a_wrong_cookie_makes_it_a_usual_handshake(size: int) -> None:
     script.sends(SYN, data=b"hello", options=option(bytes(size)))
     script.heard = IRS
     heard = script.expect(SYN | ACK, ack=ISS + 1)
-    assert heard.options[OPTION] == cookie_of(script)
     assert counted(script).TCPFastOpenPassiveFail == 1
+    assert heard.options[OPTION] == cookie_of(script)
     assert script.listener is not None
     assert script.listener.events() == 0
     script.sends(ACK, seq=ISS + 1, data=b"hello").expect(ACK)
@@ -188,6 +190,15 @@ def test_without_setting_or_option_nothing_is_let_in(settings: int, limit: int) 
     assert (heard.ack, OPTION in heard.options) == (ISS + 1, False)
 
 
+def test_a_listener_may_think_better_of_it() -> None:
+    script = server()
+    assert script.listener is not None
+    script.listener.setsockopt(IPPROTO_TCP, TCP_FASTOPEN, 0)
+    assert OPTION not in asks(script).options
+    script.listener.setsockopt(IPPROTO_TCP, TCP_FASTOPEN, 1)
+    assert OPTION in asks(script).options
+
+
 def test_every_listener_is_such_a_server_where_the_setting_says_so() -> None:
     script = listening()
     script.stack.sysctl["net.ipv4.tcp_fastopen"] = SERVER | 0x400
@@ -208,6 +219,7 @@ def test_a_server_may_need_no_cookie(by_host: bool) -> None:
     script.heard = IRS
     script.expect(SYN | ACK)
     assert take(script).recv(100) == b"hello"
+    assert counted(script).TCPFastOpenPassive == 1
 
 
 def test_a_syn_without_option_and_data_is_a_usual_one() -> None:
@@ -543,6 +555,13 @@ def test_what_was_reset_counts_for_a_minute() -> None:
     script.after(0.001)
     assert OPTION in asks(script).options
     assert counted(script).TCPFastOpenListenOverflow == 2
+    for port in (4001, 4002):  # and there is room for one, not for two
+        script.ports, script.nxt, script.edge = (port, 80), ISS, None
+        script.sends(SYN, data=b"hello", options=option(cookie))
+        script.heard = IRS
+        script.expect(SYN | ACK)
+        assert OPTION not in asks(script).options
+        script.sends(ACK).expect_nothing()
 
 
 def test_what_was_reset_counts_as_one() -> None:

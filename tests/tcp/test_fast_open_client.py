@@ -504,6 +504,28 @@ def test_a_request_that_nobody_answers_pauses_too_and_what_follows_does_not() ->
         assert counted(script).TCPFastOpenBlackhole == 1
 
 
+@pytest.mark.parametrize(("tries", "counts"), [(1, 1), (2, 1), (3, 1)])
+def test_giving_up_early_looks_like_it_as_well(tries: int, counts: int) -> None:
+    script = knowing()
+    script.stack.sysctl[BLACK_HOLE] = 60
+    script.stack.sysctl["net.ipv4.tcp_syn_linear_timeouts"] = 0
+    script.stack.sysctl["net.ipv4.tcp_syn_retries"] = tries
+    sent(script=script)
+    script.after(60)
+    script.drain()
+    assert (script.state, counted(script).TCPFastOpenBlackhole) == (State.CLOSED, counts)
+
+
+def test_both_open_at_once_and_data_come_ahead_of_their_turn() -> None:
+    script = sent()
+    script.sends(SYN, mss=MSS)
+    script.expect(SYN | ACK, seq=IRS)
+    script.sends(ACK, seq=ISS + 3, ack=IRS + 6, data=b"swer")
+    script.expect(ACK, seq=IRS + 6, ack=ISS + 1)
+    script.sends(ACK, seq=ISS + 1, ack=IRS + 6, data=b"an").expect(ACK, seq=IRS + 6, ack=ISS + 7)
+    assert script.sock.recv(100) == b"answer"
+
+
 def test_the_next_pause_is_twice_as_long_unless_data_came() -> None:
     for comes in (False, True):
         script = knowing()
@@ -533,7 +555,20 @@ def test_data_on_a_connection_of_before_the_pause_mean_nothing() -> None:
     script.sends(PSH | ACK, data=b"answer").expect(ACK)
     script.stack.fast_open.pause(script.clock.now())
     script.sends(RST).expect_nothing()
-    assert script.stack.fast_open.is_trying()
+    assert script.stack.fast_open.is_paused(script.clock.now())
+
+
+def test_neither_do_data_on_one_of_the_pause_itself() -> None:
+    script = Script()
+    script.stack.sysctl[BLACK_HOLE] = 60
+    script.stack.fast_open.pause(script.clock.now())
+    script.sock = script.stream()
+    fails(errno.EINPROGRESS, script.sock)
+    heard_syn(script)
+    script.sends(SYN | ACK, mss=MSS).expect(ACK)
+    script.sends(PSH | ACK, data=b"answer").expect(ACK)
+    script.sends(RST).expect_nothing()
+    assert script.stack.fast_open.is_paused(script.clock.now())
 
 
 def test_without_the_setting_there_is_no_pause() -> None:
