@@ -95,7 +95,7 @@ def send_syn(connection: Connection, packet: TxPacket, now: i64) -> None:
     connection.syn_due = False
     connection.need_ack = False
     emit_syn(connection, packet, now)
-    packet.ident = connection.ident
+    packet.ident = 0 if connection.passive else connection.ident  # Linux ip_build_and_send_pkt: 0 in SYN-ACKs
     if connection.fast_open is not None:
         fill_syn(connection, packet, now)
     if connection.timers.retransmit == NEVER:
