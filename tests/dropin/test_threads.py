@@ -252,8 +252,8 @@ def test_threads_that_look_names_up_at_once_have_the_addresses_given_out_once() 
             hosts = [net.host(f"h{i}") for i in range(20)]
             with aionetflow.patch(), ThreadPoolExecutor(4) as pool:
                 loop = asyncio.get_running_loop()
-                look = functools.partial(loop.run_in_executor, pool, run_as)
-                found = await asyncio.gather(*(look(host, socket.gethostbyname, host.name) for host in hosts[:4]))
+                looks = [functools.partial(run_as, host, socket.gethostbyname, host.name) for host in hosts[:4]]
+                found = await asyncio.gather(*(loop.run_in_executor(pool, look) for look in looks))
             assert found == [host.addresses[0] for host in hosts[:4]]
 
     before = sys.getswitchinterval()
