@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import support.pure.sitecustomize as pure
 from aionetflow import fast
-from support.build import extension_modules, stale_extensions
+from support.build import extension_modules, package_folder, stale_extensions
 
 SUFFIX = EXTENSION_SUFFIXES[0]
 OLD, BUILT, NEW = 1_000_000_000, 1_000_000_100, 1_000_000_200
@@ -57,3 +59,13 @@ def test_a_process_that_a_pure_run_starts_is_pure() -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == fast.get16.__module__
+
+
+def test_a_process_notes_the_lines_of_those_files_that_it_is_told(tmp_path: Path) -> None:
+    environment = {
+        **os.environ, "AIONETFLOW_PURE": "1", "AIONETFLOW_LINES": str(tmp_path), "AIONETFLOW_LINES_OF": "cli",
+        "PYTHONPATH": os.pathsep.join((str(Path(pure.__file__).parent), str(package_folder().parent))),
+    }  # fmt: skip
+    subprocess.run([sys.executable, "-c", "import aionetflow.cli.status"], check=True, env=environment, timeout=60)
+    (noted,) = (json.loads(file.read_text()) for file in tmp_path.iterdir())
+    assert [Path(name).name for name in noted["files"]] == ["__init__.py", "status.py"]

@@ -10,7 +10,9 @@ import asyncio
 import socket
 from typing import Any
 
+from aionetflow.dropin.threads import call
 from aionetflow.ip.address import is_scoped, pack
+from aionetflow.network.clock import LoopClock
 from aionetflow.network.host import Host
 from aionetflow.network.names import is_literal
 
@@ -67,6 +69,13 @@ def _ask_from_thread(here: Host, name: str) -> None:
         asyncio.run_coroutine_threadsafe(here.network.look_up(name, here), loop).result()
 
 
+def _settle(here: Host) -> None:
+    """Has addresses handed out where the network may be touched: in the loop, if this is another thread."""
+    network = here.network
+    if not network.settled and isinstance(network.clock, LoopClock):
+        call(network.event_loop(), network.settle)
+
+
 def _scoped(here: Host, host: str, port: Any, family: int, type: int, proto: int, flags: int) -> list[Info]:
     """The answers for "fe80::1%eth0", eth0 being the host's own: the interface's index is the scope."""
     literal, _, zone = host.partition("%")
@@ -88,6 +97,7 @@ def literals_of(here: Host, name: str) -> list[str]:
         return ["::1", "127.0.0.1"]
     if not name or name == "<broadcast>":  # which only a socket's calls take
         return []
+    _settle(here)
     try:
         literals = here.network.resolve_all(name, here)
     except OSError:
@@ -123,6 +133,7 @@ def name_of(here: Host, literal: str) -> str | None:
     """The name of the host that has an address; None if nobody has it."""
     if literal == "::1" or literal.startswith("127."):
         return "localhost"
+    _settle(here)
     return next((host.name for host in here.network.hosts if literal in (*host.addresses, *host.addresses6)), None)
 
 

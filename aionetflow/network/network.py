@@ -254,6 +254,11 @@ class Network:
         """All control blocks of all hosts, as `ss -a` would list them: print one to see the line."""
         return [block for host in self.hosts for block in control_blocks(host)]
 
+    @property
+    def settled(self) -> bool:
+        """Whether no address or route is missing."""
+        return self._settled
+
     def settle(self) -> None:
         """Gives out the addresses and routes that are missing; called by whatever needs them."""
         if self._settled:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ import aionetflow
 from aionetflow import Network
 from aionetflow.dropin.socket import VirtualSocket
 from aionetflow.network.clock import LoopClock
+from aionetflow.network.host import run_as
 
 LONG = 3_000_000  # octets: more than the buffers hold, so that both ends have to wait
 
@@ -241,3 +244,22 @@ def test_virtual_time_passes_for_threads_that_wait_though_other_work_waits_for_a
 
     waiting: list[tuple[str, int]] = []
     aionetflow.run(main(), time="virtual")
+
+
+def test_threads_that_look_names_up_at_once_have_the_addresses_given_out_once() -> None:
+    async def main() -> None:
+        async with Network(seed=1) as net:
+            hosts = [net.host(f"h{i}") for i in range(20)]
+            with aionetflow.patch(), ThreadPoolExecutor(4) as pool:
+                loop = asyncio.get_running_loop()
+                looks = [functools.partial(run_as, host, socket.gethostbyname, host.name) for host in hosts[:4]]
+                found = await asyncio.gather(*(loop.run_in_executor(pool, look) for look in looks))
+            assert found == [host.addresses[0] for host in hosts[:4]]
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # s; or they would hardly meet
+    try:
+        for _ in range(10):
+            aionetflow.run(main())
+    finally:
+        sys.setswitchinterval(before)

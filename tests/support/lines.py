@@ -31,7 +31,9 @@ def run(arguments: list[str], folder: str) -> int:
         **os.environ, "AIONETFLOW_PURE": "1", "AIONETFLOW_LINES": folder,
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
     }  # fmt: skip
-    return subprocess.run([sys.executable, *arguments], env=environment, check=False).returncode
+    # -P: what an installation has left in the current folder would have pytest rewrite the package, as a plugin of its
+    # own, past what counts the lines
+    return subprocess.run([sys.executable, "-P", *arguments], env=environment, check=False).returncode
 
 
 def merged(folder: str) -> dict[str, Any]:
