@@ -34,7 +34,6 @@ from aionetflow.tcp import congestion
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.fastopen import CookieKeys
 from aionetflow.tcp.handshake import open_actively
-from aionetflow.tcp.pacing import pace_of
 from aionetflow.tcp.states import CLOSED, SHORT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event, State
 from aionetflow.widths import i64
 
@@ -357,21 +356,6 @@ class StreamSocket(StreamOptions):
         if self.stored is not None or self._services.sysctl.tcp_notsent_lowat != NO_UNSENT_LIMIT:
             configure(self, connection, self._services.clock.now())
         return connection
-
-    def congestion_name(self) -> str:
-        """TCP_CONGESTION: the algorithm in use, or that a connection would get."""
-        if self.connection is not None:
-            return self.connection.recovery.cc.name
-        return self._congestion or self._services.sysctl.tcp_congestion_control
-
-    def set_congestion(self, name: str) -> None:
-        """Chooses it; a connection takes over its window. OSError ENOENT if there is none of that name."""
-        chosen = congestion.create(name)
-        self._congestion = name
-        if self.connection is not None:
-            self.connection.recovery.take_over(chosen)
-            if chosen.paces:
-                pace_of(self.connection)
 
     def _use(self, connection: Connection) -> None:
         """Makes a connection this socket's."""

@@ -18,8 +18,10 @@ from aionetflow.socket.options import (
 from aionetflow.socket.services import Services
 from aionetflow.socket.stream_data import StreamData
 from aionetflow.socket.tcp_options import STREAM_OPTIONS, heed
+from aionetflow.tcp import congestion
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.info import TcpInfo, info_of, info_of_listener
+from aionetflow.tcp.pacing import pace_of
 from aionetflow.tcp.urgent import is_at_mark, readable_without_mark
 from aionetflow.tcp.urgent_mark import HERE
 
@@ -35,6 +37,21 @@ class StreamOptions(StreamData):
         StreamData._set_up(self, services, fd, owner, family)
         self.nodelay = False
         self.cork = False
+
+    def congestion_name(self) -> str:
+        """TCP_CONGESTION: the algorithm in use, or that a connection would get."""
+        if self.connection is not None:
+            return self.connection.recovery.cc.name
+        return self._congestion or self._services.sysctl.tcp_congestion_control
+
+    def set_congestion(self, name: str) -> None:
+        """Chooses it; a connection takes over its window. OSError ENOENT if there is none of that name."""
+        chosen = congestion.create(name)
+        self._congestion = name
+        if self.connection is not None:
+            self.connection.recovery.take_over(chosen)
+            if chosen.paces:
+                pace_of(self.connection)
 
     def max_segment(self) -> int:
         """The segment size in use; before a connection, what was asked for, or RFC 9293's default."""

@@ -32,7 +32,7 @@ except ModuleNotFoundError:
     def lay_out(
         frames: list[bytes], merged_by: int, header: bytes, before: int, behind: int, room: int, most: int
     ) -> list[Block]:
-        """Datagrams for frames, one behind another in as few blocks as can be sent in one call each.
+        r"""Datagrams for frames, one behind another in as few blocks as can be sent in one call each.
 
         In each are `before` octets, the header, a frame and `behind` octets. In a block are at most `most` of them and,
         unless it is a single one, `room` octets. The frames are cut by the MTU `merged_by` (gso.py) if it is not 0.
