@@ -20,7 +20,7 @@ from support.build import PURE, SECOND, extension_modules, package_folder, stale
 from support.decode import check_frame
 
 # The same examples in every run, and no deadline: what a machine is busy with is no fault of the code.
-settings.register_profile("aionetflow", derandomize=True, deadline=None, max_examples=50 if SECOND else 100)
+settings.register_profile("aionetflow", derandomize=True, deadline=None, max_examples=30 if SECOND else 75)
 settings.load_profile("aionetflow")
 
 # What the processes that tests start run, and the tests themselves do not: see support/pure/sitecustomize.py.

@@ -29,7 +29,6 @@ cdef int BROADCAST
 cdef class StreamSocket(StreamOptions):
     cdef public Listener listener
     cdef public int defer_accept
-    cdef public str _congestion
     cdef public bint opens_fast
     cdef public CookieKeys fast_open_keys
     cdef public bint _connecting

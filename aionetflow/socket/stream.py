@@ -51,7 +51,6 @@ class StreamSocket(StreamOptions):
     def __init__(self, services: Services, fd: int, owner: Owner, family: int = AF_INET) -> None:
         self._set_up(services, fd, owner, family)
         self.defer_accept = 0  # TCP_DEFER_ACCEPT, in SYN-ACKs
-        self._congestion = ""  # TCP_CONGESTION; empty: the host's default
         self.opens_fast = False  # TCP_FASTOPEN_CONNECT, or MSG_FASTOPEN while that connects
         self.fast_open_keys: CookieKeys | None = None  # TCP_FASTOPEN_KEY
         self.listener: Listener | None = None

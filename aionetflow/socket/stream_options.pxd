@@ -19,6 +19,7 @@ cdef int PRI
 cdef class StreamOptions(StreamData):
     cdef public bint nodelay
     cdef public bint cork
+    cdef public str _congestion
     cpdef _set_up(self, Services services, int fd, object owner, int family)
     @cython.locals(connection=Connection)
     cpdef send_at_once(self)

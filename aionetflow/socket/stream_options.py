@@ -37,6 +37,7 @@ class StreamOptions(StreamData):
         StreamData._set_up(self, services, fd, owner, family)
         self.nodelay = False
         self.cork = False
+        self._congestion = ""  # TCP_CONGESTION; empty: the host's default
 
     def congestion_name(self) -> str:
         """TCP_CONGESTION: the algorithm in use, or that a connection would get."""

@@ -156,7 +156,7 @@ async def talk(count: int, duration: float) -> tuple[Sample, Sample, Crowd]:
         begin = time.process_time()
         garbage = gc.collect()
         print(f"\na collection with all that: {(time.process_time() - begin) * 1e3:.0f} ms, {garbage} objects found")
-        assert garbage < GARBAGE
+        assert garbage < GARBAGE or "AIONETFLOW_LINES" in os.environ  # what counts lines leaves some of its own
         crowd.over = True
         await asyncio.sleep(MINUTE)  # the last answers
         for host in net.hosts:
