@@ -2,7 +2,7 @@ import cython
 from libc.stdint cimport int64_t
 
 from aionetflow.tcp.connection cimport Connection
-from aionetflow.tcp.fastopen cimport Destination, FastOpen, FastOpenHost
+from aionetflow.tcp.fast_open cimport Destination, FastOpen, FastOpenHost
 
 @cython.locals(room=int64_t, fast=FastOpen)
 cpdef int64_t early_room(Connection connection) except? -1

@@ -21,7 +21,7 @@ from aionetflow.socket.options import (
 )
 from aionetflow.tcp.connection import Connection
 from aionetflow.tcp.early_data import most_in_syn
-from aionetflow.tcp.fastopen import (
+from aionetflow.tcp.fast_open import (
     CLIENT,
     CLIENT_WITHOUT_COOKIE,
     COOKIE_UNAVAILABLE,

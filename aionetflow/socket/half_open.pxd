@@ -12,7 +12,7 @@ from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp cimport arrival, departure, reset
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.early_data cimport take_syn
-from aionetflow.tcp.fastopen cimport FastOpenQueue
+from aionetflow.tcp.fast_open cimport FastOpenQueue
 from aionetflow.tcp.handshake cimport emit_syn, open_passively, resume_passively
 from aionetflow.tcp.request cimport Request, Row
 from aionetflow.tcp.segment cimport Segment

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 from aionetflow.socket.ports cimport PortHold
 from aionetflow.stats cimport TcpStats
 from aionetflow.tcp.connection cimport Connection, ConnectionUser
-from aionetflow.tcp.fastopen cimport FastOpenQueue
+from aionetflow.tcp.fast_open cimport FastOpenQueue
 
 cdef int64_t NEVER
 cdef int _MAX_WINDOW

@@ -11,7 +11,7 @@ from aionetflow.ip.route import Route
 from aionetflow.socket.ports import PortHold
 from aionetflow.stats import TcpStats
 from aionetflow.tcp.connection import Connection, ConnectionUser
-from aionetflow.tcp.fastopen import FastOpenQueue
+from aionetflow.tcp.fast_open import FastOpenQueue
 from aionetflow.widths import i64, u32
 
 _MAX_WINDOW = 65535  # RFC 7323 2.2: that of a SYN is not scaled

@@ -10,7 +10,7 @@ from aionetflow.stats cimport Stats
 from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.connection cimport Connection
-from aionetflow.tcp.fastopen cimport FastOpenHost
+from aionetflow.tcp.fast_open cimport FastOpenHost
 from aionetflow.tcp.isn cimport InitialNumbers
 
 cdef class Services(Node):

@@ -16,7 +16,7 @@ from aionetflow.sysctl import Sysctl
 from aionetflow.tcp import congestion
 from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.connection import Connection
-from aionetflow.tcp.fastopen import FastOpenHost
+from aionetflow.tcp.fast_open import FastOpenHost
 from aionetflow.tcp.isn import InitialNumbers
 
 if TYPE_CHECKING:

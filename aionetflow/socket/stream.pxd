@@ -9,7 +9,7 @@ from aionetflow.socket.services cimport Services
 from aionetflow.socket.ports cimport PortHold, connection_key
 from aionetflow.socket.table cimport SocketTable
 from aionetflow.tcp.connection cimport Connection
-from aionetflow.tcp.fastopen cimport CookieKeys
+from aionetflow.tcp.fast_open cimport CookieKeys
 from aionetflow.tcp.handshake cimport open_actively
 
 cdef int ERR

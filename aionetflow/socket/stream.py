@@ -32,7 +32,7 @@ from aionetflow.socket.stream_options import StreamOptions
 from aionetflow.socket.tcp_options import NO_UNSENT_LIMIT, configure
 from aionetflow.tcp import congestion
 from aionetflow.tcp.connection import Connection
-from aionetflow.tcp.fastopen import CookieKeys
+from aionetflow.tcp.fast_open import CookieKeys
 from aionetflow.tcp.handshake import open_actively
 from aionetflow.tcp.states import CLOSED, SHORT_NAMES, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Event, State
 from aionetflow.widths import i64

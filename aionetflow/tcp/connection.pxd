@@ -5,7 +5,7 @@ from aionetflow.ip.route cimport Route
 from aionetflow.stats cimport TcpStats
 from aionetflow.sysctl cimport Sysctl
 from aionetflow.tcp.delayed_ack cimport Acknowledgments
-from aionetflow.tcp.fastopen cimport FastOpen
+from aionetflow.tcp.fast_open cimport FastOpen
 from aionetflow.tcp.challenge cimport ChallengeLimit
 from aionetflow.tcp.congestion.base cimport CongestionControl
 from aionetflow.tcp.mtu_search cimport MtuSearch

@@ -21,7 +21,7 @@ from aionetflow.sysctl import Sysctl
 from aionetflow.tcp.challenge import ChallengeLimit
 from aionetflow.tcp.congestion.base import CongestionControl
 from aionetflow.tcp.delayed_ack import Acknowledgments
-from aionetflow.tcp.fastopen import FastOpen
+from aionetflow.tcp.fast_open import FastOpen
 from aionetflow.tcp.mtu_search import MtuSearch
 from aionetflow.tcp.options import TIMESTAMPS_LENGTH
 from aionetflow.tcp.pace import Pace

@@ -5,7 +5,7 @@ from aionetflow.packet cimport TxPacket
 from aionetflow.tcp.congestion.base cimport CongestionControl
 from aionetflow.tcp.connection cimport Connection
 from aionetflow.tcp.emission cimport blocks_due, emit_reset, emit_run, emit_segment, mss_in, send_syn
-from aionetflow.tcp.fastopen cimport FastOpen
+from aionetflow.tcp.fast_open cimport FastOpen
 from aionetflow.tcp.loss cimport on_reorder_timeout, on_timeout
 from aionetflow.tcp.mtu_probing cimport limit_search, look_for_black_hole, note_probe, probe_length
 from aionetflow.tcp.pacing cimport is_held, pacing_delay

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from aionetflow.packet cimport TxPacket
 from aionetflow.tcp cimport options
 from aionetflow.tcp.connection cimport Connection
-from aionetflow.tcp.fastopen cimport FastOpen, cookie_in
+from aionetflow.tcp.fast_open cimport FastOpen, cookie_in
 from aionetflow.tcp.receive cimport Receiver
 from aionetflow.tcp.recovery cimport Recovery
 from aionetflow.tcp.segment cimport Segment

@@ -1,6 +1,6 @@
 """Data before the handshake has ended (RFC 7413 4.2): in a SYN, in a SYN-ACK, and behind a SYN-ACK.
 
-fastopen.py says who may send them. A server's connection that was made by a SYN with data is in SYN-RECEIVED and may
+fast_open.py says who may send them. A server's connection that was made by a SYN with data is in SYN-RECEIVED and may
 nevertheless be read and written; its SYN counts as acknowledged, as on Linux, so that what is in flight are data alone,
 and its retransmission timer is the SYN-ACK's until that is acknowledged.
 """
@@ -9,7 +9,7 @@ from aionetflow.config import DEFAULT_MSS, DEFAULT_MSS_6
 from aionetflow.packet import TxPacket
 from aionetflow.tcp import options
 from aionetflow.tcp.connection import Connection
-from aionetflow.tcp.fastopen import DATA_NOT_ACKED, SYN_RETRANSMITTED, FastOpen, cookie_in
+from aionetflow.tcp.fast_open import DATA_NOT_ACKED, SYN_RETRANSMITTED, FastOpen, cookie_in
 from aionetflow.tcp.recovery import SYN_ACK, TIMEOUT
 from aionetflow.tcp.segment import ACK, FIN, RST, SYN, Segment
 from aionetflow.tcp.sequence import seq_add

@@ -17,7 +17,7 @@ from aionetflow.socket.options import (
 )
 from aionetflow.socket.stream import StreamSocket
 from aionetflow.stats import TcpStats
-from aionetflow.tcp.fastopen import CookieKeys
+from aionetflow.tcp.fast_open import CookieKeys
 from aionetflow.tcp.states import State
 from support.fixtures import accepted, listening
 from support.modern import timestamps
@@ -83,14 +83,14 @@ def counted(script: Script) -> TcpStats:
 # ---- cookies
 
 
-@rule("RFC 7413 4.1.2", "A client that asks is given a cookie in the SYN-ACK", code="tcp/fastopen.py")
+@rule("RFC 7413 4.1.2", "A client that asks is given a cookie in the SYN-ACK", code="tcp/fast_open.py")
 def test_a_cookie_is_given_to_who_asks() -> None:
     script = server()
     assert len(cookie_of(script)) == 8
     assert (counted(script).TCPFastOpenCookieReqd, counted(script).TCPFastOpenPassiveFail) == (1, 0)
 
 
-@rule("RFC 7413 4.1.2", "A cookie depends on the client's address and cannot be guessed", code="tcp/fastopen.py")
+@rule("RFC 7413 4.1.2", "A cookie depends on the client's address and cannot be guessed", code="tcp/fast_open.py")
 def test_a_cookie_is_of_its_addresses_and_its_key_alone() -> None:
     keys = CookieKeys(bytes(range(16)))
     cookies = {
@@ -105,7 +105,7 @@ def test_a_cookie_is_of_its_addresses_and_its_key_alone() -> None:
 
 
 @rule("RFC 7413 4.1.2", "Keys are changed from time to time, and cookies of the one before are taken for a while",
-      code="tcp/fastopen.py")  # fmt: skip
+      code="tcp/fast_open.py")  # fmt: skip
 def test_a_cookie_of_the_key_before_opens_and_is_replaced() -> None:
     script = server()
     old = cookie_of(script)
@@ -147,7 +147,7 @@ def test_a_listener_may_have_a_key_of_its_own() -> None:
 
 
 @rule("RFC 7413 4.1.1", "A cookie has an even number of octets, four to sixteen; anything else is no option",
-      code="tcp/fastopen.py")  # fmt: skip
+      code="tcp/fast_open.py")  # fmt: skip
 @pytest.mark.parametrize("size", [2, 3, 5, 18])
 def test_an_option_of_a_wrong_length_is_skipped(size: int) -> None:
     script = server()
@@ -157,7 +157,7 @@ def test_an_option_of_a_wrong_length_is_skipped(size: int) -> None:
 
 
 @rule("RFC 7413 4.2.2", "With a wrong cookie the SYN's data are not acknowledged, and the right one is sent",
-      code="tcp/fastopen.py")  # fmt: skip
+      code="tcp/fast_open.py")  # fmt: skip
 @pytest.mark.parametrize("size", [4, 6, 8, 16])
 def test_a_wrong_cookie_makes_it_a_usual_handshake(size: int) -> None:
     script = server()
@@ -172,7 +172,7 @@ def test_a_wrong_cookie_makes_it_a_usual_handshake(size: int) -> None:
     assert take(script).recv(100) == b"hello"
 
 
-@rule("RFC 7413 4.1.1", "The option counts in SYNs alone", code="tcp/fastopen.py")
+@rule("RFC 7413 4.1.1", "The option counts in SYNs alone", code="tcp/fast_open.py")
 def test_the_option_in_other_segments_means_nothing() -> None:
     script = accepted()
     script.sends(PSH | ACK, data=b"hello", options=bytes((OPTION, 2, 1, 1)))
@@ -517,7 +517,7 @@ def test_icmp_ends_only_what_nobody_has_accepted(taken: bool) -> None:
 # ---- how many
 
 
-@rule("RFC 7413 5.1", "Only so many handshakes may be pending; beyond that SYNs are usual ones", code="tcp/fastopen.py")
+@rule("RFC 7413 5.1", "Only so many handshakes may be pending; further SYNs are usual ones", code="tcp/fast_open.py")
 def test_so_many_may_be_pending() -> None:
     script = server(limit=1)
     cookie = cookie_of(script)
@@ -540,7 +540,7 @@ def test_an_end_of_the_handshake_makes_room_for_another() -> None:
 
 
 @rule("RFC 7413 5.1", "One that was reset counts for a while, as those with the addresses of others are",
-      code="tcp/fastopen.py")  # fmt: skip
+      code="tcp/fast_open.py")  # fmt: skip
 def test_what_was_reset_counts_for_a_minute() -> None:
     script = server(limit=1)
     cookie = cookie_of(script)

@@ -102,7 +102,7 @@ def test_the_first_syn_asks_for_a_cookie() -> None:
 
 
 @rule("RFC 7413 4.1.3", "The client keeps the cookie with the server's address, and sends it with the next SYN",
-      code="tcp/fastopen.py")  # fmt: skip
+      code="tcp/fast_open.py")  # fmt: skip
 def test_the_second_syn_brings_cookie_and_data() -> None:
     script = sent()
     script.sends(SYN | ACK, mss=MSS).expect(ACK)
@@ -151,7 +151,7 @@ def test_a_server_that_gives_none_is_asked_again() -> None:
     assert asks(script).options[OPTION] == b""
 
 
-@rule("RFC 7413 4.1.3", "A newer cookie takes the place of the one before", code="tcp/fastopen.py")
+@rule("RFC 7413 4.1.3", "A newer cookie takes the place of the one before", code="tcp/fast_open.py")
 def test_a_newer_cookie_takes_the_place() -> None:
     script = sent()
     script.sends(SYN | ACK, ack=IRS + 1, options=options(b"87654321"))
@@ -467,7 +467,7 @@ def test_the_error_of_a_failed_connect_is_told_by_msg_fastopen() -> None:
 # ---- a network that swallows them
 
 
-@rule("RFC 7413 4.1.3.1", "A client that hears nothing stops trying for a while", code="tcp/fastopen.py")
+@rule("RFC 7413 4.1.3.1", "A client that hears nothing stops trying for a while", code="tcp/fast_open.py")
 def test_three_time_outs_pause_fast_open() -> None:
     script = knowing()
     script.stack.sysctl[BLACK_HOLE] = 60
