@@ -156,7 +156,7 @@ async def talk(count: int, duration: float) -> tuple[Sample, Sample, Crowd]:
         begin = time.process_time()
         garbage = gc.collect()
         print(f"\na collection with all that: {(time.process_time() - begin) * 1e3:.0f} ms, {garbage} objects found")
-        assert garbage < GARBAGE or "AIONETFLOW_LINES" in os.environ  # what counts lines leaves some of its own
+        assert garbage < GARBAGE
         crowd.over = True
         await asyncio.sleep(MINUTE)  # the last answers
         for host in net.hosts:
@@ -169,6 +169,7 @@ async def talk(count: int, duration: float) -> tuple[Sample, Sample, Crowd]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm")
+@pytest.mark.skipif("AIONETFLOW_LINES" in os.environ, reason="what counts lines leaves objects of its own")
 @pytest.mark.parametrize(
     ("count", "duration"),
     [(200, 10 * MINUTE), pytest.param(CONNECTIONS, 60 * MINUTE, marks=pytest.mark.soak)],
