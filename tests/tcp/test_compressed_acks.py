@@ -115,3 +115,19 @@ def test_one_that_acknowledges_at_once_anyway_puts_nothing_together() -> None:
     for number in range(2, 9):
         comes(script, number)
         assert reported(script, 1) == (2, number + 1)
+
+
+def test_what_is_in_turn_counts_where_a_single_octet_is_ahead() -> None:
+    """Its acknowledgment reports that octet, and is the first of the three."""
+    script = with_sack()
+    script.sends(PSH | ACK, seq=ISS + 1 + SIZE * 9, data=b"x")
+    script.expect(ACK, ack=ISS + 1)
+    script.sock.setsockopt(*TCP_QUICKACK, 0)
+    comes(script, 0)
+    script.expect(ACK, ack=ISS + 1 + SIZE)
+    script.sock.setsockopt(*TCP_QUICKACK, 0)  # the first data have begun a phase of quick ones
+    for number in (2, 3):
+        comes(script, number)
+        script.expect(ACK, ack=ISS + 1 + SIZE)
+    comes(script, 4)
+    script.expect_nothing()

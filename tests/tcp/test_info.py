@@ -95,6 +95,7 @@ def test_a_connection_tells_what_it_has_measured() -> None:
     script.drain()
     script.at(1.25)
     assert (info(script).unacked, info(script).bytes_sent, info(script).data_segs_out) == (3, 2500, 3)
+    assert (info(script).segs_in, info(script).segs_out) == (2, 6)
     ages = info(script).last_data_sent, info(script).last_data_recv, info(script).last_ack_recv
     assert ages == (250, 1250, 1250)
 

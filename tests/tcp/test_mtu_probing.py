@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from aionetflow.socket.options import IPPROTO_TCP, TCP_MAXSEG
+from aionetflow.tcp import congestion
+from aionetflow.tcp.recovery import Recovery
+from aionetflow.tcp.rtt import RttEstimator
 from support.fixtures import syn_sent
 from support.modern import NOP, sack, timestamps
 from support.rules import rule
@@ -325,3 +328,12 @@ def test_a_probe_that_is_not_the_only_loss_is_inconclusive() -> None:
         path._take(segment)
     assert counted(path) == (0, 0)
     assert path.script.stack.stats.tcp.TCPSackRecovery == 1
+
+
+def test_of_what_left_at_once_only_what_was_too_long_goes_again() -> None:
+    board = Recovery(0, congestion.create("reno"), RttEstimator(), 3)
+    board.sent(1, 4001, 0)
+    board.resend(1001, 2001, 4001)
+    run = board.first_to_resend()
+    assert run is not None
+    assert (run.start, run.end, board.lost) == (1001, 2001, 1000)
