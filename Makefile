@@ -67,7 +67,7 @@ bench-parts: $(VENV)/bench.stamp $(VENV)/built.stamp  ## by pytest-benchmark: a 
 bench-costs: $(VENV)/bench.stamp $(VENV)/built.stamp  ## how costs grow with connections, hosts, octets and delay
 	@$(PY) -m benchmarks.costs $(ARGS)
 
-bench-conditions: $(VENV)/bench.stamp $(VENV)/built.stamp  ## as root: TCP under twenty link conditions, beside the kernel's; ten minutes
+bench-conditions: $(VENV)/bench.stamp $(VENV)/built.stamp  ## as root: TCP under twenty link conditions, beside the kernel's; a quarter of an hour
 	@$(PY) -m benchmarks.conditions $(ARGS)
 
 bench-tunnel: $(VENV)/bench.stamp $(VENV)/built.stamp  ## as root: one stream through the tunnel, beside the kernel's VXLAN; two minutes
