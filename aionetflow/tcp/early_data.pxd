@@ -28,7 +28,7 @@ cpdef int64_t most_in_syn(Connection connection, int64_t mss, int64_t now) excep
 @cython.locals(snd=Sender, fast=FastOpen, length=int64_t, start=uint32_t)
 cpdef fill_syn(Connection connection, TxPacket packet, int64_t now)
 @cython.locals(
-    fast=FastOpen, snd=Sender, rcv=Receiver, recovery=Recovery, cookie=bytes, offered=options.SynOptions, mss=int)
+    fast=FastOpen, snd=Sender, recovery=Recovery, cookie=bytes, offered=options.SynOptions, mss=int)
 cpdef take_syn_ack(Connection connection, Segment segment, int64_t now)
 @cython.locals(snd=Sender)
 cpdef take_syn(Connection connection, Segment segment, FastOpen fast)

@@ -25,7 +25,7 @@ def most_in_syn(connection: Connection, mss: int, now: i64) -> i64:
 
     There is room for all options, as some boxes on the way add their own.
     """
-    way = connection.route.path_mtu(now) - (40 if len(connection.local) == 4 else 60)
+    way = connection.route.path_mtu(now) - connection.header_length()
     clamp = connection.advertised_mss()
     if mss:
         clamp = min(mss, connection.user_mss) if connection.user_mss else mss
@@ -51,12 +51,8 @@ def take_syn_ack(connection: Connection, segment: Segment, now: i64) -> None:
     Linux tcp_rcv_fastopen_synack. What was not taken goes again at once, and that is no sign of congestion
     (RFC 7413 4.2.2).
     """
-    fast, snd, rcv, recovery = connection.fast_open, connection.snd, connection.rcv, connection.recovery
-    if fast is None:
-        return
-    # an answer may follow at once: it has the window that our SYN has offered
-    rcv.rcv_adv = seq_add(rcv.rcv_nxt, rcv.first_window(connection.advertised_mss()))
-    if not (fast.asked or fast.length):
+    fast, snd, recovery = connection.fast_open, connection.snd, connection.recovery
+    if fast is None or not (fast.asked or fast.length):
         return
     recovery.acknowledge_plain(segment.ack, now)
     if segment.flags & SYN:
